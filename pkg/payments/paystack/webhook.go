@@ -1,0 +1,227 @@
+package paystack
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"makola/pkg/money"
+	"makola/pkg/payments"
+)
+
+// Name is the provider's name in events, rows and metrics.
+const Name = "paystack"
+
+// EventChargeSuccess is the one event that brings money.
+const EventChargeSuccess = "charge.success"
+
+// maxKeyPart bounds what an event contributes to its dedupe key in clear; longer parts are replaced by a hash.
+const maxKeyPart = 80
+
+// maxText bounds event names, ids and references. Ours are far shorter, and so are Paystack's.
+const maxText = 200
+
+// envelope is the part of a webhook that is read. Everything else (card, customer, metadata) is skipped while scanning and never
+// held, and so can be neither logged nor believed.
+type envelope struct {
+	Event string      `json:"event"`
+	Data  transaction `json:"data"`
+}
+
+// transaction is a Paystack transaction as webhooks and the verify endpoint show it. Numbers stay text until they are converted exactly.
+type transaction struct {
+	ID        json.RawMessage `json:"id"`
+	Status    string          `json:"status"`
+	Reference string          `json:"reference"`
+	Amount    json.RawMessage `json:"amount"`
+	Currency  string          `json:"currency"`
+	PaidAt    string          `json:"paid_at"`
+	Channel   string          `json:"channel"`
+	// Refund events name the payment here …
+	TransactionReference string `json:"transaction_reference"`
+	// … and dispute events have it in an object.
+	Transaction json.RawMessage `json:"transaction"`
+}
+
+// VerifyWebhook implements payments.Provider. The signature is checked before a byte is parsed. The evidence is always BodyBound. A signed charge.success
+// without a usable id, reference, amount or currency is ErrMalformed; any other event is returned as far as it can be read.
+func (c *Client) VerifyWebhook(body []byte, header http.Header) (payments.Event, error) {
+	if err := c.verifier.verify(body, header); err != nil {
+		return payments.Event{}, err
+	}
+	return parseEvent(body)
+}
+
+func parseEvent(body []byte) (payments.Event, error) {
+	var in envelope
+	if err := json.Unmarshal(body, &in); err != nil {
+		// The decoder goes on after a field of another type, so events we do not know may have any shape inside.
+		if _, wrongType := errors.AsType[*json.UnmarshalTypeError](err); !wrongType || in.Event == EventChargeSuccess {
+			return payments.Event{}, fmt.Errorf("%w: webhook is not readable JSON", payments.ErrMalformed)
+		}
+	}
+	if in.Event == "" || !storable(in.Event) {
+		return payments.Event{}, fmt.Errorf("%w: webhook has no usable event name", payments.ErrMalformed)
+	}
+	id := scalar(in.Data.ID)
+	if !storable(id) {
+		id = "" // The body's hash takes its place in the key.
+	}
+	out := payments.Event{
+		Provider:              Name,
+		Type:                  in.Event,
+		DedupeKey:             dedupeKey(in.Event, id, in.Data.Status, body),
+		Reference:             storableOrEmpty(in.Data.reference()),
+		Status:                payments.StatusUnknown,
+		ProviderTransactionID: id,
+		PaidAt:                parseTime(in.Data.PaidAt),
+		Evidence:              payments.BodyBound,
+	}
+	amount, err := in.Data.amount()
+	if err == nil {
+		out.Amount = amount
+	}
+	if in.Event != EventChargeSuccess {
+		return out, nil
+	}
+	out.Status = status(in.Data.Status)
+	if id == "" || out.Reference == "" || in.Data.Currency == "" {
+		return payments.Event{}, fmt.Errorf("%w: %s without id, reference or currency", payments.ErrMalformed, in.Event)
+	}
+	if err != nil && !errors.Is(err, money.ErrUnknownCurrency) {
+		return payments.Event{}, fmt.Errorf("%w: %s amount: %w", payments.ErrMalformed, in.Event, err)
+	}
+	return out, nil
+}
+
+// reference finds our reference wherever this kind of event keeps it.
+func (t *transaction) reference() string {
+	if t.Reference != "" {
+		return t.Reference
+	}
+	if t.TransactionReference != "" {
+		return t.TransactionReference
+	}
+	if len(t.Transaction) == 0 || t.Transaction[0] != '{' {
+		return ""
+	}
+	var inner struct {
+		Reference string `json:"reference"`
+	}
+	if err := json.Unmarshal(t.Transaction, &inner); err != nil {
+		return "" // An event about something else; it is kept without a reference.
+	}
+	return inner.Reference
+}
+
+// amount converts data.amount, which counts minor units, exactly. Refund events send it as a string.
+func (t *transaction) amount() (money.Amount, error) {
+	currency, err := accepted(t.Currency)
+	if err != nil {
+		return money.Amount{}, err
+	}
+	amount, err := money.FromMinorNumber(scalar(t.Amount), currency)
+	if err != nil {
+		return money.Amount{}, err
+	}
+	if amount.Minor < 0 {
+		return money.Amount{}, fmt.Errorf("negative amount: %w", money.ErrOverflow)
+	}
+	return amount, nil
+}
+
+// accepted returns the currency if Paystack counts it in the same minor units as ISO 4217. For XOF it is said to count hundredths,
+// which do not exist; until an account in XOF shows what it sends, we neither ask for nor credit XOF.
+func accepted(code string) (money.Currency, error) {
+	switch c := money.Currency(code); c {
+	case money.GHS, money.NGN, money.USD, money.ZAR, money.KES:
+		return c, nil
+	default:
+		return "", fmt.Errorf("%w for Paystack: %.8q", money.ErrUnknownCurrency, code)
+	}
+}
+
+// status translates Paystack's word for the state of a transaction.
+func status(word string) payments.Status {
+	switch word {
+	case "success":
+		return payments.StatusSucceeded
+	case "failed":
+		return payments.StatusFailed
+	case "abandoned":
+		return payments.StatusAbandoned
+	case "reversed":
+		return payments.StatusReversed
+	case "pending", "ongoing", "processing", "queued":
+		return payments.StatusPending
+	default:
+		return payments.StatusUnknown
+	}
+}
+
+// dedupeKey is event:id:status. An event without an id (customer identification, some refunds) is told apart by its whole body.
+func dedupeKey(event, id, status string, body []byte) string {
+	if id == "" {
+		sum := sha256.Sum256(body)
+		id = "sha256-" + hex.EncodeToString(sum[:])
+	}
+	return bounded(event) + ":" + bounded(id) + ":" + bounded(status)
+}
+
+func bounded(part string) string {
+	if len(part) <= maxKeyPart && storable(part) && !strings.Contains(part, ":") {
+		return part
+	}
+	sum := sha256.Sum256([]byte(part))
+	return "sha256-" + hex.EncodeToString(sum[:])
+}
+
+// storable reports whether text fits the text columns it is bound for: PostgreSQL refuses NUL, people are misled by control characters,
+// and no name, id or reference of a payment is long.
+func storable(text string) bool {
+	control := func(r rune) bool { return unicode.IsControl(r) || r == utf8.RuneError }
+	return len(text) <= maxText && !strings.ContainsFunc(text, control)
+}
+
+func storableOrEmpty(text string) string {
+	if !storable(text) {
+		return ""
+	}
+	return text
+}
+
+// scalar returns the text of a JSON string or number, and "" for anything else.
+func scalar(raw json.RawMessage) string {
+	raw = bytes.TrimSpace(raw)
+	switch {
+	case len(raw) == 0:
+		return ""
+	case raw[0] == '"':
+		var s string
+		if err := json.Unmarshal(raw, &s); err != nil {
+			return "" // Cannot happen: the outer decoder accepted it.
+		}
+		return s
+	case raw[0] == '-' || (raw[0] >= '0' && raw[0] <= '9'):
+		return string(raw)
+	default:
+		return ""
+	}
+}
+
+// parseTime reads RFC 3339 and gives the zero time for anything else: no decision hangs on it.
+func parseTime(text string) time.Time {
+	at, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return time.Time{}
+	}
+	return at.UTC()
+}

@@ -1,0 +1,64 @@
+package rabbit
+
+import (
+	"math/rand/v2"
+	"time"
+)
+
+// Config says how one connection reaches the broker. The zero value of every field but URL works: New fills in the defaults named here.
+type Config struct {
+	// URL is the broker's address with user, password and virtual host: amqp://user:password@host:5672/vhost, or amqps:// for TLS.
+	// It is never logged. A heartbeat parameter in it beats Heartbeat.
+	URL string `env:"AMQP_URL,required,notEmpty"`
+
+	// Name is shown as the connection's name in the broker's lists ("billing-worker publish"). Set by the program, not by the environment.
+	Name string
+
+	// Declare decides whether exchanges and queues are created (true, the default of development) or only checked for existence
+	// (false: production users may not configure anything, and a deploy job declares the topology).
+	Declare bool `env:"AMQP_DECLARE" envDefault:"true"`
+
+	// Heartbeat is the interval of keep-alive frames; a peer silent for three of them is dead. Default 10 s.
+	// Shorten it only to find dead peers sooner; below 5 s a busy machine loses healthy connections.
+	Heartbeat time.Duration `env:"AMQP_HEARTBEAT" envDefault:"10s"`
+
+	// DialTimeout bounds dialling and the handshake together. Default 5 s. Lengthen it when the broker is far away.
+	DialTimeout time.Duration `env:"AMQP_DIAL_TIMEOUT" envDefault:"5s"`
+
+	// CallTimeout bounds every socket write and every request that waits for the broker's answer; past it the connection is cut
+	// and dialled again. Default 5 s. Lengthen it when the broker's disks are slow enough that declaring a queue takes seconds.
+	CallTimeout time.Duration `env:"AMQP_CALL_TIMEOUT" envDefault:"5s"`
+
+	// BackoffMin and BackoffMax bound the pause before dialling again: a random time up to BackoffMin, doubled per failure, never
+	// above BackoffMax. Defaults 500 ms and 30 s. Raise the upper one when very many processes share one broker.
+	BackoffMin time.Duration `env:"AMQP_BACKOFF_MIN" envDefault:"500ms"`
+	BackoffMax time.Duration `env:"AMQP_BACKOFF_MAX" envDefault:"30s"`
+}
+
+func (cfg Config) withDefaults() Config {
+	def := func(d *time.Duration, value time.Duration) {
+		if *d <= 0 {
+			*d = value
+		}
+	}
+	def(&cfg.Heartbeat, 10*time.Second)
+	def(&cfg.DialTimeout, 5*time.Second)
+	def(&cfg.CallTimeout, 5*time.Second)
+	def(&cfg.BackoffMin, 500*time.Millisecond)
+	def(&cfg.BackoffMax, 30*time.Second)
+	return cfg
+}
+
+// ceiling is the longest pause before the given attempt (0 is the first).
+func (cfg Config) ceiling(attempt int) time.Duration {
+	if d := cfg.BackoffMin << min(attempt, 20); d > 0 && d < cfg.BackoffMax {
+		return d
+	}
+	return cfg.BackoffMax
+}
+
+// pause is a "full jitter" pause: evenly spread between nothing and the ceiling, so that a restarted broker is not
+// met by all its clients in the same instant.
+func (cfg Config) pause(attempt int) time.Duration {
+	return rand.N(cfg.ceiling(attempt)) //nolint:gosec // spreads load, guards nothing
+}

@@ -1,0 +1,92 @@
+package task
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"time"
+
+	"makola/pkg/celery"
+	"makola/pkg/rabbit"
+)
+
+// Results to foreign clients are best effort, after the commit and before the ack. The row is the durable truth; a redelivered finished task answers again.
+
+func (w *Worker) answerSuccess(ctx context.Context, c *claimed, result string) {
+	if c.origin.answers() {
+		w.answer(ctx, c.origin, celery.Success(c.origin.ID, json.RawMessage(result), nil))
+	}
+}
+
+func (w *Worker) answerFailure(ctx context.Context, c *claimed, v verdict, cause error) {
+	if !c.origin.answers() {
+		return
+	}
+	id := c.origin.ID
+	switch {
+	case v.state == Pending:
+		w.answer(ctx, c.origin, celery.Retry(id, "RuntimeError", "builtins", []any{cause.Error()}, ""))
+	case v.state == Cancelled && v.kind == KindExpired:
+		w.answer(ctx, c.origin, celery.Revoked(id, "expired"))
+	case v.state == Cancelled:
+		w.answer(ctx, c.origin, celery.Revoked(id, "revoked"))
+	case v.kind == KindUnknownTask:
+		w.answer(ctx, c.origin, celery.Failure(id, "NotRegistered", "celery.exceptions", []any{c.name}, ""))
+	case v.kind == KindInvalidArguments:
+		w.answer(ctx, c.origin, celery.Failure(id, "TypeError", "builtins", []any{cause.Error()}, ""))
+	case errors.Is(cause, errTimeLimit):
+		w.answer(ctx, c.origin, celery.Failure(id, "TimeLimitExceeded", "billiard.exceptions", []any{cause.Error()}, ""))
+	case v.kind == KindPermanent:
+		w.answer(ctx, c.origin, celery.Failure(id, "ValueError", "builtins", []any{cause.Error()}, ""))
+	default:
+		w.answer(ctx, c.origin, celery.Failure(id, "RuntimeError", "builtins", []any{cause.Error()}, ""))
+	}
+}
+
+// answerAgain repeats the stored result of a task that was finished already: the first answer may have been lost with the process that gave it.
+func (w *Worker) answerAgain(ctx context.Context, c *claimed) {
+	if !c.origin.answers() {
+		return
+	}
+	switch c.state {
+	case Succeeded:
+		w.answerSuccess(ctx, c, string(c.result))
+	case Failed, Cancelled:
+		v := verdict{state: c.state}
+		cause := errors.New("task did not succeed")
+		if c.errorKind != nil {
+			v.kind = *c.errorKind
+		}
+		if c.err != nil {
+			cause = errors.New(*c.err)
+		}
+		w.answerFailure(ctx, c, v, cause)
+	case Pending, Published, Running: // not finished: nothing to repeat
+	}
+}
+
+// answerReject tells a client whose message could not even be decoded, if it said where it listens.
+func (w *Worker) answerReject(ctx context.Context, m *celery.Message, reject *celery.RejectError) {
+	if m == nil || m.ID == "" || m.ReplyTo == "" || m.IgnoreResult {
+		return
+	}
+	o := &origin{ID: m.ID, ReplyTo: m.ReplyTo, CorrelationID: m.CorrelationID}
+	w.answer(ctx, o, celery.Failure(m.ID, "ValueError", "builtins", []any{reject.Error()}, ""))
+}
+
+func (w *Worker) answer(ctx context.Context, o *origin, r celery.Result) {
+	if w.queue.pub == nil { // Inline: no broker, nobody to answer
+		return
+	}
+	correlation := o.CorrelationID
+	if correlation == "" {
+		correlation = o.ID
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	defer cancel()
+	err := w.queue.pub.PublishBestEffort(ctx, rabbit.Publishing{Exchange: "", Key: o.ReplyTo, Msg: r.Publishing(correlation)})
+	if err != nil {
+		slog.InfoContext(ctx, "result not sent to its client; the task row has it", "error", err)
+	}
+}

@@ -1,0 +1,170 @@
+package task
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"google.golang.org/protobuf/proto"
+	"gorm.io/gorm"
+
+	"makola/pkg/celery"
+	"makola/pkg/postgres"
+	"makola/pkg/tenant"
+	"makola/proto/contract"
+)
+
+// MaxArgsBytes is the most a task's arguments may weigh as JSON. Larger data belongs in a table or a file whose id travels instead: the broker copies every byte to every replica.
+const MaxArgsBytes = 256 << 10
+
+// Enqueue inserts a task in tx. The row becomes visible, and is published, when tx commits; when it rolls back the task never existed.
+//
+// All tasks enqueued in one transaction are inserted by one statement that travels with COMMIT, so calling it in a loop is cheap; the price is that a refusal by the
+// database (a duplicate WithID, say) is reported by the commit. Tasks with a Unique key are inserted at once.
+//
+// Errors: postgres.ErrNoTransaction when tx is not inside a transaction; arguments larger than MaxArgsBytes.
+func (q *Queue) Enqueue(ctx context.Context, tx *gorm.DB, d *contract.Descriptor, args proto.Message, opts ...contract.Option) (contract.ID, error) {
+	if err := postgres.RequireTx(tx); err != nil {
+		return contract.ID{}, fmt.Errorf("enqueue %s: %w", d.Name, err)
+	}
+	var o contract.Options
+	for _, opt := range opts {
+		opt(&o)
+	}
+	raw, err := celery.ProtoToKwargs(args)
+	if err != nil {
+		return contract.ID{}, fmt.Errorf("enqueue %s: encode arguments: %w", d.Name, err)
+	}
+	if len(raw) > MaxArgsBytes {
+		return contract.ID{}, fmt.Errorf("enqueue %s: arguments weigh %d bytes and %d are allowed; store the data and pass its id", d.Name, len(raw), MaxArgsBytes)
+	}
+	r := newRow(ctx, d, o, raw)
+	if o.UniqueKey != "" {
+		return q.insertUnique(tx, r)
+	}
+	b := postgres.Local(tx, bufferKey{}, func() *buffer { return &buffer{} })
+	if b == nil {
+		return contract.ID{}, fmt.Errorf("enqueue %s: %w", d.Name, postgres.ErrNoTransaction)
+	}
+	if len(b.ids) == 0 {
+		postgres.BeforeCommit(tx, b.flush)
+	}
+	b.add(r)
+	q.wakeAfter(tx)
+	return r.id, nil
+}
+
+// row is a task about to be inserted.
+type row struct {
+	id, tenant, createdBy, parent, root *uuid.UUID
+	name, queue                         string
+	args                                string
+	uniqueKey                           *string
+	delayMS                             int64
+	runAt, expiresAt                    *time.Time
+}
+
+type newTask struct {
+	row
+	id uuid.UUID
+}
+
+func newRow(ctx context.Context, d *contract.Descriptor, o contract.Options, args json.RawMessage) newTask {
+	n := newTask{id: o.ID}
+	if n.id == uuid.Nil {
+		n.id = uuid.Must(uuid.NewV7())
+	}
+	n.row = row{id: &n.id, name: d.Name, queue: d.Queue, args: string(args), delayMS: o.Delay.Milliseconds()}
+	if o.Tenant == uuid.Nil {
+		o.Tenant, _ = tenant.From(ctx)
+	}
+	n.tenant, n.createdBy = nonZero(o.Tenant), nonZero(o.CreatedBy)
+	if parent, ok := runFrom(ctx); ok {
+		n.parent, n.root = &parent.ID, &parent.root
+	}
+	if o.UniqueKey != "" {
+		n.uniqueKey = &o.UniqueKey
+	}
+	if !o.RunAt.IsZero() {
+		n.runAt = &o.RunAt
+	}
+	if !o.ExpiresAt.IsZero() {
+		n.expiresAt = &o.ExpiresAt
+	}
+	return n
+}
+
+func nonZero(id uuid.UUID) *uuid.UUID {
+	if id == uuid.Nil {
+		return nil
+	}
+	return &id
+}
+
+const insertSQL = `insert into task.task (id, tenant_id, created_by, parent_id, root_id, name, queue, args, unique_key, available_at, expires_at)
+select v.id, v.tenant, v.created_by, v.parent, v.root, v.name, v.queue, v.args::jsonb, v.unique_key, coalesce(v.run_at, now() + v.delay_ms * interval '1 ms'), v.expires_at
+from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::text[], $7::text[], $8::text[], $9::text[], $10::bigint[], $11::timestamptz[], $12::timestamptz[])
+  as v(id, tenant, created_by, parent, root, name, queue, args, unique_key, delay_ms, run_at, expires_at)`
+
+// buffer gathers the tasks of one transaction, column by column.
+type buffer struct {
+	ids, tenants, createdBy, parents, roots []*uuid.UUID
+	names, queues, args                     []string
+	uniqueKeys                              []*string
+	delays                                  []int64
+	runAts, expires                         []*time.Time
+}
+
+type (
+	bufferKey struct{}
+	wakeKey   struct{}
+)
+
+func (b *buffer) add(n newTask) {
+	r := n.row
+	b.ids, b.tenants, b.createdBy = append(b.ids, r.id), append(b.tenants, r.tenant), append(b.createdBy, r.createdBy)
+	b.parents, b.roots = append(b.parents, r.parent), append(b.roots, r.root)
+	b.names, b.queues, b.args = append(b.names, r.name), append(b.queues, r.queue), append(b.args, r.args)
+	b.uniqueKeys, b.delays = append(b.uniqueKeys, r.uniqueKey), append(b.delays, r.delayMS)
+	b.runAts, b.expires = append(b.runAts, r.runAt), append(b.expires, r.expiresAt)
+}
+
+func (b *buffer) values() []any {
+	return []any{b.ids, b.tenants, b.createdBy, b.parents, b.roots, b.names, b.queues, b.args, b.uniqueKeys, b.delays, b.runAts, b.expires}
+}
+
+func (b *buffer) flush() []postgres.Statement {
+	return []postgres.Statement{{SQL: insertSQL, Args: b.values()}}
+}
+
+func (q *Queue) insertUnique(tx *gorm.DB, n newTask) (contract.ID, error) {
+	var b buffer
+	b.add(n)
+	inserted, err := postgres.Exec(tx, insertSQL+` on conflict (name, tenant_id, unique_key) where unique_key is not null do nothing`, b.values()...)
+	if err != nil {
+		return contract.ID{}, fmt.Errorf("enqueue %s once for key %q: %w", n.name, *n.uniqueKey, err)
+	}
+	if inserted == 1 {
+		q.wakeAfter(tx)
+		return n.id, nil
+	}
+	var existing uuid.UUID
+	err = postgres.QueryRow(tx, `select id from task.task where name = $1 and tenant_id is not distinct from $2 and unique_key = $3`, n.name, n.tenant, *n.uniqueKey).Scan(&existing)
+	if err != nil {
+		return contract.ID{}, fmt.Errorf("find the task that holds key %q of %s: %w", *n.uniqueKey, n.name, err)
+	}
+	return existing, nil
+}
+
+// wakeAfter rings the local relay once when tx has committed.
+func (q *Queue) wakeAfter(tx *gorm.DB) {
+	postgres.Local(tx, wakeKey{}, func() *struct{} {
+		postgres.AfterCommit(tx, q.Wake)
+		return &struct{}{}
+	})
+}
+
+var errNoRelay = errors.New("this queue has no relay")
