@@ -76,16 +76,23 @@ func (q *Queue) relayOnce(ctx context.Context) (int, error) {
 	}
 	errs := q.pub.PublishBatch(ctx, msgs)
 	crash("relay.after_confirm") // F3: between confirm and COMMIT
-	var done, failed []uuid.UUID
+	var done, failed, invalid []uuid.UUID
 	var reasons []string
 	for i, err := range errs {
-		if err == nil {
+		switch {
+		case err == nil:
 			done = append(done, ids[i])
-		} else {
+		case errors.Is(err, rabbit.ErrInvalid):
+			invalid = append(invalid, ids[i])
+			slog.ErrorContext(ctx, "task cannot be carried by AMQP", "task_id", ids[i], "error", err)
+		default:
 			failed, reasons = append(failed, ids[i]), append(reasons, err.Error())
 		}
 	}
 	var st []postgres.Statement
+	if len(invalid) > 0 {
+		st = append(st, postgres.Statement{SQL: `update task.task set state = 'failed', error = 'AMQP cannot carry its message', error_kind = 'permanent', finished_at = clock_timestamp() where id = any($1)`, Args: []any{invalid}})
+	}
 	if len(done) > 0 {
 		st = append(st, postgres.Statement{SQL: `update task.task set state = 'published', published_at = clock_timestamp() where id = any($1)`, Args: []any{done}})
 	}
@@ -139,6 +146,7 @@ func scanPending(rows pgx.Rows) (uuid.UUID, rabbit.Publishing, error) {
 	if err != nil {
 		return id, rabbit.Publishing{}, fmt.Errorf("encode task %s: %w", id, err)
 	}
+	msg.MessageId = id.String() // tells returned messages apart
 	return id, rabbit.Publishing{Exchange: rabbit.ExchangeTasks, Key: queue, Msg: msg}, nil
 }
 

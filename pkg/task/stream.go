@@ -202,6 +202,13 @@ func (s *stream) recover() {
 		}
 		slog.WarnContext(s.w.work, "work could not be recorded; pausing the queue until the database answers", "queue", s.queue, "error", err)
 		s.consumer.Pause()
+		for s.consumer.Ready() == nil { // until the channel is given up; a pause that ends too soon would requeue nothing
+			select {
+			case <-s.w.stop:
+				return
+			case <-time.After(10 * time.Millisecond):
+			}
+		}
 		for pause := 200 * time.Millisecond; s.w.db.Ping(s.w.work) != nil; pause = min(2*pause, 5*time.Second) {
 			select {
 			case <-s.w.stop:

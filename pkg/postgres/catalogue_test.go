@@ -1,0 +1,162 @@
+package postgres_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+
+	"makola/pkg/postgres/postgrestest"
+)
+
+// platformTables belong to no tenant. A new table is either here, with its reason, or behind the wall.
+var platformTables = map[string]string{
+	"accounts.user":                   "a person exists before, and may outlive, a business",
+	"accounts.refresh_token":          "belongs to a person",
+	"billing.tax_rate":                "the law, the same for all",
+	"billing.webhook_event":           "the tenant is known only after the reference was matched",
+	"cron.run":                        "the platform's own schedule",
+	"task.worker":                     "processes",
+	"task.dead_letter":                "messages nobody can attribute",
+	"task.operator_action":            "what operators did",
+	"public.makola_schema_version":    "migrations",
+	"public.makola_schema_version_lk": "migrations",
+}
+
+// widePolicies let a role see more than its bound tenants' rows. Each is a hole in the wall and needs its reason.
+var widePolicies = map[string]string{
+	"task.task/task_system":                          "relay, workers and sweeper serve all tenants",
+	"task.task/task_platform_insert":                 "a tenant's change may cause a platform task; it cannot be read back",
+	"accounts.membership/membership_sign_in":         "signing in finds a person's business",
+	"billing.credit_purchase/credit_purchase_match":  "a provider names a reference, not a tenant",
+	"billing.ledger_account/ledger_account_platform": "platform accounts have no tenant",
+	"billing.payment_review/payment_review_platform": "reviews of unknown references have no tenant",
+	"billing.ledger_account/ledger_account_check":    "the ledger check reads all tenants",
+	"billing.ledger_entry/ledger_entry_check":        "the ledger check reads all tenants",
+	"billing.ledger_transfer/ledger_transfer_check":  "the ledger check reads all tenants",
+	"billing.credit_lot/credit_lot_check":            "the ledger check reads all tenants",
+	"billing.payment_review/payment_review_check":    "operators work the review queue",
+	"notifications.email/email_platform":             "mails of the platform have no tenant",
+}
+
+// F26: every table, from the catalogue.
+func TestEveryTenantTableIsBehindTheWall(t *testing.T) {
+	t.Parallel()
+	c := postgrestest.New(t).Admin()
+	rows, err := c.Query(t.Context(), `select n.nspname || '.' || c.relname, c.relrowsecurity, c.relforcerowsecurity,
+		exists (select from pg_attribute a where a.attrelid = c.oid and a.attname = 'tenant_id' and not a.attisdropped)
+		from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.relkind in ('r', 'p') and n.nspname !~ '^(pg_|information_schema)' order by 1`)
+	require.NoError(t, err)
+	tables := 0
+	for rows.Next() {
+		var name string
+		var on, forced, hasTenant bool
+		require.NoError(t, rows.Scan(&name, &on, &forced, &hasTenant))
+		tables++
+		if platformTables[name] != "" {
+			require.False(t, hasTenant, "%s has a tenant_id and may not be a platform table", name)
+			continue
+		}
+		require.True(t, hasTenant || name == "accounts.business", "%s has no tenant_id and is not listed as a platform table", name)
+		require.True(t, on && forced, "%s: row security must be enabled and forced", name)
+	}
+	require.NoError(t, rows.Err())
+	require.Greater(t, tables, 15)
+
+	rows, err = c.Query(t.Context(), `select schemaname || '.' || tablename, policyname, coalesce(qual, ''), coalesce(with_check, ''), cmd from pg_policies`)
+	require.NoError(t, err)
+	walled := map[string]bool{}
+	for rows.Next() {
+		var table, policy, using, check, cmd string
+		require.NoError(t, rows.Scan(&table, &policy, &using, &check, &cmd))
+		if widePolicies[table+"/"+policy] != "" {
+			continue
+		}
+		require.Contains(t, using, "app.tenants()", "%s/%s opens the table wider than its tenants and is not listed", table, policy)
+		require.NotContains(t, using, " OR ", "%s/%s", table, policy)
+		require.Equal(t, using, check, "%s/%s: what may be read may be written, and nothing else", table, policy)
+		require.Equal(t, "ALL", cmd)
+		walled[table] = true
+	}
+	require.NoError(t, rows.Err())
+	rows, err = c.Query(t.Context(), `select n.nspname || '.' || c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.relforcerowsecurity`)
+	require.NoError(t, err)
+	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	require.NoError(t, err)
+	for _, name := range names {
+		require.True(t, walled[name], "%s has no tenant policy", name)
+	}
+}
+
+func TestForeignKeysBetweenTenantTablesNameTheTenant(t *testing.T) {
+	t.Parallel()
+	c := postgrestest.New(t).Admin()
+	rows, err := c.Query(t.Context(), `select conrelid::regclass::text || ' ' || conname, (select array_agg(attname::text) from pg_attribute where attrelid = conrelid and attnum = any(conkey))
+		from pg_constraint k where contype = 'f'
+		and exists (select from pg_attribute where attrelid = k.conrelid and attname = 'tenant_id')
+		and exists (select from pg_attribute where attrelid = k.confrelid and attname = 'tenant_id')
+		and confrelid <> 'billing.ledger_account'::regclass`) // an entry may name a platform account
+	require.NoError(t, err)
+	n := 0
+	for rows.Next() {
+		var name string
+		var columns []string
+		require.NoError(t, rows.Scan(&name, &columns))
+		require.True(t, slices.Contains(columns, "tenant_id"), "%s must include tenant_id, or it could point at another tenant's row", name)
+		n++
+	}
+	require.NoError(t, rows.Err())
+	require.Positive(t, n)
+}
+
+func TestRolesCannotDoWhatTheyNeedNot(t *testing.T) {
+	t.Parallel()
+	pg := postgrestest.New(t)
+	id := uuid.New()
+	for _, c := range []struct{ role, sql string }{
+		{"makola_webhook", "select count(*) from task.task"},
+		{"makola_webhook", "update task.task set state = 'failed'"},
+		{"makola_webhook", "select body from billing.webhook_event"},
+		{"makola_webhook", "delete from billing.webhook_event"},
+		{"makola_webhook", "select count(*) from billing.credit_purchase"},
+		{"makola_webhook", "select count(*) from accounts.user"},
+		{"makola_gateway", "update billing.ledger_entry set amount = 1"},
+		{"makola_gateway", "delete from billing.ledger_entry"},
+		{"makola_gateway", "delete from task.task"},
+		{"makola_gateway", "update billing.credit_lot set remaining = 1"},
+		{"makola_gateway", "select count(*) from cron.run"},
+		{"makola_billing", "update billing.ledger_entry set amount = 1"},
+		{"makola_billing", "update billing.ledger_transfer set kind = 'trial'"},
+		{"makola_billing", "delete from billing.ledger_transfer"},
+		{"makola_billing", "delete from billing.credit_purchase"},
+		{"makola_billing", "select password_hash from accounts.user"},
+		{"makola_billing", "select token_hash from accounts.refresh_token"},
+		{"makola_billing", "delete from task.task"},
+		{"makola_notifier", "select count(*) from billing.ledger_entry"},
+		{"makola_notifier", "update accounts.user set name = ''"},
+		{"makola_notifier", "delete from notifications.email"},
+		{"makola_inventory", "select count(*) from billing.credit_purchase"},
+		{"makola_inventory", "select count(*) from accounts.user"},
+		{"makola_reports", "insert into billing.tax_rate values ('X', 'X', 1, 'SUBTOTAL', 1, now(), null)"},
+		{"makola_cron", "select count(*) from billing.ledger_account"},
+		{"makola_cron", "select count(*) from accounts.user"},
+		{"makola_operator", "update billing.ledger_account set balance = 1"},
+		{"makola_operator", "select count(*) from accounts.user"},
+		{"makola_gateway", "create table public.x (id int)"},
+		{"makola_billing", "create schema x"},
+		{"makola_billing", "set role makola_owner"},
+		{"makola_billing", "alter table task.task disable row level security"},
+		{"makola_cron", "insert into public.makola_schema_version (version_id, is_applied) values (99, true)"},
+	} {
+		t.Run(c.role+" "+strings.Fields(c.sql)[0]+" "+id.String()[:4], func(t *testing.T) {
+			conn, err := pgx.Connect(t.Context(), pg.URL(c.role))
+			require.NoError(t, err)
+			defer conn.Close(t.Context())
+			_, err = conn.Exec(t.Context(), c.sql)
+			require.ErrorContains(t, err, "42501", "%s must not be able to: %s", c.role, c.sql) // insufficient_privilege
+		})
+	}
+}
