@@ -1,11 +1,13 @@
 package celery
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
@@ -43,7 +45,7 @@ func (e *ArgumentError) Error() string {
 // Integers are read from their text and never pass through a float. A number given for a string field keeps its text (12.30 stays "12.30"), which is
 // how decimals arrive from clients that do not quote them. Times may be naive (UTC). Lists, maps and messages follow protobuf's JSON mapping.
 // Values that newer Python clients tag with their type ({"__type__": "decimal", …}) are unwrapped.
-// The error is an *ArgumentError; dst is then partly filled.
+// Whatever it accepts, ProtoToKwargs can write. The error is an *ArgumentError; dst is then partly filled.
 func ArgsToProto(m *Message, dst proto.Message) error {
 	r := dst.ProtoReflect()
 	fields := r.Descriptor().Fields()
@@ -110,6 +112,9 @@ func setParam(r protoreflect.Message, fd protoreflect.FieldDescriptor, raw json.
 		if !ok {
 			return fail(TypeError, "must be a string")
 		}
+		if strings.IndexByte(s, 0) >= 0 {
+			return fail(ValueError, "holds a NUL character")
+		}
 		r.Set(fd, protoreflect.ValueOfString(s))
 	case protoreflect.BoolKind:
 		if c := first(raw); c != 't' && c != 'f' {
@@ -150,6 +155,9 @@ func setByJSON(r protoreflect.Message, fd protoreflect.FieldDescriptor, raw json
 		return &ArgumentError{Param: string(fd.Name()), Class: class, Problem: want}
 	}
 	if v := src.ProtoReflect(); v.Has(fd) {
+		if err := writeField(new(bytes.Buffer), fd, v.Get(fd)); err != nil { // "NaN", or a NUL deep inside
+			return &ArgumentError{Param: string(fd.Name()), Class: ValueError, Problem: "holds a value that cannot be stored"}
+		}
 		r.Set(fd, v.Get(fd))
 	}
 	return nil

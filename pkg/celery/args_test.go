@@ -79,6 +79,9 @@ func TestArgsToProtoRefuses(t *testing.T) {
 		"wrong element":               {`[]`, `{"lines": [{"units": "SECRET"}]}`, "lines", ValueError},
 		"unknown enum value":          {`[]`, `{"channel": "SECRET"}`, "channel", ValueError},
 		"time that is none":           {`[]`, `{"placed_at": "SECRET"}`, "placed_at", ValueError},
+		"NaN as text":                 {`[]`, `{"ratio": "NaN"}`, "ratio", ValueError},
+		"NUL":                         {`["\u0000"]`, `{}`, "order_id", ValueError},
+		"NUL deep inside":             {`[]`, `{"lines": [{"sku": "\u0000"}]}`, "lines", ValueError},
 		"tag inside a value of a tag": {`[]`, `{"price": {"__type__": "decimal", "__value__": null}}`, "price", TypeError},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -173,7 +176,7 @@ func FuzzArgsToProto(f *testing.F) {
 		}
 		raw, err := ProtoToKwargs(order)
 		if err != nil {
-			return // NaN as text and NUL are arguments that we do not send on
+			t.Fatalf("accepted, yet not writable: %v", err)
 		}
 		again := newOrder(t)
 		if err := ArgsToProto(&Message{Kwargs: raw}, again); err != nil {

@@ -39,6 +39,9 @@ func writeMessage(b *bytes.Buffer, m protoreflect.Message) error {
 		if err != nil {
 			return err
 		}
+		if err := checkText(raw); err != nil {
+			return err
+		}
 		return json.Compact(b, raw) // protojson spaces its output at random
 	}
 	var set []protoreflect.FieldDescriptor

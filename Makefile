@@ -1,0 +1,58 @@
+# Everything a person or the CI does with Makola. `make` alone lists it.
+# ./... does not span a Go workspace, so targets that mean "everything" take the modules from `go list -m`.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+
+modules = $(shell go list -m -f '{{.Dir}}')
+packages = $(addsuffix /...,$(modules))
+# Two packages at a time: each uses the servers hard, and the timings they wait for assume some processor left.
+gotest = .local/bin/servers -- go test -p 2 -timeout 15m
+
+##@ Run
+.PHONY: up down status logs demo
+up: ## start everything on this machine and print where it is (Compose when a Docker engine answers, else private servers)
+	@deploy/local/up.sh
+down: ## stop exactly what `make up` started; the data stays
+	@deploy/local/down.sh
+status: ## list what runs, since when, where, and whether it is ready
+	@deploy/local/status.sh || true
+logs: ## follow the logs; s=NAME for one service
+	@deploy/local/logs.sh $(s)
+demo: up ## register a shop, buy credits at the simulator, print the task timeline, the ledger and the mail
+	@deploy/local/demo.sh
+
+##@ Build and check
+.PHONY: gen check images migrate
+gen: ## write the generated code and pages again (proto, OpenAPI, docs)
+	@deploy/local/gen.sh
+check: ## format, vet, lint; generated files and go.mod leave no difference
+	@deploy/local/check.sh
+images: ## build one image per service (makola/NAME:dev); needs Docker
+	@deploy/docker/images.sh
+migrate: ## bring the database of `make up` to the newest schema
+	@deploy/local/migrate.sh
+
+##@ Test
+.PHONY: test test-unit e2e fault bench
+test: ready ## everything, with the race detector, on private servers
+	@$(gotest) -race $(packages)
+test-unit: ready ## all but the system tests
+	@$(gotest) -race $(filter-out %/test/...,$(packages)) ./test/servers/...
+e2e: ready ## built binaries, and real Celery clients and workers against ours
+	@$(gotest) -race ./test/e2e/... ./test/wire/...
+fault: ready ## one test per fault: killed processes, lost queues, cut connections
+	@$(gotest) -race ./test/fault/...
+bench: ready ## throughput and latency, as ratios within one run
+	@$(gotest) -run '^$$' -bench . -benchtime 1x ./test/load/...
+
+.PHONY: ready help
+ready:
+	@deploy/local/install.sh servers tests
+	@go build -buildvcs=false -o .local/bin/servers ./test/servers
+
+help:
+	@awk 'BEGIN { FS = ":.*## " } \
+	  /^##@/ { printf "\n%s\n", substr($$0, 5) } \
+	  /^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -1,0 +1,105 @@
+#!/usr/bin/env bash
+# Starts Makola on this machine and prints where it is. Run it as often as you like: what runs and has not changed stays as it is.
+#
+# Where a Docker engine answers, Compose does it. Elsewhere the distribution's PostgreSQL and RabbitMQ are installed if missing
+# and started privately, on own ports, with own data, beside whatever else this machine runs. MAKOLA_UP=private or =compose
+# decides by hand. Everything is kept below .local.
+set -euo pipefail
+here=$(dirname "$0")
+for part in lib process settings servers; do
+  # shellcheck disable=SC1090
+  . "$here/$part.sh"
+done
+cd "$root"
+
+build() {
+  local dirs=() dir
+  for dir in services/*/ deploy/sandbox/*/; do
+    if [ -f "$dir/main.go" ]; then dirs+=("./$dir"); fi
+  done
+  if [ ${#dirs[@]} -gt 0 ]; then go build -buildvcs=false -o "$bin/" "${dirs[@]}"; fi
+}
+
+start_servers() {
+  start_postgres &
+  local database=$!
+  start_rabbit
+  wait "$database"
+}
+
+# start_services starts all first and then waits for each, so that the slowest alone decides how long it takes.
+start_services() {
+  local name missing=0
+  for name in $(services); do
+    write_env "$name"
+    ensure "$name" "$bin/$name"
+  done
+  for name in $(services); do
+    if ! wait_until 60 ready_or_gone "$name" || ! pid_of "$name" >/dev/null; then
+      missing=1
+      printf '  %s is not ready; the end of .local/log/%s.log:\n' "$name" "$name" >&2
+      tail -n 15 "$log/$name.log" >&2
+    fi
+  done
+  if [ $missing -ne 0 ]; then die "not everything is ready; mend it and run make up again"; fi
+}
+
+ready_or_gone() { gone "$1" || service_ready "$1"; }
+
+private() {
+  "$here/install.sh" servers
+  decide
+  say "starting PostgreSQL and RabbitMQ, building the services"
+  build &
+  local building=$!
+  start_servers
+  wait "$building"
+  if [ -x "$bin/makola" ]; then
+    say "migrating"
+    operator migrate
+    operator topology
+    operator seed-demo >"$state/demo"
+  fi
+  say "starting the services"
+  start_services
+  summary
+}
+
+summary() {
+  cat <<EOF
+
+Makola runs.
+  gateway        http://127.0.0.1:$GATEWAY_PORT
+  documentation  http://127.0.0.1:$GATEWAY_PORT/docs
+  mails          http://127.0.0.1:$MAIL_PORT
+  Paystack       http://127.0.0.1:$SIMULATOR_PORT  (simulator)
+  RabbitMQ       http://127.0.0.1:$AMQP_API_PORT  (makola_admin, password in .local/secrets)
+EOF
+  if [ -s "$state/demo" ]; then sed 's/^/  /' "$state/demo"; fi
+  say
+  say "make status shows it, make logs follows it, make demo buys something, make down stops it."
+}
+
+compose() {
+  docker compose up -d --build --wait
+  printf 'compose\n' >"$state/mode"
+  say
+  say "Makola runs in Compose."
+  say "  gateway        http://127.0.0.1:${GATEWAY_PORT:-8080}"
+  say "  documentation  http://127.0.0.1:${GATEWAY_PORT:-8080}/docs"
+  say "  mails          http://127.0.0.1:${MAIL_PORT:-8025}"
+  say "  Paystack       http://127.0.0.1:${SIMULATOR_PORT:-8095}  (simulator)"
+  say "  RabbitMQ       http://127.0.0.1:${AMQP_API_PORT:-15672}  (makola_admin, password in docker-compose.yml)"
+  docker compose logs --no-log-prefix seed | sed "s/^/  /"
+}
+
+# One run at a time: a second one waits for the first, and then finds everything running.
+mkdir -p "$state"
+exec 3>"$state/lock"
+flock 3
+if compose_works; then
+  compose
+else
+  printf 'private\n' >"$state/mode"
+  private
+fi

@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# Creates the database makola, its roles and their passwords. As often as you like: what exists is brought up to date.
+# Migrations come later, by `makola migrate` as makola_owner.
+#
+# The connection (a superuser's) comes from libpq's own variables: PGHOST, PGPORT, PGUSER, PGPASSWORD.
+# Passwords come from PG_PASSWORD_<ROLE>, for OWNER, GATEWAY, BILLING, INVENTORY, REPORTS, NOTIFIER, CRON and OPERATOR.
+# PostgreSQL's container image runs this file once, when its volume is new.
+set -euo pipefail
+here=$(dirname "${BASH_SOURCE[0]}")
+psql=(psql -X -q -v ON_ERROR_STOP=1)
+# In the image, the file lies in the folder of start scripts, and roles.sql beside it under another roof.
+if [ -d /opt/makola ] && [ ! -f "$here/roles.sql" ]; then here=/opt/makola; fi
+if [ -n "${POSTGRES_USER:-}" ]; then export PGUSER=$POSTGRES_USER; fi
+export PGDATABASE=postgres
+
+"${psql[@]}" -f "$here/roles.sql"
+if [ "$("${psql[@]}" -At -c "SELECT count(*) FROM pg_database WHERE datname = 'makola'")" = 0 ]; then
+  "${psql[@]}" -c 'CREATE DATABASE makola OWNER makola_owner'
+fi
+
+# Sent as statements on standard input, so that no password is in a process list, and kept out of the server's log.
+{
+  for role in owner gateway billing inventory reports notifier cron operator; do
+    password=PG_PASSWORD_${role^^}
+    if [[ ! ${!password:-} =~ ^[A-Za-z0-9_-]+$ ]]; then
+      printf '%s must be set, to letters, digits, - and _\n' "$password" >&2
+      exit 1
+    fi
+    printf "ALTER ROLE makola_%s PASSWORD '%s';\n" "$role" "${!password}"
+  done
+} | "${psql[@]}" -c "SET log_statement = 'none'; SET log_min_error_statement = 'panic'" -f -
+
+export PGDATABASE=makola
+"${psql[@]}" <<'SQL'
+-- Nobody but the owner and the services has business here.
+REVOKE ALL ON DATABASE makola FROM PUBLIC;
+GRANT CONNECT ON DATABASE makola TO
+    makola_gateway, makola_billing, makola_inventory, makola_reports, makola_notifier, makola_cron, makola_operator;
+-- The owner makes the schemas, and keeps the table of migrations in public.
+GRANT CREATE, USAGE ON SCHEMA public TO makola_owner;
+REVOKE CREATE ON SCHEMA public FROM PUBLIC;
+SQL

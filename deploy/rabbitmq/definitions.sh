@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# Prints RabbitMQ definitions: Makola's vhost, one user per service, and what each user may do. The broker loads them at every
+# start (load_definitions), so a changed password or permission only needs a restart. Exchanges and queues are not here: they
+# are declared by `makola topology`.
+#
+# Passwords come from AMQP_PASSWORD_<SERVICE> (letters, digits, - and _), one for each line of the table below.
+#
+# Nobody but the administrator may declare anything; the gateway may make its own transient queues, gateway.<instance>.
+# Every service enqueues, so every service writes the task exchange and the event exchange; amq.default is the exchange that
+# results take to a Celery client. A worker reads its own queues, which are also the names of its tasks, and their dead queues.
+set -euo pipefail
+
+separator=
+# user NAME CONFIGURE WRITE READ, three regular expressions; an empty one matches nothing.
+users=() permissions=()
+user() {
+  local password=AMQP_PASSWORD_${1^^} tags=${5:-}
+  if [[ ! ${!password:-} =~ ^[A-Za-z0-9_-]+$ ]]; then
+    printf '%s must be set, to letters, digits, - and _\n' "$password" >&2
+    exit 1
+  fi
+  users+=("$separator{\"name\":\"makola_$1\",\"password\":\"${!password}\",\"tags\":\"$tags\"}")
+  permissions+=("$separator{\"user\":\"makola_$1\",\"vhost\":\"makola\",\"configure\":\"$2\",\"write\":\"$3\",\"read\":\"$4\"}")
+  separator=,
+}
+
+enqueue='^(tasks|task\\.events|amq\\.default)$'
+queues() { printf '^(%s)(\\\\.dead)?$' "$1"; }
+
+user admin     '.*' '.*' '.*' administrator
+user gateway   '^gateway\\..*$' '^(tasks|task\\.events|amq\\.default|gateway\\..*)$' '^(gateway\\..*|task\\.events)$'
+user billing   '' "$enqueue" "$(queues 'ai_features|subscriptions')"
+user inventory '' "$enqueue" "$(queues 'inventory|sales')"
+user reports   '' "$enqueue" "$(queues 'reports')"
+user notifier  '' "$enqueue" "$(queues 'accounts|notifications')"
+user cron      '' "$enqueue" ''
+user operator  '' "$enqueue" '^.*\\.dead$'
+
+printf '{"vhosts":[{"name":"makola"}],\n"users":[\n%s\n],\n"permissions":[\n%s\n]}\n' \
+  "$(printf '%s\n' "${users[@]}")" "$(printf '%s\n' "${permissions[@]}")"

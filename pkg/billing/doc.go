@@ -1,0 +1,38 @@
+// Package billing keeps the books: what a business bought, what it paid, and the AI credits it may spend.
+//
+// # What always holds
+//
+//   - The ledger is double entry. A transfer is a set of entries that sum to zero in every unit; CRD is 1/100 AI credit, other units are
+//     currencies in minor units. Transfers and entries are only ever added.
+//   - An entry is positive where value arrives and negative where it comes from. An account's balance is the sum of its entries, cached on
+//     the account's row and changed in the transaction that writes them. Accounts are locked in the order of their ids.
+//   - A business has one account, "credits". Its balance is never negative and equals what is left in its lots. The other accounts belong to
+//     the platform: credits_issued (CRD), provider_receivable, credit_sales and suspense (one of each for a currency).
+//   - A purchase credits once, in full, when a provider's own word matches it in status, amount, currency and reference to the unit, or it is
+//     parked in review with the reason beside it. Nothing else credits.
+//   - Money that arrived and matches nothing is still booked: to suspense, with a payment_review row that says why.
+//   - Rows are never deleted. A purchase moves only along the arrows.
+//
+// # The life of a purchase
+//
+//	checkout ──▶ pending ──success──▶ completed
+//	              │  │  ╲               ▲
+//	 says failed ─┘  │   ╲──mismatch──▶ review   (left only by a person)
+//	      ▼          │ 72 h             ▲
+//	   failed     expired               │
+//	      └────┬─────┴──late success────┴─ or mismatch
+//	           ▼
+//	       completed
+//
+// # One purchase in the books
+//
+// The value package (80.00 before tax, 80 + 20 credits, 96.00 with the taxes of 2026) is one transfer of five entries:
+//
+//	provider_receivable  GHS  + 9600     the provider owes us the money
+//	credit_sales         GHS  − 9600
+//	credits              CRD  + 8000     lot PURCHASE
+//	credits              CRD  + 2000     lot BONUS
+//	credits_issued       CRD  −10000
+//
+// Functions that take tx begin no transaction: the caller does, with postgres.InTenant or postgres.InSystem, as each function says.
+package billing

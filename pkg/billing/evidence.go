@@ -1,0 +1,68 @@
+package billing
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+
+	"makola/pkg/money"
+	"makola/pkg/payments"
+)
+
+// Evidence is a provider's own word about one payment. Only trustworthy evidence may be made into one: a body that the provider signed, or
+// its answer to our question. A hint is asked about first.
+type Evidence struct {
+	// Event is the stored event that holds the word; its state follows the outcome. uuid.Nil when nothing was stored.
+	Event uuid.UUID
+	// Requester is the business on whose behalf the evidence is handled. A purchase of another business is then unknown. uuid.Nil sees all.
+	Requester           uuid.UUID
+	Provider, Reference string
+	Status              payments.Status
+	Amount              money.Amount
+	// TransactionID is the provider's id of the money movement. One movement pays for one purchase.
+	TransactionID string
+	PaidAt        time.Time
+}
+
+// OutcomeKind says what became of a piece of evidence.
+type OutcomeKind string
+
+// The outcomes.
+const (
+	// Credited means that this evidence completed the purchase and its credits are in the ledger.
+	Credited OutcomeKind = "credited"
+	// AlreadyProcessed means that the purchase was completed by the same payment before.
+	AlreadyProcessed OutcomeKind = "already_processed"
+	// InReview means that a person has to look: the reason is with the review and, where the purchase was open, with the purchase.
+	InReview OutcomeKind = "review"
+	// MarkedFailed means that the provider says the payment failed, and the purchase was still pending. A later success is credited.
+	MarkedFailed OutcomeKind = "failed"
+	// Ignored means that the evidence changes nothing: the payment has not ended, or it failed after it had succeeded.
+	Ignored OutcomeKind = "ignored"
+	// UnknownReference means that no purchase has the reference, perhaps not yet. Nothing was written; try again, and in the end call Unmatched.
+	UnknownReference OutcomeKind = "unknown_reference"
+)
+
+// Outcome is the result of one piece of evidence.
+type Outcome struct {
+	Kind OutcomeKind
+	// Tenant and Purchase are set unless the reference is unknown.
+	Tenant, Purchase uuid.UUID
+	// Credits is what this evidence added, bonus included; zero unless Kind is Credited.
+	Credits money.Credits
+	// Reason says why for InReview.
+	Reason string
+}
+
+// The reasons of a review.
+const (
+	ReasonAmount      = "amount_mismatch"
+	ReasonCurrency    = "currency_mismatch"
+	ReasonNoTxn       = "transaction_id_missing"
+	ReasonTxnReused   = "transaction_of_another_purchase"
+	ReasonPaidAgain   = "paid_again"
+	ReasonReversed    = "reversed_after_success"
+	ReasonUnmatched   = "unknown_reference"
+	ReasonUnsettled   = "unsettled_after_72_hours"
+	ReasonWhileReview = "another_payment_while_in_review"
+)

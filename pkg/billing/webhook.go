@@ -1,0 +1,135 @@
+package billing
+
+import (
+	"cmp"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"gorm.io/gorm"
+
+	"makola/pkg/money"
+	"makola/pkg/payments"
+)
+
+// Event is one genuine event of a provider, as it came, with the facts that were read from it.
+type Event struct {
+	// ID is made by the caller, a UUIDv7.
+	ID uuid.UUID
+	// Provider and DedupeKey identify the fact: a second event with the same pair is a redelivery.
+	Provider, DedupeKey string
+	// Type is the provider's word for the kind of event; TypeVerify for an answer to our own question.
+	Type, Reference string
+	Body            []byte
+	// Headers are those worth keeping; never secrets.
+	Headers map[string]string
+	// Trusted says that the provider vouches for the body: the facts below may be credited.
+	Trusted       bool
+	Status        payments.Status
+	Amount        money.Amount
+	TransactionID string
+	PaidAt        time.Time
+	// Ignored stores the event as finished: it is not about a payment, and no task will look at it.
+	Ignored bool
+}
+
+// TypeVerify is the type of an event that holds a provider's answer to our own question.
+const TypeVerify = "verify"
+
+// RecordEvents stores events with one statement and returns the ids of those that are new; the others were stored before, or stand twice in
+// the slice. Only new events may be given a task. Rows are inserted in the order of their keys, so that two transactions which store the same
+// events wait for each other instead of deadlocking. tx needs no tenant.
+func RecordEvents(tx *gorm.DB, events []Event) (map[uuid.UUID]bool, error) {
+	if len(events) == 0 {
+		return map[uuid.UUID]bool{}, nil
+	}
+	events = slices.Clone(events)
+	slices.SortStableFunc(events, func(a, b Event) int {
+		return cmp.Or(cmp.Compare(a.Provider, b.Provider), cmp.Compare(a.DedupeKey, b.DedupeKey))
+	})
+	headers := make([]string, len(events))
+	paidAt := make([]*time.Time, len(events))
+	amounts := make([]*int64, len(events))
+	for i, e := range events {
+		headers[i] = "{}"
+		if len(e.Headers) > 0 {
+			raw, err := json.Marshal(e.Headers)
+			if err != nil {
+				return nil, fmt.Errorf("record events: encode headers: %w", err)
+			}
+			headers[i] = string(raw)
+		}
+		if !e.PaidAt.IsZero() {
+			paidAt[i] = &events[i].PaidAt
+		}
+		if e.Amount.Currency != "" {
+			amounts[i] = &events[i].Amount.Minor
+		}
+	}
+	stored := make(map[uuid.UUID]bool, len(events))
+	err := query(tx, "record events", `
+		insert into billing.webhook_event (id, provider, dedupe_key, event_type, reference, body, headers, trusted, status, amount_minor, currency,
+		                                   provider_txn_id, paid_at, state, finished_at)
+		select id, provider, dedupe_key, event_type, reference, body, headers::jsonb, trusted, status, amount_minor, currency,
+		       provider_txn_id, paid_at, case when ignored then 'ignored' else 'received' end, case when ignored then now() end
+		  from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bytea[], $7::text[], $8::boolean[], $9::text[], $10::bigint[],
+		              $11::text[], $12::text[], $13::timestamptz[], $14::boolean[])
+		       as e (id, provider, dedupe_key, event_type, reference, body, headers, trusted, status, amount_minor, currency, provider_txn_id, paid_at, ignored)
+		    on conflict (provider, dedupe_key) do nothing
+		returning id`,
+		func(rows *sql.Rows) error {
+			var id uuid.UUID
+			err := rows.Scan(&id)
+			stored[id] = true
+			return err
+		},
+		column(events, func(e Event) uuid.UUID { return e.ID }),
+		column(events, func(e Event) string { return e.Provider }),
+		column(events, func(e Event) string { return e.DedupeKey }),
+		column(events, func(e Event) string { return e.Type }),
+		column(events, func(e Event) string { return e.Reference }),
+		column(events, func(e Event) []byte { return e.Body }),
+		headers,
+		column(events, func(e Event) bool { return e.Trusted }),
+		column(events, func(e Event) string { return string(e.Status) }),
+		amounts,
+		column(events, func(e Event) string { return string(e.Amount.Currency) }),
+		column(events, func(e Event) string { return e.TransactionID }),
+		paidAt,
+		column(events, func(e Event) bool { return e.Ignored }))
+	return stored, err
+}
+
+// StoredEvent is an event as evidence.
+type StoredEvent struct {
+	Evidence
+	// Trusted is false for a hint, which must be asked about first.
+	Trusted bool
+}
+
+// Events reads stored events by id, with one query. An id that does not exist is not in the map. Facts come from the stored event, never from the message
+// that names it, so nobody who can write to the broker can make up a payment. Any transaction of billing-worker.
+func Events(tx *gorm.DB, ids []uuid.UUID) (map[uuid.UUID]StoredEvent, error) {
+	found := make(map[uuid.UUID]StoredEvent, len(ids))
+	if len(ids) == 0 {
+		return found, nil
+	}
+	err := query(tx, "read events", `
+		select id, provider, reference, trusted, status, coalesce(amount_minor, 0), currency, provider_txn_id, paid_at
+		  from billing.webhook_event where id = any ($1::uuid[])`,
+		func(rows *sql.Rows) error {
+			var e StoredEvent
+			var paidAt sql.NullTime
+			var currency string
+			if err := rows.Scan(&e.Event, &e.Provider, &e.Reference, &e.Trusted, &e.Status, &e.Amount.Minor, &currency, &e.TransactionID, &paidAt); err != nil {
+				return err
+			}
+			e.Amount.Currency, e.PaidAt = money.Currency(currency), paidAt.Time
+			found[e.Event] = e
+			return nil
+		}, ids)
+	return found, err
+}

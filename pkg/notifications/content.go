@@ -1,0 +1,121 @@
+package notifications
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"makola/pkg/money"
+)
+
+// ErrUnknownTemplate is returned for a mail that was queued by a newer build. It is worth retrying: the newer notifier may be about to start.
+var ErrUnknownTemplate = errors.New("unknown mail template")
+
+// Content is what one kind of mail says: facts only, worded by the notifier's template of that name. It is stored as JSON, so fields are
+// added, never renamed, and a zero value must read well.
+type Content interface {
+	// Template is the template's name.
+	Template() string
+}
+
+// Welcome greets a newly registered user.
+type Welcome struct {
+	// Name is what the user is called.
+	Name string `json:"name"`
+	// Business is the user's business; empty when they belong to none yet.
+	Business string `json:"business,omitempty"`
+	// Role is the user's membership role there: OWNER, ADMIN, MANAGER or STAFF.
+	Role string `json:"role,omitempty"`
+}
+
+// Template returns "welcome".
+func (Welcome) Template() string { return "welcome" }
+
+// CreditsPurchased is the receipt of a completed credit purchase.
+type CreditsPurchased struct {
+	// Name is what the recipient is called.
+	Name string `json:"name"`
+	// Business is the business that bought.
+	Business string `json:"business"`
+	// Package is the package's code, for example "value".
+	Package string `json:"package"`
+	// Reference is our reference of the purchase, AI-….
+	Reference string `json:"reference"`
+	// Credits were bought, Bonus came on top, TotalCredits is the sum of both, Balance is what the business has now.
+	Credits      money.Credits `json:"credits"`
+	Bonus        money.Credits `json:"bonus"`
+	TotalCredits money.Credits `json:"total_credits"`
+	Balance      money.Credits `json:"balance"`
+	// Currency is that of every amount here.
+	Currency money.Currency `json:"currency"`
+	// BaseMinor is the price before tax and PaidMinor what was paid, in minor units of Currency.
+	BaseMinor int64 `json:"base_minor"`
+	PaidMinor int64 `json:"paid_minor"`
+	// Taxes are the lines between them, in the order in which they were charged.
+	Taxes []Tax `json:"taxes,omitempty"`
+	// PaidAt is when the purchase was completed, and ExpiresAt when its credits end; zero when unknown.
+	PaidAt    time.Time `json:"paid_at"`
+	ExpiresAt time.Time `json:"expires_at"`
+	// Timezone is the business's, an IANA name such as Africa/Accra; dates are shown in it.
+	Timezone string `json:"timezone"`
+}
+
+// Template returns "credits_purchased".
+func (CreditsPurchased) Template() string { return "credits_purchased" }
+
+// Tax is one line of tax on a receipt.
+type Tax struct {
+	// Name is the tax's name, for example "Value Added Tax".
+	Name string `json:"name"`
+	// BasisPoints is the rate: 1500 is 15 %.
+	BasisPoints int64 `json:"rate_bp"`
+	// AmountMinor is in minor units of the receipt's currency.
+	AmountMinor int64 `json:"amount_minor"`
+}
+
+// PaymentReview tells a payer that their payment arrived but is being checked by a person before anything is credited.
+type PaymentReview struct {
+	// Name is what the recipient is called.
+	Name string `json:"name"`
+	// Business is the business that wanted to buy.
+	Business string `json:"business"`
+	// Reference is our reference of the purchase, AI-….
+	Reference string `json:"reference"`
+	// ExpectedMinor is the price, in minor units of ExpectedCurrency.
+	ExpectedMinor    int64          `json:"expected_minor"`
+	ExpectedCurrency money.Currency `json:"expected_currency"`
+	// ReceivedMinor is what the provider says it received, in minor units of ReceivedCurrency; both zero when unknown.
+	ReceivedMinor    int64          `json:"received_minor,omitempty"`
+	ReceivedCurrency money.Currency `json:"received_currency,omitempty"`
+	// ReportedAt is when the provider told us; zero when unknown.
+	ReportedAt time.Time `json:"reported_at"`
+	// Timezone is the business's, an IANA name.
+	Timezone string `json:"timezone"`
+}
+
+// Template returns "payment_review".
+func (PaymentReview) Template() string { return "payment_review" }
+
+// Decode reads stored content of the named template. Unknown fields are ignored, because a newer publisher may be ahead.
+// Errors: ErrUnknownTemplate; a data error when the JSON does not fit.
+func Decode(template string, data []byte) (Content, error) {
+	switch template {
+	case Welcome{}.Template():
+		return decode[Welcome](data)
+	case CreditsPurchased{}.Template():
+		return decode[CreditsPurchased](data)
+	case PaymentReview{}.Template():
+		return decode[PaymentReview](data)
+	default:
+		return nil, fmt.Errorf("%w: %.40q", ErrUnknownTemplate, template)
+	}
+}
+
+func decode[C Content](data []byte) (Content, error) {
+	var c C
+	if err := json.Unmarshal(data, &c); err != nil {
+		return nil, fmt.Errorf("read content of template %s: %w", c.Template(), err)
+	}
+	return c, nil
+}

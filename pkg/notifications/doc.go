@@ -1,0 +1,23 @@
+// Package notifications keeps the mails that Makola sends: one row of notifications.email for each, before anything is sent.
+//
+// # Life of a mail
+//
+//	Queue ──▶ queued ──SaveRendered──▶ queued, with its text ──▶ sent
+//	                                          │   ▲
+//	                                          ▼   │ a person replays the task
+//	                                        refused
+//
+// Queue inserts the row in the transaction of the event that causes the mail, under a key that names the event, and enqueues
+// notifications.send_email with it. One tenant and key is one mail, however often the event is handled. The task renders the mail and
+// stores the text before it sends it, so that a retry sends the same text under the same Message-ID, even from a newer build.
+//
+// # What is promised
+//
+// A mail whose event committed is handed to the mail server at least once, and exactly once unless a worker dies between the server's
+// yes and its own commit. A refused mail had a final no (5xx) from the server; its task is a dead letter and may be replayed.
+//
+// # Traps
+//
+// A mail belongs to the context's tenant (tenant.With), or to the platform when there is none. A BATCH handler, whose context names no
+// tenant, must set it for each of its mails.
+package notifications

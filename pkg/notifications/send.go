@@ -1,0 +1,123 @@
+package notifications
+
+import (
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"gorm.io/gorm"
+
+	"makola/pkg/postgres"
+)
+
+// Errors of the sending side.
+var (
+	// ErrNotFound is returned for a mail that does not exist, or belongs to another tenant.
+	ErrNotFound = errors.New("mail not found")
+	// ErrAlreadySent is returned by a change that a sent mail no longer admits.
+	ErrAlreadySent = errors.New("mail already sent")
+)
+
+// State is where a mail is in its life.
+type State string
+
+// The states of a mail. A queued or refused mail may be sent; sent is the end.
+const (
+	StateQueued  State = "queued"
+	StateSent    State = "sent"
+	StateRefused State = "refused"
+)
+
+// Mail is one stored mail.
+type Mail struct {
+	ID uuid.UUID
+	// To is the recipient's bare address.
+	To string
+	// Template and Data are the content; see Decode.
+	Template string
+	Data     []byte
+	State    State
+	// Rendered is the text that is sent; nil until SaveRendered.
+	Rendered *Rendered
+}
+
+// Rendered is a mail's text as it is sent, by every attempt alike.
+type Rendered struct {
+	Subject, Text, HTML string
+	// MessageID is the Message-ID header, angle brackets included.
+	MessageID string
+	// At is when the text was stored; it is the mail's Date. SaveRendered sets it.
+	At time.Time
+}
+
+// Load reads one mail that tx may see. ErrNotFound also stands for another tenant's mail.
+func Load(tx *gorm.DB, id uuid.UUID) (*Mail, error) {
+	if err := postgres.RequireTx(tx); err != nil {
+		return nil, fmt.Errorf("load mail %s: %w", id, err)
+	}
+	m := &Mail{ID: id}
+	var r Rendered
+	var at sql.NullTime
+	err := postgres.QueryRow(tx, `select recipient, template, data, state, coalesce(subject, ''), coalesce(body_text, ''), coalesce(body_html, ''), coalesce(message_id, ''), rendered_at
+		from notifications.email where id = $1`, id).Scan(&m.To, &m.Template, &m.Data, &m.State, &r.Subject, &r.Text, &r.HTML, &r.MessageID, &at)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return nil, fmt.Errorf("%w: %s", ErrNotFound, id)
+	case err != nil:
+		return nil, fmt.Errorf("load mail %s: %w", id, err)
+	}
+	if at.Valid {
+		r.At = at.Time
+		m.Rendered = &r
+	}
+	return m, nil
+}
+
+// SaveRendered stores the text of a mail before it is sent, and returns the text to send: r, or what an earlier attempt stored.
+// Errors: ErrNotFound.
+func SaveRendered(tx *gorm.DB, id uuid.UUID, r Rendered) (*Rendered, error) {
+	saved, err := postgres.Exec(tx, `update notifications.email set subject = $2, body_text = $3, body_html = $4, message_id = $5, rendered_at = now()
+		where id = $1 and state in ('queued', 'refused') and rendered_at is null`, id, r.Subject, r.Text, r.HTML, r.MessageID)
+	if err != nil {
+		return nil, fmt.Errorf("save text of mail %s: %w", id, err)
+	}
+	m, err := Load(tx, id)
+	if err != nil {
+		return nil, err
+	}
+	if m.Rendered == nil {
+		return nil, fmt.Errorf("save text of mail %s: state %s admits none (%d rows changed)", id, m.State, saved)
+	}
+	return m.Rendered, nil
+}
+
+// MarkSent records that the mail server took the mail. Errors: ErrAlreadySent; ErrNotFound.
+func MarkSent(tx *gorm.DB, id uuid.UUID) error {
+	moved, err := postgres.Exec(tx, `update notifications.email set state = 'sent', sent_at = now(), error = null where id = $1 and state in ('queued', 'refused')`, id)
+	return checkMoved(tx, "mark sent", id, moved, err)
+}
+
+// MarkRefused records the mail server's final no and its reason. A refused mail may be refused again. Errors: ErrAlreadySent; ErrNotFound.
+func MarkRefused(tx *gorm.DB, id uuid.UUID, reason string) error {
+	moved, err := postgres.Exec(tx, `update notifications.email set state = 'refused', error = $2 where id = $1 and state in ('queued', 'refused')`, id, reason)
+	return checkMoved(tx, "mark refused", id, moved, err)
+}
+
+func checkMoved(tx *gorm.DB, what string, id uuid.UUID, moved int64, err error) error {
+	switch {
+	case err != nil:
+		return fmt.Errorf("%s mail %s: %w", what, id, err)
+	case moved == 1:
+		return nil
+	}
+	m, err := Load(tx, id)
+	if err != nil {
+		return err
+	}
+	if m.State == StateSent {
+		return fmt.Errorf("%s %s: %w", what, id, ErrAlreadySent)
+	}
+	return fmt.Errorf("%s mail %s: not possible in state %s", what, id, m.State)
+}

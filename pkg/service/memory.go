@@ -1,0 +1,39 @@
+package service
+
+import (
+	"os"
+	"runtime/debug"
+	"strconv"
+	"strings"
+)
+
+// gcPercent is the default for GOGC. A service's live heap is a few MiB, so waiting for four times as much garbage costs little memory
+// and gave 10 % more tasks per second than Go's own default of 100 (docs/benchmarks.md).
+const gcPercent = 400
+
+// cgroupLimit is where Linux shows a container its own memory limit (cgroup v2).
+const cgroupLimit = "/sys/fs/cgroup/memory.max"
+
+// tuneMemory sets the garbage collector's defaults for a service. GOGC and GOMEMLIMIT, where set, win.
+func tuneMemory() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
+	if os.Getenv("GOMEMLIMIT") != "" {
+		return
+	}
+	if content, err := os.ReadFile(cgroupLimit); err == nil {
+		if limit, ok := softLimit(string(content)); ok {
+			debug.SetMemoryLimit(limit)
+		}
+	}
+}
+
+// softLimit is 90 % of the container's limit; the rest is for what the Go runtime does not count. It reports false where there is none ("max").
+func softLimit(content string) (bytes int64, ok bool) {
+	limit, err := strconv.ParseInt(strings.TrimSpace(content), 10, 64)
+	if err != nil || limit <= 0 {
+		return 0, false
+	}
+	return limit / 10 * 9, true
+}

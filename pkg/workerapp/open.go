@@ -1,0 +1,58 @@
+package workerapp
+
+import (
+	"context"
+	"fmt"
+
+	"makola/pkg/postgres"
+	"makola/pkg/rabbit"
+	"makola/pkg/service"
+	"makola/pkg/task"
+)
+
+// Parts is what a worker's wire goes on with. App starts and stops all of them.
+type Parts struct {
+	// DB is the way into the database, as the service's own role.
+	DB *postgres.DB
+	// Queue enqueues tasks; pass it to NewTasks of the contracts.
+	Queue *task.Queue
+	// Worker runs tasks; pass it to HandleTasks of the contracts.
+	Worker *task.Worker
+}
+
+// Open builds the parts and adds them to app. It waits for the database (DATABASE_CONNECT_WAIT at most) and not for the broker.
+// queues are all the worker has; QUEUES may narrow them.
+// Errors: a QUEUES that names another queue; a DATABASE_URL that cannot be read; a database that does not answer or whose schema is too old.
+func Open(ctx context.Context, cfg Config, app *service.App, queues ...string) (*Parts, error) {
+	queues, err := narrow(queues, cfg.Consume.Queues)
+	if err != nil {
+		return nil, err
+	}
+	db, err := postgres.Open(ctx, cfg.PG)
+	if err != nil {
+		return nil, fmt.Errorf("open database: %w", err)
+	}
+	app.OnStop(db.Close)
+	if err := db.WaitReady(ctx, cfg.PG.ConnectWait); err != nil {
+		return nil, fmt.Errorf("wait for the database: %w", err)
+	}
+	publish := connect(cfg, app, "publish", rabbit.Standard())
+	consume := connect(cfg, app, "consume", rabbit.Standard(queues...))
+	queue := task.NewQueue(db, publish, task.QueueConfig{Metrics: app.Metrics()})
+	worker := task.NewWorker(db, consume, queue, task.WorkerConfig{
+		Service: app.Name(), Queues: queues, Short: cfg.Consume.Short, Long: cfg.Consume.Long, Metrics: app.Metrics(),
+		Grace: cfg.ShutdownTimeout * 5 / 6, // the part of the stop in which service.App lets work finish
+	})
+	app.Add(publish, consume, queue, worker)
+	app.Ready("database", db.Ping)
+	app.Ready("worker", worker.Ready)
+	return &Parts{DB: db, Queue: queue, Worker: worker}, nil
+}
+
+// connect makes one of the two connections to the broker, named so that the broker's lists tell them apart.
+func connect(cfg Config, app *service.App, purpose string, topology rabbit.Topology) *rabbit.Conn {
+	cfg.AMQP.Name = app.Name() + " " + purpose
+	conn := rabbit.New(cfg.AMQP, topology, app.Logger())
+	app.Ready("broker "+purpose, conn.Ready)
+	return conn
+}

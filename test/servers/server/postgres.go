@@ -1,0 +1,157 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// startTimeout bounds one start of either server. RabbitMQ takes about 6 s on two idle cores, and several times that on busy ones.
+const startTimeout = 2 * time.Minute
+
+// Postgres is a private PostgreSQL cluster. Its methods may be called from several goroutines; they run one after another.
+type Postgres struct {
+	mu   sync.Mutex
+	dir  string // data folder, below the folder given to StartPostgres
+	log  string
+	bin  string
+	port int
+	user *syscall.Credential
+	proc *process
+}
+
+// StartPostgres creates a cluster in dir/pg, starts it and creates Makola's roles (deploy/postgres/roles.sql, found above
+// the working folder). fsync stays on, so what a test learns about durability is true. Everybody on this machine may log in
+// without a password: the cluster holds test data only. The caller must call Stop or Kill.
+func StartPostgres(ctx context.Context, dir string) (*Postgres, error) {
+	bin, err := postgresBin()
+	if err != nil {
+		return nil, err
+	}
+	ports, err := freePorts(ctx, 1)
+	if err != nil {
+		return nil, err
+	}
+	account, err := unprivileged()
+	if err != nil {
+		return nil, err
+	}
+	p := &Postgres{dir: filepath.Join(dir, "pg"), log: filepath.Join(dir, "postgres.log"), bin: bin, port: ports[0], user: account}
+	if err := p.create(ctx); err != nil {
+		return nil, err
+	}
+	if err := p.Restart(ctx); err != nil {
+		return nil, err
+	}
+	if err := p.createRoles(ctx); err != nil {
+		return nil, errors.Join(err, p.Kill())
+	}
+	return p, nil
+}
+
+// URL is the address of the database postgres, as superuser postgres.
+func (p *Postgres) URL() string {
+	return "postgres://postgres@" + address(p.port) + "/postgres?sslmode=disable"
+}
+
+// Log is the file with the server's messages.
+func (p *Postgres) Log() string { return p.log }
+
+// Stop ends the server cleanly: open transactions are rolled back, a checkpoint is written. The data stays.
+func (p *Postgres) Stop(ctx context.Context) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.proc.stop(ctx, syscall.SIGINT) // "fast shutdown"
+}
+
+// Kill ends the server and its backends by SIGKILL, as a power cut would. The data stays; Restart recovers it.
+func (p *Postgres) Kill() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.proc.kill()
+}
+
+// Restart starts the server again on the same port with the same data, and returns when it answers.
+// A server that still runs is stopped cleanly first.
+func (p *Postgres) Restart(ctx context.Context) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := p.proc.stop(ctx, syscall.SIGINT); err != nil {
+		return err
+	}
+	settings := []string{
+		"-D", p.dir, "-p", strconv.Itoa(p.port),
+		"-c", "listen_addresses=127.0.0.1",
+		"-c", "unix_socket_directories=",
+		"-c", "fsync=on",
+		"-c", "max_connections=300", // several test packages at once, each with its own databases and pools
+		"-c", "shared_buffers=256MB",
+		"-c", "max_wal_size=2GB", // fewer checkpoints in the middle of a measurement
+	}
+	proc, err := start(ctx, spec{
+		name: filepath.Join(p.bin, "postgres"), args: settings, env: os.Environ(), dir: p.dir, log: p.log, user: p.user,
+	})
+	if err != nil {
+		return err
+	}
+	p.proc = proc
+	return p.proc.await(ctx, "PostgreSQL", p.log, func(ctx context.Context) error {
+		conn, err := pgx.Connect(ctx, p.URL())
+		if err != nil {
+			return fmt.Errorf("connect: %w", err)
+		}
+		return conn.Close(ctx)
+	})
+}
+
+// create runs initdb. The folder is given to the account that the server will run under.
+func (p *Postgres) create(ctx context.Context) error {
+	if err := os.MkdirAll(p.dir, 0o700); err != nil {
+		return fmt.Errorf("create data folder: %w", err)
+	}
+	if err := handOver(p.dir, p.user); err != nil {
+		return err
+	}
+	proc, err := start(ctx, spec{
+		name: filepath.Join(p.bin, "initdb"),
+		args: []string{"-D", p.dir, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"},
+		env:  os.Environ(), dir: p.dir, log: p.log, user: p.user,
+	})
+	if err != nil {
+		return err
+	}
+	<-proc.exited
+	if proc.err != nil {
+		return fmt.Errorf("initdb: %w, see %s: %s", proc.err, p.log, tail(p.log))
+	}
+	return nil
+}
+
+// createRoles runs roles.sql. Its statements need no psql.
+func (p *Postgres) createRoles(ctx context.Context) error {
+	root, err := repository()
+	if err != nil {
+		return err
+	}
+	sql, err := os.ReadFile(filepath.Join(root, "deploy", "postgres", "roles.sql")) //nolint:gosec // a path of this repository
+	if err != nil {
+		return fmt.Errorf("read roles: %w", err)
+	}
+	conn, err := pgx.Connect(ctx, p.URL())
+	if err != nil {
+		return fmt.Errorf("connect to create roles: %w", err)
+	}
+	defer conn.Close(ctx)
+	if _, err := conn.Exec(ctx, string(sql)); err != nil {
+		return fmt.Errorf("create roles: %w", err)
+	}
+	return nil
+}
