@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -47,6 +48,12 @@ func RecordEvents(tx *gorm.DB, events []Event) (map[uuid.UUID]bool, error) {
 		return map[uuid.UUID]bool{}, nil
 	}
 	events = slices.Clone(events)
+	for i := range events {
+		e := &events[i]
+		for _, text := range []*string{&e.DedupeKey, &e.Type, &e.Reference, &e.TransactionID} {
+			*text = storable(*text)
+		}
+	}
 	slices.SortStableFunc(events, func(a, b Event) int {
 		return cmp.Or(cmp.Compare(a.Provider, b.Provider), cmp.Compare(a.DedupeKey, b.DedupeKey))
 	})
@@ -101,6 +108,11 @@ func RecordEvents(tx *gorm.DB, events []Event) (map[uuid.UUID]bool, error) {
 		paidAt,
 		column(events, func(e Event) bool { return e.Ignored }))
 	return stored, err
+}
+
+// storable replaces what a text column cannot hold. A provider never sends it; if one did, the event must still be stored.
+func storable(s string) string {
+	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
 }
 
 // StoredEvent is an event as evidence.

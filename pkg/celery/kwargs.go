@@ -27,13 +27,33 @@ func ProtoToKwargs(msg proto.Message) (json.RawMessage, error) {
 		return json.RawMessage("{}"), nil
 	}
 	var b bytes.Buffer
-	if err := writeMessage(&b, msg.ProtoReflect()); err != nil {
+	if err := writeMessage(&b, msg.ProtoReflect(), isSet); err != nil {
 		return nil, fmt.Errorf("write arguments of %s: %w", msg.ProtoReflect().Descriptor().FullName(), err)
 	}
 	return b.Bytes(), nil
 }
 
-func writeMessage(b *bytes.Buffer, m protoreflect.Message) error {
+// ProtoToResult writes a message as a task's result: like ProtoToKwargs, but fields without presence are always there, because whoever reads a
+// result wants to see a count of 0 and not a gap.
+func ProtoToResult(msg proto.Message) (json.RawMessage, error) {
+	if msg == nil || !msg.ProtoReflect().IsValid() {
+		return json.RawMessage("{}"), nil
+	}
+	var b bytes.Buffer
+	if err := writeMessage(&b, msg.ProtoReflect(), isSetOrPlain); err != nil {
+		return nil, fmt.Errorf("write result %s: %w", msg.ProtoReflect().Descriptor().FullName(), err)
+	}
+	return b.Bytes(), nil
+}
+
+// isSet and isSetOrPlain choose the fields that writeMessage writes.
+func isSet(m protoreflect.Message, fd protoreflect.FieldDescriptor) bool { return m.Has(fd) }
+
+func isSetOrPlain(m protoreflect.Message, fd protoreflect.FieldDescriptor) bool {
+	return m.Has(fd) || !fd.HasPresence() && !fd.IsList() && !fd.IsMap()
+}
+
+func writeMessage(b *bytes.Buffer, m protoreflect.Message, wanted func(protoreflect.Message, protoreflect.FieldDescriptor) bool) error {
 	if m.Descriptor().FullName().Parent() == "google.protobuf" { // Timestamp, Duration, Struct and the like have JSON forms of their own
 		raw, err := protojson.Marshal(m.Interface())
 		if err != nil {
@@ -45,10 +65,11 @@ func writeMessage(b *bytes.Buffer, m protoreflect.Message) error {
 		return json.Compact(b, raw) // protojson spaces its output at random
 	}
 	var set []protoreflect.FieldDescriptor
-	m.Range(func(fd protoreflect.FieldDescriptor, _ protoreflect.Value) bool {
-		set = append(set, fd)
-		return true
-	})
+	for i, fields := 0, m.Descriptor().Fields(); i < fields.Len(); i++ {
+		if fd := fields.Get(i); wanted(m, fd) {
+			set = append(set, fd)
+		}
+	}
 	slices.SortFunc(set, func(a, c protoreflect.FieldDescriptor) int { return int(a.Number()) - int(c.Number()) })
 	b.WriteByte('{')
 	for i, fd := range set {
@@ -141,7 +162,7 @@ func writeValue(b *bytes.Buffer, fd protoreflect.FieldDescriptor, v protoreflect
 	case protoreflect.Uint32Kind, protoreflect.Fixed32Kind, protoreflect.Uint64Kind, protoreflect.Fixed64Kind:
 		b.WriteString(strconv.FormatUint(v.Uint(), 10))
 	case protoreflect.MessageKind, protoreflect.GroupKind:
-		return writeMessage(b, v.Message())
+		return writeMessage(b, v.Message(), isSet)
 	default: // the signed integers
 		b.WriteString(strconv.FormatInt(v.Int(), 10))
 	}

@@ -15,7 +15,7 @@ import (
 
 func (w *Worker) answerSuccess(ctx context.Context, c *claimed, result string) {
 	if c.origin.answers() {
-		w.answer(ctx, c.origin, celery.Success(c.origin.ID, json.RawMessage(result), nil))
+		w.answer(ctx, c.origin, celery.Success(c.origin.ID, json.RawMessage(result), c.children))
 	}
 }
 

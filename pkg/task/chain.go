@@ -43,7 +43,7 @@ func (w *Worker) continueFailed(tx *gorm.DB, c *claimed) error {
 
 // message is the part of the foreign message that its continuations grow from.
 func (c *claimed) message() *celery.Message {
-	m := &celery.Message{ID: c.origin.ID, Task: c.name, RootID: c.root.String(), Chain: c.origin.Chain, Callbacks: c.origin.Callbacks, Errbacks: c.origin.Errbacks}
+	m := &celery.Message{ID: c.origin.ID, Task: c.name, RootID: rootOf(c).String(), Chain: c.origin.Chain, Callbacks: c.origin.Callbacks, Errbacks: c.origin.Errbacks}
 	if c.tenant != nil {
 		m.Headers = map[string]any{"tenant": c.tenant.String()}
 	}
@@ -79,6 +79,7 @@ func (w *Worker) insertContinuations(tx *gorm.DB, c *claimed, next []*celery.Mes
 			return fmt.Errorf("insert continuation %s of %s: %w", m.Task, c.origin.ID, err)
 		}
 		w.queue.wakeAfter(tx)
+		c.children = append(c.children, m.ID)
 	}
 	return nil
 }

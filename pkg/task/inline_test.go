@@ -115,7 +115,7 @@ func TestAShortTaskRunsOnceAndKeepsItsResult(t *testing.T) {
 	require.Equal(t, 1, b.Drain(t.Context()))
 	v := b.View(t.Context(), id)
 	require.Equal(t, "completed", v.Status())
-	require.JSONEq(t, `{"text":"Akwaaba ₵ <b>","number":9007199254740993}`, string(v.Result))
+	require.JSONEq(t, `{"text":"Akwaaba ₵ <b>","number":9007199254740993,"flag":false}`, string(v.Result))
 	require.Equal(t, contract.Run{ID: id, Tenant: shop, Attempt: 1, MaxAttempts: seen.MaxAttempts, CreatedAt: seen.CreatedAt}, seen)
 	require.Zero(t, b.Drain(t.Context()))
 }

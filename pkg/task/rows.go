@@ -33,6 +33,8 @@ type claimed struct {
 	result          json.RawMessage
 	err             *string
 	errorKind       *string
+	// children are the ids of the continuations that this run inserted, as the client knows them.
+	children []string
 }
 
 // claimColumns are what every claim reads, in scanClaimed's order.
@@ -72,12 +74,9 @@ func (c *claimed) run(d *contract.Descriptor) contract.Run {
 	return r
 }
 
-// encodeResult turns a handler's result into what the row keeps; nil and empty results are {}.
+// encodeResult turns a handler's result into what the row keeps; a nil result is {}.
 func encodeResult(m proto.Message) (string, error) {
-	if m == nil {
-		return "{}", nil
-	}
-	raw, err := celery.ProtoToKwargs(m)
+	raw, err := celery.ProtoToResult(m)
 	if err != nil {
 		return "", fmt.Errorf("encode result: %w", err)
 	}

@@ -80,6 +80,7 @@ create table accounts.refresh_token (
   issued_at   timestamptz not null default now(),
   expires_at  timestamptz not null,
   rotated_at  timestamptz,
+  retried_at  timestamptz,
   revoked_at  timestamptz,
   ip          text        not null default '',
   user_agent  text        not null default '',
@@ -90,6 +91,7 @@ create table accounts.refresh_token (
 create index refresh_token_family on accounts.refresh_token (family_id) where revoked_at is null;
 create index refresh_token_user on accounts.refresh_token (user_id);
 comment on table accounts.refresh_token is 'Opaque refresh tokens, stored as SHA-256. Reuse of a rotated one revokes its family.';
+comment on column accounts.refresh_token.retried_at is 'When a rotated token was used once more, within the grace for a lost answer. There is no second grace.';
 
 grant usage on schema accounts to makola_gateway, makola_notifier, makola_billing;
 grant select, insert, update on accounts.user, accounts.business, accounts.membership, accounts.refresh_token to makola_gateway;
