@@ -40,7 +40,8 @@ as_root=()
 if ! have apt-get; then
   die "please install, with the tools of your system: ${missing[*]} (these are Debian's package names)"
 elif ! is_root; then
-  if ! have sudo || ! sudo -n true 2>/dev/null && ! [ -t 0 ]; then
+  # sudo may ask for a password when there is somebody to ask.
+  if ! have sudo || { ! sudo -n true 2>/dev/null && ! [ -t 0 ]; }; then
     die "please install as root: apt-get install --no-install-recommends ${missing[*]}"
   fi
   as_root=(sudo)

@@ -1,7 +1,7 @@
 # What `make up` decides once and keeps: ports, secrets, and each process's environment file; sourced, never run.
 # shellcheck shell=bash
 
-roles=(owner gateway billing inventory reports notifier cron operator)
+roles=(owner gateway webhook billing inventory reports notifier cron operator)
 
 # remember FILE NAME VALUE adds NAME=VALUE to a file unless the name is there already.
 remember() {
@@ -65,7 +65,7 @@ decide() {
   remember "$state/secrets" AMQP_PASSWORD_ADMIN "$(secret)"
   for role in "${roles[@]}"; do
     remember "$state/secrets" "PG_PASSWORD_${role^^}" "$(secret)"
-    if [ "$role" != owner ]; then remember "$state/secrets" "AMQP_PASSWORD_${role^^}" "$(secret)"; fi
+    if [ "$role" != owner ] && [ "$role" != webhook ]; then remember "$state/secrets" "AMQP_PASSWORD_${role^^}" "$(secret)"; fi
   done
   remember "$state/secrets" JWT_SECRET "$(secret)"
   remember "$state/secrets" PAYSTACK_SECRET_KEY "sk_test_$(secret)"
@@ -141,6 +141,7 @@ write_env() {
     case $service in
       api-gateway)
         put LISTEN_ADDR "127.0.0.1:$GATEWAY_PORT"
+        put WEBHOOK_DATABASE_URL "$(database_url webhook)"
         put PUBLIC_URL "http://127.0.0.1:$GATEWAY_PORT"
         put JWT_SECRET "$JWT_SECRET"
         put_paystack

@@ -1,7 +1,7 @@
 -- Makola's login roles: one for whoever owns and migrates the schemas, one per service, one for the operator's command.
 --
 -- Run by a superuser, as often as you like; plain SQL, so psql and any driver can run it. Nothing here grants access to a
--- schema: the migrations do, table by table. Passwords are set apart from this file (deploy/postgres/passwords.sh), so that
+-- schema: the migrations do, table by table. Passwords are set apart from this file (deploy/postgres/setup.sh), so that
 -- it can be read by anybody.
 
 DO $$
@@ -14,6 +14,7 @@ BEGIN
     FOREACH role IN ARRAY ARRAY[
         'makola_owner',      -- owns the schemas, runs the migrations; no service logs in with it
         'makola_gateway',    -- api-gateway
+        'makola_webhook',    -- api-gateway's webhook intake: inserts provider events and tasks, and nothing else
         'makola_billing',    -- billing-worker
         'makola_inventory',  -- inventory-worker
         'makola_reports',    -- reports-worker

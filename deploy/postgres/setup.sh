@@ -3,7 +3,7 @@
 # Migrations come later, by `makola migrate` as makola_owner.
 #
 # The connection (a superuser's) comes from libpq's own variables: PGHOST, PGPORT, PGUSER, PGPASSWORD.
-# Passwords come from PG_PASSWORD_<ROLE>, for OWNER, GATEWAY, BILLING, INVENTORY, REPORTS, NOTIFIER, CRON and OPERATOR.
+# Passwords come from PG_PASSWORD_<ROLE>, for OWNER, GATEWAY, WEBHOOK, BILLING, INVENTORY, REPORTS, NOTIFIER, CRON and OPERATOR.
 # PostgreSQL's container image runs this file once, when its volume is new.
 set -euo pipefail
 here=$(dirname "${BASH_SOURCE[0]}")
@@ -20,7 +20,7 @@ fi
 
 # Sent as statements on standard input, so that no password is in a process list, and kept out of the server's log.
 {
-  for role in owner gateway billing inventory reports notifier cron operator; do
+  for role in owner gateway webhook billing inventory reports notifier cron operator; do
     password=PG_PASSWORD_${role^^}
     if [[ ! ${!password:-} =~ ^[A-Za-z0-9_-]+$ ]]; then
       printf '%s must be set, to letters, digits, - and _\n' "$password" >&2
@@ -35,7 +35,7 @@ export PGDATABASE=makola
 -- Nobody but the owner and the services has business here.
 REVOKE ALL ON DATABASE makola FROM PUBLIC;
 GRANT CONNECT ON DATABASE makola TO
-    makola_gateway, makola_billing, makola_inventory, makola_reports, makola_notifier, makola_cron, makola_operator;
+    makola_gateway, makola_webhook, makola_billing, makola_inventory, makola_reports, makola_notifier, makola_cron, makola_operator;
 -- The owner makes the schemas, and keeps the table of migrations in public.
 GRANT CREATE, USAGE ON SCHEMA public TO makola_owner;
 REVOKE CREATE ON SCHEMA public FROM PUBLIC;

@@ -31,6 +31,7 @@ var widePolicies = map[string]string{
 	"task.task/task_system":                          "relay, workers and sweeper serve all tenants",
 	"task.task/task_platform_insert":                 "a tenant's change may cause a platform task; it cannot be read back",
 	"accounts.membership/membership_sign_in":         "signing in finds a person's business",
+	"accounts.membership/membership_welcome":         "a welcome mail is asked for by user, and names the role",
 	"billing.credit_purchase/credit_purchase_match":  "a provider names a reference, not a tenant",
 	"billing.ledger_account/ledger_account_platform": "platform accounts have no tenant",
 	"billing.payment_review/payment_review_platform": "reviews of unknown references have no tenant",

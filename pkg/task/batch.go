@@ -60,7 +60,7 @@ func (w *Worker) tryBatch(ctx context.Context, h *contract.Handler, jobs []*job,
 	ctx, cancel := context.WithTimeoutCause(ctx, d.Timeout+lockWait, errTimeLimit)
 	defer cancel()
 	rows := make([]*claimed, 0, len(ids))
-	tx, _, err := w.db.BeginQuery(ctx, postgres.Scope{System: true, Timeout: d.Timeout, LockTimeout: lockWait}, claimBatchSQL, func(r pgx.Rows) error {
+	tx, err := w.db.BeginQuery(ctx, postgres.Scope{System: true, Timeout: d.Timeout, LockTimeout: lockWait}, claimBatchSQL, func(r pgx.Rows) error {
 		for r.Next() {
 			c, err := scanClaimed(r)
 			if err != nil {

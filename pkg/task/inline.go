@@ -65,7 +65,7 @@ func (i *Inline) pass(ctx context.Context) (int, error) {
 		name string
 	}
 	var found []due
-	tx, _, err := i.w.db.BeginQuery(ctx, postgres.Scope{System: true}, `update task.task set state = 'published', published_at = clock_timestamp() where id in
+	tx, err := i.w.db.BeginQuery(ctx, postgres.Scope{System: true}, `update task.task set state = 'published', published_at = clock_timestamp() where id in
 		(select id from task.task where state = 'pending' and available_at <= clock_timestamp() and name = any($1) order by available_at, id limit 1000 for update skip locked) returning id, name`,
 		func(rows pgx.Rows) error {
 			for rows.Next() {

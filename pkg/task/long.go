@@ -84,7 +84,7 @@ func (w *Worker) runLong(ctx context.Context, j *job, mine bool) error {
 // claimLong locks the row, decides, and takes it. A running task may be taken only by the suspect lane, which has recorded its former holder.
 func (w *Worker) claimLong(ctx context.Context, j *job, mine bool) (*claimed, admission, error) {
 	var c *claimed
-	tx, _, err := w.db.BeginQuery(ctx, postgres.Scope{System: true, LockTimeout: lockWait}, claimOneSQL, func(rows pgx.Rows) error {
+	tx, err := w.db.BeginQuery(ctx, postgres.Scope{System: true, LockTimeout: lockWait}, claimOneSQL, func(rows pgx.Rows) error {
 		if !rows.Next() {
 			return rows.Err()
 		}

@@ -57,7 +57,7 @@ func (q *Queue) relayOnce(ctx context.Context) (int, error) {
 	}
 	var ids []uuid.UUID
 	var msgs []rabbit.Publishing
-	tx, _, err := q.db.BeginQuery(ctx, postgres.Scope{System: true}, claimPendingSQL, func(rows pgx.Rows) error {
+	tx, err := q.db.BeginQuery(ctx, postgres.Scope{System: true}, claimPendingSQL, func(rows pgx.Rows) error {
 		for rows.Next() {
 			id, msg, err := scanPending(rows)
 			if err != nil {
@@ -123,7 +123,7 @@ func scanPending(rows pgx.Rows) (uuid.UUID, rabbit.Publishing, error) {
 		attempt             int
 		expires             *time.Time
 	)
-	if err := rows.Scan(&id, &tenantID, &name, &queue, &args, &attempt, &expires, &par, &root, &rawOrigin); err != nil {
+	if err := rows.Scan((*[16]byte)(&id), &tenantID, &name, &queue, &args, &attempt, &expires, &par, &root, &rawOrigin); err != nil {
 		return id, rabbit.Publishing{}, fmt.Errorf("read pending task: %w", err)
 	}
 	m := celery.Message{ID: id.String(), Task: name, Kwargs: args, Retries: attempt - 1, Expires: expires, Headers: map[string]any{}}

@@ -44,7 +44,7 @@ const claimColumns = `t.id, coalesce(t.root_id, t.id), t.tenant_id, t.name, t.st
 func scanClaimed(rows pgx.Rows) (*claimed, error) {
 	c := &claimed{}
 	var rawOrigin []byte
-	err := rows.Scan(&c.id, &c.root, &c.tenant, &c.name, &c.state, &c.attempt, &c.args, &c.createdAt, &c.expired, &c.suspect,
+	err := rows.Scan((*[16]byte)(&c.id), (*[16]byte)(&c.root), &c.tenant, &c.name, &c.state, &c.attempt, &c.args, &c.createdAt, &c.expired, &c.suspect,
 		&c.cancelRequested, &c.leaseLive, &c.fence, &c.workerID, &c.holders, &rawOrigin, &c.result, &c.err, &c.errorKind)
 	if err != nil {
 		return nil, fmt.Errorf("read task row: %w", err)

@@ -33,7 +33,7 @@ func (w *Worker) runShort(ctx context.Context, j *job, mine bool) (err error) {
 	var c *claimed
 	ctx, cancel := context.WithTimeoutCause(ctx, d.Timeout+lockWait, errTimeLimit)
 	defer cancel()
-	tx, _, err := w.db.BeginQuery(ctx, postgres.Scope{System: true, Timeout: d.Timeout, LockTimeout: lockWait}, claimShortSQL, func(rows pgx.Rows) error {
+	tx, err := w.db.BeginQuery(ctx, postgres.Scope{System: true, Timeout: d.Timeout, LockTimeout: lockWait}, claimShortSQL, func(rows pgx.Rows) error {
 		if !rows.Next() {
 			return rows.Err()
 		}

@@ -36,7 +36,8 @@ type stream struct {
 	// The lanes' channels hold at least the prefetch, so the dispatcher never waits for them. The dispatcher closes all but suspects.
 	short, long, foreign chan *job
 	batches              map[*contract.Handler]chan *job
-	suspects             chan *job // fed by every lane; never closed, its lane ends with done
+	suspects             chan *job            // fed by every lane; never closed, its lane ends with done
+	acks                 chan rabbit.Delivery // settled deliveries; closed by run when every lane has ended
 	done                 chan struct{}
 	trouble              chan error // capacity 1; never closed
 }
@@ -55,6 +56,7 @@ func newStream(w *Worker, queue string) *stream {
 		}
 	}
 	s.short, s.long, s.foreign, s.suspects = make(chan *job, prefetch), make(chan *job, prefetch), make(chan *job, prefetch), make(chan *job, prefetch)
+	s.acks = make(chan rabbit.Delivery, prefetch)
 	s.consumer = w.conn.NewConsumer(rabbit.ConsumerConfig{Queue: queue, Prefetch: prefetch, Buffer: prefetch, Tag: w.cfg.Service + "." + queue})
 	return s
 }
@@ -78,9 +80,10 @@ func (s *stream) run() {
 			s.lanes.Go(func() { s.batchLane(h, ch) })
 		}
 	}
-	var rest sync.WaitGroup
+	var rest, acker sync.WaitGroup
 	rest.Go(s.suspectLane)
 	rest.Go(s.recover)
+	acker.Go(s.ackLane)
 	for d := range s.consumer.Deliveries() {
 		s.dispatch(d)
 	}
@@ -93,6 +96,8 @@ func (s *stream) run() {
 	s.lanes.Wait()
 	close(s.done)
 	rest.Wait()
+	close(s.acks)
+	acker.Wait()
 }
 
 // dispatch sends a delivery to the lane of its task. It never waits.
@@ -176,15 +181,34 @@ func (s *stream) settle(err error, jobs ...*job) {
 		}
 		return
 	}
-	acks := make([]rabbit.Delivery, 0, len(jobs))
 	for _, j := range jobs {
 		if !j.kept {
-			acks = append(acks, j.delivery)
+			s.acks <- j.delivery
 		}
 	}
-	if err := s.consumer.AckAll(acks); err != nil {
-		// The channel is gone and the broker delivers again; the rows say that the work is done.
-		slog.InfoContext(s.w.work, "deliveries could not be acked", "queue", s.queue, "count", len(acks), "error", err)
+}
+
+// ackLane acks what has gathered with as few frames as possible: every frame is a system call here and work for the broker.
+func (s *stream) ackLane() {
+	var ds []rabbit.Delivery
+	for d := range s.acks {
+		ds = append(ds[:0], d)
+	gather:
+		for len(ds) < cap(s.acks) {
+			select {
+			case d, ok := <-s.acks:
+				if !ok {
+					break gather
+				}
+				ds = append(ds, d)
+			default:
+				break gather
+			}
+		}
+		if err := s.consumer.AckAll(ds); err != nil {
+			// The channel is gone and the broker delivers again; the rows say that the work is done.
+			slog.InfoContext(s.w.work, "deliveries could not be acked", "queue", s.queue, "count", len(ds), "error", err)
+		}
 	}
 }
 

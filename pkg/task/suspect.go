@@ -169,7 +169,7 @@ func (w *Worker) claimSuspect(ctx context.Context, j *job) (admission, *claimed,
 	var c *claimed
 	var dead, beating int
 	silence := 4 * w.cfg.WorkerBeat
-	tx, _, err := w.db.BeginQuery(ctx, postgres.Scope{System: true, LockTimeout: lockWait}, claimSuspectSQL, func(rows pgx.Rows) error {
+	tx, err := w.db.BeginQuery(ctx, postgres.Scope{System: true, LockTimeout: lockWait}, claimSuspectSQL, func(rows pgx.Rows) error {
 		if !rows.Next() {
 			return rows.Err()
 		}
@@ -249,7 +249,7 @@ func (w *Worker) release(id uuid.UUID) {
 
 // inSystem runs one query of one row in a platform transaction.
 func (w *Worker) inSystem(ctx context.Context, query string, args []any, dest ...any) error {
-	tx, _, err := w.db.BeginQuery(ctx, postgres.Scope{System: true}, query, func(rows pgx.Rows) error {
+	tx, err := w.db.BeginQuery(ctx, postgres.Scope{System: true}, query, func(rows pgx.Rows) error {
 		if !rows.Next() {
 			return pgx.ErrNoRows
 		}

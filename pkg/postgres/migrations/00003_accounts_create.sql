@@ -71,6 +71,9 @@ create policy membership_tenant on accounts.membership
 -- Signing in must find a person's business before any tenant is known.
 create policy membership_sign_in on accounts.membership for select to makola_gateway
   using ((select app.is_system()));
+-- A publisher that knows no tenant (a Celery client) may ask for a welcome mail; the mail belongs to the user's business.
+create policy membership_welcome on accounts.membership for select to makola_notifier
+  using ((select app.is_system()));
 
 create table accounts.refresh_token (
   id          uuid        not null,
