@@ -197,14 +197,14 @@ func whole(kind protoreflect.Kind, raw json.RawMessage) (v protoreflect.Value, c
 	case protoreflect.Uint32Kind, protoreflect.Fixed32Kind, protoreflect.Uint64Kind, protoreflect.Fixed64Kind:
 		var n uint64
 		if n, err = strconv.ParseUint(digits, 10, bits); bits == 32 {
-			v = protoreflect.ValueOfUint32(uint32(n)) //nolint:gosec // ParseUint was given 32 bits
+			v = protoreflect.ValueOfUint32(uint32(n))
 		} else {
 			v = protoreflect.ValueOfUint64(n)
 		}
 	default:
 		var n int64
 		if n, err = strconv.ParseInt(digits, 10, bits); bits == 32 {
-			v = protoreflect.ValueOfInt32(int32(n)) //nolint:gosec // ParseInt was given 32 bits
+			v = protoreflect.ValueOfInt32(int32(n))
 		} else {
 			v = protoreflect.ValueOfInt64(n)
 		}

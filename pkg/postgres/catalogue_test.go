@@ -153,6 +153,7 @@ func TestRolesCannotDoWhatTheyNeedNot(t *testing.T) {
 		{"makola_cron", "insert into public.makola_schema_version (version_id, is_applied) values (99, true)"},
 	} {
 		t.Run(c.role+" "+strings.Fields(c.sql)[0]+" "+id.String()[:4], func(t *testing.T) {
+			t.Parallel()
 			conn, err := pgx.Connect(t.Context(), pg.URL(c.role))
 			require.NoError(t, err)
 			defer conn.Close(t.Context())

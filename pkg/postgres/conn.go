@@ -197,6 +197,8 @@ func (c *conn) QueryRowContext(ctx context.Context, query string, args ...any) *
 func (c *conn) Commit() error { return errors.New("commit through postgres.Tx only") }
 
 // Rollback implements gorm.TxCommitter.
+//
+//nolint:contextcheck // undoing outlives the context of the work, which the transaction keeps for that
 func (c *conn) Rollback() error {
 	if c.done {
 		return nil
@@ -225,6 +227,8 @@ func (c *conn) release() {
 }
 
 // discard throws the connection away instead of returning it to the pool, because its state is unknown.
+//
+//nolint:contextcheck // undoing outlives the context of the work, which the transaction keeps for that
 func (c *conn) discard() {
 	if c.done {
 		return

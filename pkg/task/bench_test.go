@@ -18,6 +18,7 @@ import (
 
 // benchmarkNoops measures no-op tasks from enqueue to finish: n enqueued one by one, each in its own transaction, by eight producers, while relay and worker run in the same process.
 func benchmarkNoops(b *testing.B, n int, enqueue func(tasks *selftest.Tasks, ctx context.Context, tx *gorm.DB) error) {
+	b.Helper()
 	pg, broker := postgrestest.New(b), rabbittest.New(b)
 	db := pg.Open("makola_billing")
 	topo := rabbit.Standard("selftest")
@@ -26,7 +27,7 @@ func benchmarkNoops(b *testing.B, n int, enqueue func(tasks *selftest.Tasks, ctx
 	w := task.NewWorker(db, broker.Conn(b, topo), queue, task.WorkerConfig{Service: "bench", Queues: []string{"selftest"}})
 	selftest.HandleTasks(w, &handlers{})
 	require.NoError(b, w.Start(b.Context()))
-	b.Cleanup(func() { _ = w.Stop(context.Background()); _ = queue.Stop(context.Background()) })
+	b.Cleanup(func() { _ = w.Stop(context.WithoutCancel(b.Context())); _ = queue.Stop(context.WithoutCancel(b.Context())) })
 	look := pg.Admin()
 	tasks := selftest.NewTasks(queue)
 	total := 0

@@ -3,7 +3,6 @@ package task
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 
@@ -178,5 +177,3 @@ func (q *Queue) wakeAfter(tx *gorm.DB) {
 		return &struct{}{}
 	})
 }
-
-var errNoRelay = errors.New("this queue has no relay")

@@ -97,5 +97,5 @@ func backoff(d *contract.Descriptor, attempt int) time.Duration {
 	if wait <= 0 {
 		return 0
 	}
-	return wait - wait/5 + rand.N(wait*2/5+1)
+	return wait - wait/5 + rand.N(wait*2/5+1) //nolint:gosec // jitter, not a secret
 }

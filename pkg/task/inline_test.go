@@ -79,6 +79,7 @@ type bench struct {
 }
 
 func newBench(t *testing.T, h *handlers) *bench {
+	t.Helper()
 	db := postgrestest.New(t).Open("makola_billing")
 	b := &bench{Harness: tasktest.New(t, db), db: db}
 	b.tasks = selftest.NewTasks(b.Queue)

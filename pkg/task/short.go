@@ -109,4 +109,5 @@ type discardTail struct {
 	tail []any
 }
 
+// Scan reads a row, the tail into nowhere.
 func (r discardTail) Scan(dest ...any) error { return r.Rows.Scan(append(dest, r.tail...)...) }

@@ -241,7 +241,8 @@ func (s *stream) recover() {
 			}
 		}
 		select { // a burst of jobs hits the same outage; one pause answers them all
-		case <-s.trouble:
+		case err = <-s.trouble:
+			slog.InfoContext(s.w.work, "more work was not recorded meanwhile", "queue", s.queue, "error", err)
 		default:
 		}
 		s.consumer.Resume()

@@ -239,6 +239,8 @@ func (w *Worker) putOff(ctx context.Context, j *job) error {
 }
 
 // release takes this process out of a task's holders after a clean give-up.
+//
+//nolint:contextcheck // a clean give-up is written even when the work was cancelled
 func (w *Worker) release(id uuid.UUID) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(w.work), 3*time.Second)
 	defer cancel()

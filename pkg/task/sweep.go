@@ -25,7 +25,7 @@ const expireLeasesSQL = `update task.task set state = 'pending', available_at = 
 // sweep repairs, every SweepEvery, what a lost message or a lost process left behind.
 func (w *Worker) sweep() {
 	for {
-		wait := w.cfg.SweepEvery*9/10 + rand.N(w.cfg.SweepEvery/5+1) // replicas take turns instead of all sweeping at once
+		wait := w.cfg.SweepEvery*9/10 + rand.N(w.cfg.SweepEvery/5+1) //nolint:gosec // jitter, not a secret: replicas take turns instead of all sweeping at once
 		select {
 		case <-w.stop:
 			return
@@ -85,14 +85,16 @@ func (w *Worker) sweepExec(ctx context.Context, query string, args ...any) (n in
 }
 
 // archive empties the queue's dead queue: the row decides what a dead message means, not the broker.
+//
+//nolint:contextcheck // stopping the consumer outlives the context of the work
 func (w *Worker) archive(queue string) {
 	k := w.conn.NewConsumer(rabbit.ConsumerConfig{Queue: rabbit.DeadQueue(queue), Prefetch: 20, Buffer: 20, Tag: w.cfg.Service + "." + rabbit.DeadQueue(queue)})
-	go func() { //nolint:forbidigo // ends with Stop, and the loop below ends with the channel it closes
+	w.loops.Go(func() {
 		<-w.stop
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(w.work), 2*time.Second)
 		defer cancel()
-		_ = k.Stop(ctx)
-	}()
+		_ = k.Stop(ctx) // what it holds goes back to the dead queue
+	})
 	for d := range k.Deliveries() {
 		if err := w.archiveOne(w.work, queue, d); err != nil {
 			slog.WarnContext(w.work, "dead message could not be settled; it stays in the dead queue", "queue", queue, "error", err)

@@ -218,6 +218,8 @@ func (w *Worker) beat() {
 }
 
 // farewell marks a clean end, so that nothing this process held is taken for a crash.
+//
+//nolint:contextcheck // runs after the worker's own context has ended
 func (w *Worker) farewell() error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(w.work), 3*time.Second)
 	defer cancel()

@@ -36,6 +36,7 @@ type rig struct {
 }
 
 func newRig(t *testing.T) *rig {
+	t.Helper()
 	r := &rig{t: t, pg: postgrestest.New(t), broker: rabbittest.New(t)}
 	r.db = r.pg.Open("makola_billing")
 	r.look = r.pg.Admin()
@@ -43,7 +44,7 @@ func newRig(t *testing.T) *rig {
 	r.queue = task.NewQueue(r.db, r.pub, task.QueueConfig{PollInterval: 50 * time.Millisecond, ConfirmTimeout: 2 * time.Second})
 	r.tasks = selftest.NewTasks(r.queue)
 	require.NoError(t, r.queue.Start(t.Context()))
-	t.Cleanup(func() { _ = r.queue.Stop(context.Background()) })
+	t.Cleanup(func() { _ = r.queue.Stop(context.WithoutCancel(t.Context())) })
 	return r
 }
 
@@ -187,7 +188,7 @@ func TestQueuesErasedFromTheBrokerLoseNothing(t *testing.T) {
 	}
 	r.eventually("all are published", "select count(*) from task.task where state = 'published'", 50)
 	r.broker.DeleteQueue(t, "selftest")
-	r.broker.Declare(t, rabbit.Standard("selftest"), false)
+	require.NoError(t, r.broker.Declare(t, rabbit.Standard("selftest"), false))
 	r.worker(&handlers{}, func(c *task.WorkerConfig) { c.ResendAfter = 300 * time.Millisecond })
 	r.eventually("the sweeper publishes them again", "select count(*) from task.task where state = 'succeeded' and resends > 0", len(ids))
 }

@@ -68,6 +68,7 @@ type stage struct {
 	before map[string]int
 }
 
+// Register implements contract.Registrar, wrapping what the trial wants to interfere with.
 func (s *stage) Register(h contract.Handler) {
 	if s.wrap != nil {
 		h = s.wrap(h)
@@ -151,6 +152,7 @@ func (tr *Trial) once(t *testing.T, d *contract.Descriptor) map[string]int {
 }
 
 func (tr *Trial) twice(t *testing.T, d *contract.Descriptor) {
+	t.Helper()
 	s := tr.stage(t, d, nil)
 	s.enqueue(t, d, s.sample.Tenant)
 	s.settle(t)
@@ -160,6 +162,7 @@ func (tr *Trial) twice(t *testing.T, d *contract.Descriptor) {
 }
 
 func (tr *Trial) killed(t *testing.T, d *contract.Descriptor) {
+	t.Helper()
 	var kills atomic.Int32
 	s := tr.stage(t, d, func(h contract.Handler) contract.Handler {
 		if h.Descriptor.Name != d.Name {
@@ -214,6 +217,7 @@ func dieFirst(h contract.Handler, kills *atomic.Int32) contract.Handler {
 }
 
 func (tr *Trial) undecodable(t *testing.T, d *contract.Descriptor) {
+	t.Helper()
 	fields := d.NewArgs().ProtoReflect().Descriptor().Fields()
 	if fields.Len() == 0 {
 		return // no argument can be wrong
@@ -231,6 +235,7 @@ func (tr *Trial) undecodable(t *testing.T, d *contract.Descriptor) {
 }
 
 func (tr *Trial) wrongTenant(t *testing.T, d *contract.Descriptor) {
+	t.Helper()
 	s := tr.stage(t, d, nil)
 	if s.sample.Tenant == uuid.Nil {
 		return // a platform task
@@ -257,6 +262,7 @@ func (s *stage) owned(t *testing.T, id uuid.UUID) (sum string) {
 }
 
 func (tr *Trial) cancelled(t *testing.T, d *contract.Descriptor) {
+	t.Helper()
 	s := tr.stage(t, d, nil)
 	id := s.enqueue(t, d, s.sample.Tenant)
 	require.NoError(t, s.h.db.InSystem(t.Context(), func(tx *gorm.DB) error {
@@ -270,6 +276,7 @@ func (tr *Trial) cancelled(t *testing.T, d *contract.Descriptor) {
 
 // interrupted gives a LONG handler a context that is over already: it must return soon, whatever it returns.
 func (tr *Trial) interrupted(t *testing.T, d *contract.Descriptor) {
+	t.Helper()
 	s := tr.stage(t, d, nil)
 	ctx, cancel := context.WithCancel(t.Context())
 	if s.sample.Tenant != uuid.Nil {
