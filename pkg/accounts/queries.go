@@ -42,6 +42,7 @@ func profile(tx *gorm.DB, user, business uuid.UUID) (*Profile, error) {
 	case err != nil:
 		return nil, fmt.Errorf("read profile: %w", err)
 	}
+	p.User.CreatedAt, p.Business.CreatedAt = p.User.CreatedAt.UTC(), p.Business.CreatedAt.UTC()
 	return &p, nil
 }
 

@@ -2,11 +2,12 @@ package billing
 
 import (
 	"context"
-	"database/sql"
+
 	"fmt"
 	"slices"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"gorm.io/gorm"
 
 	"makola/pkg/money"
@@ -21,6 +22,9 @@ import (
 // transaction of billing-worker; it is bound to the tenants of the purchases from here to its end. An error means that nothing may be
 // committed: a deadlock, a lost connection, or a money movement that another transaction has just used, which the next attempt sends to review.
 func CreditBatch(ctx context.Context, tx *gorm.DB, evidence []Evidence) ([]Outcome, error) {
+	if len(evidence) == 0 {
+		return nil, nil
+	}
 	tx = tx.WithContext(ctx)
 	b := &batch{evidence: evidence, outcomes: make([]Outcome, len(evidence)), payer: map[movement]uuid.UUID{}}
 	if err := byKey(tx); err != nil {
@@ -77,7 +81,7 @@ func (b *batch) match(tx *gorm.DB) error {
 		  left join billing.credit_purchase p on p.provider = e.provider and p.reference = e.reference
 		  left join billing.credit_purchase u on u.provider = e.provider and u.provider_txn_id = e.txn and e.txn <> ''
 		 where p.id is not null`,
-		func(rows *sql.Rows) error {
+		func(rows pgx.Rows) error {
 			var ord int
 			var id, owner uuid.UUID
 			var payer uuid.NullUUID
@@ -130,7 +134,7 @@ func (b *batch) lock(tx *gorm.DB) error {
 		 where p.id = any ($1::uuid[])
 		 order by p.reference, p.id
 		   for no key update of p`,
-		func(rows *sql.Rows) error {
+		func(rows pgx.Rows) error {
 			p := &openPurchase{}
 			var account uuid.NullUUID
 			var currency string
@@ -251,7 +255,7 @@ func (b *batch) suspenseBefore(tx *gorm.DB) (map[string]bool, error) {
 		return booked, nil
 	}
 	return booked, query(tx, "read suspense transfers", `select idempotency_key from billing.ledger_transfer where idempotency_key = any ($1::text[])`,
-		func(rows *sql.Rows) error {
+		func(rows pgx.Rows) error {
 			var key string
 			err := rows.Scan(&key)
 			booked[key] = true

@@ -2,12 +2,13 @@ package billing
 
 import (
 	"bytes"
-	"database/sql"
+
 	"fmt"
 	"maps"
 	"slices"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"gorm.io/gorm"
 
 	"makola/pkg/money"
@@ -161,7 +162,7 @@ func platformAccounts(tx *gorm.DB, currencies []string) (map[platformAccount]uui
 	read := func() error {
 		return query(tx, "read platform accounts", `
 			select id, kind, unit from billing.ledger_account where tenant_id is null and kind = any ($1::text[]) and unit = any ($2::text[])`,
-			func(rows *sql.Rows) error {
+			func(rows pgx.Rows) error {
 				var id uuid.UUID
 				var a platformAccount
 				err := rows.Scan(&id, &a.kind, &a.currency)

@@ -1,13 +1,13 @@
 package billing
 
 import (
-	"errors"
 	"fmt"
 	"time"
 
 	"gorm.io/gorm"
 
 	"makola/pkg/money"
+	"makola/pkg/problem"
 )
 
 // The codes of the packages on sale.
@@ -25,12 +25,14 @@ const MinCustomMinor = 10_00
 // MaxCustomMinor is the largest custom purchase before tax, in pesewas: GHS 100,000.00. No shop buys more at once; a larger number is a typing mistake.
 const MaxCustomMinor = 100_000_00
 
-// Errors of Price. Callers answer them as faults of the request.
+// Errors of Price: faults of the request.
 var (
 	// ErrUnknownPackage reports a package code that is not on sale.
-	ErrUnknownPackage = errors.New("unknown package")
+	ErrUnknownPackage = problem.New(problem.Invalid, "unknown_package", "There is no such package.",
+		problem.FieldError{Pointer: "/package", Field: "package", Code: "unknown", Message: "choose starter, value, premium or custom"})
 	// ErrCustomAmount reports a custom amount that is missing, not wanted, in another currency or outside MinCustomMinor to MaxCustomMinor.
-	ErrCustomAmount = errors.New("custom amount not acceptable")
+	ErrCustomAmount = problem.New(problem.Invalid, "custom_amount", "The custom package takes an amount from GHS 10.00 to GHS 100,000.00; the other packages take none.",
+		problem.FieldError{Pointer: "/custom_amount", Field: "custom_amount", Code: "out_of_range", Message: "give 10.00 to 100000.00 with the custom package, and nothing with the others"})
 )
 
 // Quote is a package with its price on one day.

@@ -3,15 +3,15 @@ package billing
 import (
 	"encoding/base32"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"gorm.io/gorm"
 
 	"makola/pkg/money"
-	"makola/pkg/postgres"
+	"makola/pkg/problem"
 )
 
 // Status is the state of a purchase; the package documentation draws the moves between them.
@@ -28,10 +28,10 @@ const (
 )
 
 // ErrNotFound reports a purchase that does not exist in the transaction's tenant; another tenant's is the same as none.
-var ErrNotFound = errors.New("purchase not found")
+var ErrNotFound = problem.New(problem.NotFound, "purchase_not_found", "There is no such purchase.")
 
 // ErrNoAccount reports a tenant that was never opened with OpenTenant.
-var ErrNoAccount = errors.New("business has no credit account")
+var ErrNoAccount = problem.New(problem.Conflict, "no_credit_account", "The business has no credit account.")
 
 // ReferencePrefix begins the reference of every credit purchase; it tells them from other payments that reach the same webhook address.
 const ReferencePrefix = "AI-"
@@ -88,18 +88,20 @@ func CreatePurchase(tx *gorm.DB, n NewPurchase) (*Purchase, error) {
 	if err != nil {
 		return nil, fmt.Errorf("create purchase: encode taxes: %w", err)
 	}
-	p := &Purchase{ID: id, Tenant: n.Tenant, User: n.User, Quote: q, Reference: reference(id), Provider: n.Provider, Method: n.Method, Status: Pending, CreatedAt: n.Now.UTC()}
-	rows, err := exec(tx, "create purchase", `
+	p := &Purchase{ID: id, Tenant: n.Tenant, User: n.User, Quote: q, Reference: reference(id), Provider: n.Provider, Method: n.Method, Status: Pending}
+	err = query(tx, "create purchase", `
 		insert into billing.credit_purchase
-		       (id, tenant_id, user_id, package, base_minor, tax_lines, tax_minor, amount_expected, currency, credits, bonus, reference, provider, method, created_at, updated_at)
-		select $1, $2, $3, $4, $5, $6::jsonb, $7, $8, $9, $10, $11, $12, $13, $14, $15, $15
-		 where exists (select from billing.ledger_account where tenant_id = $2 and kind = 'credits' and unit = 'CRD')`,
+		       (id, tenant_id, user_id, package, base_minor, tax_lines, tax_minor, amount_expected, currency, credits, bonus, reference, provider, method)
+		select $1, $2, $3, $4, $5, $6::jsonb, $7, $8, $9, $10, $11, $12, $13, $14
+		 where exists (select from billing.ledger_account where tenant_id = $2 and kind = 'credits' and unit = 'CRD')
+		returning created_at`,
+		func(rows pgx.Rows) error { return rows.Scan(&p.CreatedAt) },
 		p.ID, p.Tenant, p.User, p.Package, p.Base.Minor, string(taxes), p.Tax.Minor, p.Total.Minor, string(p.Total.Currency),
-		int64(p.Credits), int64(p.Bonus), p.Reference, p.Provider, p.Method, p.CreatedAt)
+		int64(p.Credits), int64(p.Bonus), p.Reference, p.Provider, p.Method)
 	if err != nil {
 		return nil, err
 	}
-	if rows == 0 {
+	if p.CreatedAt.IsZero() {
 		return nil, fmt.Errorf("create purchase: %w", ErrNoAccount)
 	}
 	return p, nil
@@ -108,9 +110,6 @@ func CreatePurchase(tx *gorm.DB, n NewPurchase) (*Purchase, error) {
 // AttachCheckout stores the page on which the customer pays. Only a pending purchase takes one; for another it changes nothing and reports false.
 // tx must be bound to the tenant.
 func AttachCheckout(tx *gorm.DB, id uuid.UUID, url, accessCode string) (bool, error) {
-	if err := postgres.RequireTx(tx); err != nil {
-		return false, fmt.Errorf("attach checkout: %w", err)
-	}
 	n, err := exec(tx, "attach checkout", `
 		update billing.credit_purchase set authorization_url = $2, access_code = $3, updated_at = now()
 		 where id = $1 and status = 'pending'`, id, url, accessCode)

@@ -1,12 +1,12 @@
 package billing
 
 import (
-	"database/sql"
 	"encoding/json"
 	"fmt"
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"gorm.io/gorm"
 
 	"makola/pkg/money"
@@ -61,7 +61,7 @@ func Balance(tx *gorm.DB) (*Credits, error) {
 	err = query(tx, "read credit balance", `
 		select id, source, granted, remaining, expires_at from billing.credit_lot
 		 where tenant_id = $1 and remaining > 0 and expires_at > now() order by expires_at, id`,
-		func(rows *sql.Rows) error {
+		func(rows pgx.Rows) error {
 			var l Lot
 			if err := rows.Scan(&l.ID, &l.Source, &l.Granted, &l.Remaining, &l.ExpiresAt); err != nil {
 				return err
@@ -117,7 +117,7 @@ func Ledger(tx *gorm.DB, after LedgerCursor, limit int) (lines []LedgerLine, nex
 		  join billing.credit_lot l on l.id = e.lot_id
 		 where a.tenant_id = $1 and a.kind = 'credits' and (e.transfer_id, e.line) < ($2::uuid, $3::int)
 		 order by e.transfer_id desc, e.line desc limit $4`,
-		func(rows *sql.Rows) error {
+		func(rows pgx.Rows) error {
 			var l LedgerLine
 			if err := rows.Scan(&l.Transfer, &l.Line, &l.Kind, &l.Source, &l.Reference, &l.Lot, &l.Delta, &l.At); err != nil {
 				return err
@@ -141,7 +141,7 @@ const selectPurchase = `
 	       coalesce(review_reason, ''), completed_at, created_at
 	  from billing.credit_purchase `
 
-func scanPurchase(rows *sql.Rows) (*Purchase, error) {
+func scanPurchase(rows pgx.Rows) (*Purchase, error) {
 	var (
 		p                Purchase
 		taxes            []byte
@@ -197,7 +197,7 @@ func Purchases(tx *gorm.DB, after uuid.UUID, limit int) (list []*Purchase, next 
 	}
 	list = []*Purchase{}
 	err = query(tx, "list purchases", selectPurchase+`where tenant_id = $1 and id < $2 order by id desc limit $3`,
-		func(rows *sql.Rows) error {
+		func(rows pgx.Rows) error {
 			p, err := scanPurchase(rows)
 			list = append(list, p)
 			return err
@@ -225,7 +225,7 @@ func PurchaseByID(tx *gorm.DB, id uuid.UUID) (*Purchase, error) {
 
 func onePurchase(tx *gorm.DB, what, where string, arg any) (*Purchase, error) {
 	var p *Purchase
-	err := query(tx, what, selectPurchase+where, func(rows *sql.Rows) (err error) {
+	err := query(tx, what, selectPurchase+where, func(rows pgx.Rows) (err error) {
 		p, err = scanPurchase(rows)
 		return err
 	}, arg)

@@ -1,10 +1,10 @@
 package billing
 
 import (
-	"database/sql"
 	"fmt"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"gorm.io/gorm"
 
 	"makola/pkg/money"
@@ -36,7 +36,7 @@ func TaxRatesOn(tx *gorm.DB, day time.Time) ([]TaxRate, error) {
 		  from billing.tax_rate
 		 where effective_from <= $1::date and (effective_until is null or effective_until >= $1::date)
 		 order by calculation_order`,
-		func(rows *sql.Rows) error {
+		func(rows pgx.Rows) error {
 			var r TaxRate
 			if err := rows.Scan(&r.Code, &r.Name, &r.BasisPoints, &r.Cumulative); err != nil {
 				return err

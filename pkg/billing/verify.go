@@ -1,9 +1,9 @@
 package billing
 
 import (
-	"database/sql"
 	"fmt"
 
+	"github.com/jackc/pgx/v5"
 	"gorm.io/gorm"
 )
 
@@ -25,7 +25,7 @@ func (f Fault) String() string {
 func VerifyLedger(tx *gorm.DB) ([]Fault, error) {
 	var faults []Fault
 	for _, c := range ledgerChecks() {
-		err := query(tx, "verify ledger: "+c.rule, c.query, func(rows *sql.Rows) error {
+		err := query(tx, "verify ledger: "+c.rule, c.query, func(rows pgx.Rows) error {
 			f := Fault{Rule: c.rule}
 			err := rows.Scan(&f.ID, &f.Want, &f.Got)
 			faults = append(faults, f)

@@ -2,7 +2,7 @@ package billing
 
 import (
 	"cmp"
-	"database/sql"
+
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"gorm.io/gorm"
 
 	"makola/pkg/money"
@@ -87,7 +88,7 @@ func RecordEvents(tx *gorm.DB, events []Event) (map[uuid.UUID]bool, error) {
 		       as e (id, provider, dedupe_key, event_type, reference, body, headers, trusted, status, amount_minor, currency, provider_txn_id, paid_at, ignored)
 		    on conflict (provider, dedupe_key) do nothing
 		returning id`,
-		func(rows *sql.Rows) error {
+		func(rows pgx.Rows) error {
 			var id uuid.UUID
 			err := rows.Scan(&id)
 			stored[id] = true
@@ -120,6 +121,8 @@ type StoredEvent struct {
 	Evidence
 	// Trusted is false for a hint, which must be asked about first.
 	Trusted bool
+	// Asked is set for a provider's answer to our own question.
+	Asked bool
 }
 
 // Events reads stored events by id, with one query. An id that does not exist is not in the map. Facts come from the stored event, never from the message
@@ -130,18 +133,28 @@ func Events(tx *gorm.DB, ids []uuid.UUID) (map[uuid.UUID]StoredEvent, error) {
 		return found, nil
 	}
 	err := query(tx, "read events", `
-		select id, provider, reference, trusted, status, coalesce(amount_minor, 0), currency, provider_txn_id, paid_at
+		select id, provider, reference, trusted, status, coalesce(amount_minor, 0), currency, provider_txn_id, paid_at, event_type = '`+TypeVerify+`'
 		  from billing.webhook_event where id = any ($1::uuid[])`,
-		func(rows *sql.Rows) error {
+		func(rows pgx.Rows) error {
 			var e StoredEvent
-			var paidAt sql.NullTime
+			var paidAt *time.Time
 			var currency string
-			if err := rows.Scan(&e.Event, &e.Provider, &e.Reference, &e.Trusted, &e.Status, &e.Amount.Minor, &currency, &e.TransactionID, &paidAt); err != nil {
+			if err := rows.Scan(&e.Event, &e.Provider, &e.Reference, &e.Trusted, &e.Status, &e.Amount.Minor, &currency, &e.TransactionID, &paidAt, &e.Asked); err != nil {
 				return err
 			}
-			e.Amount.Currency, e.PaidAt = money.Currency(currency), paidAt.Time
+			e.Amount.Currency = money.Currency(currency)
+			if paidAt != nil {
+				e.PaidAt = paidAt.UTC()
+			}
 			found[e.Event] = e
 			return nil
 		}, ids)
 	return found, err
+}
+
+// SetAside closes events that are not acted on themselves, because the provider is asked instead: the answer is an event of its own.
+func SetAside(tx *gorm.DB, ids []uuid.UUID) error {
+	return closeEvents(tx, column(ids, func(id uuid.UUID) eventState {
+		return eventState{id: id, state: "ignored", note: "the provider is asked instead"}
+	}))
 }

@@ -3,6 +3,7 @@ package mail
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"net"
 	netmail "net/mail"
@@ -23,6 +24,7 @@ const (
 type Sender struct {
 	server server
 	from   string
+	roots  *x509.CertPool // nil means the system's
 }
 
 // New makes a Sender. It makes no connection, so a mail server that is down does not keep a service from starting.
@@ -93,7 +95,7 @@ func (s *Sender) connect(ctx context.Context) (*smtp.Client, func(), error) {
 		conn = raw
 		stop = context.AfterFunc(ctx, func() { _ = raw.Close() })
 		if s.server.tls {
-			return tls.Client(raw, s.server.tlsConfig()), nil // shakes hands at the first read
+			return tls.Client(raw, s.tlsConfig()), nil // shakes hands at the first read
 		}
 		return raw, nil
 	}
@@ -104,11 +106,8 @@ func (s *Sender) connect(ctx context.Context) (*smtp.Client, func(), error) {
 		}
 	}
 	options := []gomail.Option{
-		gomail.WithPort(s.server.port), gomail.WithTimeout(sendTimeout), gomail.WithTLSConfig(s.server.tlsConfig()),
+		gomail.WithPort(s.server.port), gomail.WithTimeout(sendTimeout), gomail.WithTLSConfig(s.tlsConfig()),
 		gomail.WithTLSPolicy(s.server.policy), gomail.WithDialContextFunc(dial),
-	}
-	if s.server.tls {
-		options = append(options, gomail.WithSSL()) // after WithDialContextFunc has taken the dialling: it only forbids STARTTLS
 	}
 	if s.server.user != "" {
 		options = append(options, gomail.WithUsername(s.server.user), gomail.WithPassword(s.server.password), gomail.WithSMTPAuth(gomail.SMTPAuthAutoDiscover))
@@ -134,3 +133,7 @@ func orContext(ctx context.Context, err error) error {
 }
 
 func angle(address string) string { return (&netmail.Address{Address: address}).String() }
+
+func (s *Sender) tlsConfig() *tls.Config {
+	return &tls.Config{ServerName: s.server.host, MinVersion: tls.VersionTLS12, RootCAs: s.roots}
+}

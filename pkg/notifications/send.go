@@ -4,7 +4,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/google/uuid"
 	"gorm.io/gorm"
@@ -39,6 +38,8 @@ type Mail struct {
 	Template string
 	Data     []byte
 	State    State
+	// MessageID is the Message-ID header under which it was sent, angle brackets included; empty before.
+	MessageID string
 	// Rendered is the text that is sent; nil until SaveRendered.
 	Rendered *Rendered
 }
@@ -46,10 +47,6 @@ type Mail struct {
 // Rendered is a mail's text as it is sent, by every attempt alike.
 type Rendered struct {
 	Subject, Text, HTML string
-	// MessageID is the Message-ID header, angle brackets included.
-	MessageID string
-	// At is when the text was stored; it is the mail's Date. SaveRendered sets it.
-	At time.Time
 }
 
 // Load reads one mail that tx may see. ErrNotFound also stands for another tenant's mail.
@@ -59,17 +56,16 @@ func Load(tx *gorm.DB, id uuid.UUID) (*Mail, error) {
 	}
 	m := &Mail{ID: id}
 	var r Rendered
-	var at sql.NullTime
-	err := postgres.QueryRow(tx, `select recipient, template, data, state, coalesce(subject, ''), coalesce(body_text, ''), coalesce(body_html, ''), coalesce(message_id, ''), rendered_at
-		from notifications.email where id = $1`, id).Scan(&m.To, &m.Template, &m.Data, &m.State, &r.Subject, &r.Text, &r.HTML, &r.MessageID, &at)
+	var rendered bool
+	err := postgres.QueryRow(tx, `select recipient, template, data, state, coalesce(subject, ''), coalesce(body_text, ''), coalesce(body_html, ''), coalesce(message_id, ''), rendered_at is not null
+		from notifications.email where id = $1`, id).Scan(&m.To, &m.Template, &m.Data, &m.State, &r.Subject, &r.Text, &r.HTML, &m.MessageID, &rendered)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return nil, fmt.Errorf("%w: %s", ErrNotFound, id)
 	case err != nil:
 		return nil, fmt.Errorf("load mail %s: %w", id, err)
 	}
-	if at.Valid {
-		r.At = at.Time
+	if rendered {
 		m.Rendered = &r
 	}
 	return m, nil
@@ -78,8 +74,8 @@ func Load(tx *gorm.DB, id uuid.UUID) (*Mail, error) {
 // SaveRendered stores the text of a mail before it is sent, and returns the text to send: r, or what an earlier attempt stored.
 // Errors: ErrNotFound.
 func SaveRendered(tx *gorm.DB, id uuid.UUID, r Rendered) (*Rendered, error) {
-	saved, err := postgres.Exec(tx, `update notifications.email set subject = $2, body_text = $3, body_html = $4, message_id = $5, rendered_at = now()
-		where id = $1 and state in ('queued', 'refused') and rendered_at is null`, id, r.Subject, r.Text, r.HTML, r.MessageID)
+	saved, err := postgres.Exec(tx, `update notifications.email set subject = $2, body_text = $3, body_html = $4, rendered_at = now()
+		where id = $1 and state in ('queued', 'refused') and rendered_at is null`, id, r.Subject, r.Text, r.HTML)
 	if err != nil {
 		return nil, fmt.Errorf("save text of mail %s: %w", id, err)
 	}
@@ -93,9 +89,10 @@ func SaveRendered(tx *gorm.DB, id uuid.UUID, r Rendered) (*Rendered, error) {
 	return m.Rendered, nil
 }
 
-// MarkSent records that the mail server took the mail. Errors: ErrAlreadySent; ErrNotFound.
-func MarkSent(tx *gorm.DB, id uuid.UUID) error {
-	moved, err := postgres.Exec(tx, `update notifications.email set state = 'sent', sent_at = now(), error = null where id = $1 and state in ('queued', 'refused')`, id)
+// MarkSent records that the mail server took the mail under messageID. Errors: ErrAlreadySent; ErrNotFound.
+func MarkSent(tx *gorm.DB, id uuid.UUID, messageID string) error {
+	moved, err := postgres.Exec(tx, `update notifications.email set state = 'sent', sent_at = now(), message_id = $2, error = null
+		where id = $1 and state in ('queued', 'refused')`, id, messageID)
 	return checkMoved(tx, "mark sent", id, moved, err)
 }
 

@@ -178,4 +178,3 @@ func (w *world) more(p *producer, n int) {
 	before, _ := p.counts()
 	w.await("more load is accepted", func() bool { ok, _ := p.counts(); return ok >= before+n })
 }
-

@@ -150,3 +150,10 @@ func (w *world) report() {
 		w.t.Logf("%s, ended %v, log:\n%s", v.name, v.exits, raw[max(0, len(raw)-6000):])
 	}
 }
+
+// output is what the victim has logged so far.
+func (v *victim) output() string {
+	raw, err := os.ReadFile(v.log)
+	require.NoError(v.w.t, err)
+	return string(raw)
+}

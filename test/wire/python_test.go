@@ -39,6 +39,8 @@ type call struct {
 	Kwargs  map[string]any `json:"kwargs,omitempty"`
 	Options map[string]any `json:"options,omitempty"`
 	Chain   []call         `json:"chain,omitempty"`
+	// Immutable keeps a step of a chain from its predecessor's result.
+	Immutable bool `json:"immutable,omitempty"`
 }
 
 // outcome is what the client saw of one call.

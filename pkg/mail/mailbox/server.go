@@ -53,6 +53,7 @@ type Server struct {
 	Decide func(ctx context.Context, at Stage, value string) error
 
 	smtp   *smtp.Server
+	listen net.Listener
 	ctx    context.Context // ends when the server stops; it outlives the call that made it
 	cancel context.CancelFunc
 	done   chan error
@@ -64,7 +65,7 @@ func (s *Server) Start(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("listen for mail on %s: %w", s.Addr, err)
 	}
-	s.Addr = listener.Addr().String()
+	s.listen, s.Addr = listener, listener.Addr().String()
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	s.smtp = smtp.NewServer(smtp.BackendFunc(func(c *smtp.Conn) (smtp.Session, error) { return &session{server: s, conn: c}, nil }))
 	s.smtp.Domain = "localhost"
@@ -79,7 +80,12 @@ func (s *Server) Start(ctx context.Context) error {
 // Stop hangs up on everybody and waits until the server has ended.
 func (s *Server) Stop(ctx context.Context) error {
 	s.cancel()
+	// The library closes only listeners that Serve has already taken note of, which may not have happened yet.
+	_ = s.listen.Close()
 	err := s.smtp.Close()
+	if errors.Is(err, net.ErrClosed) {
+		err = nil
+	}
 	select {
 	case <-s.done:
 		return err

@@ -2,9 +2,11 @@
 
 usage: client.py BROKER_URL QUEUE < calls.json
 
-A call is {"task": …, "args": [], "kwargs": {}, "options": {}} or {"chain": [call, …]}. {"$decimal": "1.20"}, {"$datetime": "2026-01-02T03:04:05"} and
-{"$uuid": "…"} stand for Python values. A line is {"value": …} or {"error": class, "module": …, "args": [], "states": […]}.
+A call is {"task": …, "args": [], "kwargs": {}, "options": {}} or {"chain": [call, …]}, where "immutable" keeps a step from its predecessor's result.
+{"$decimal": "1.20"}, {"$datetime": "2026-01-02T03:04:05"} and {"$uuid": "…"} stand for Python values. A line is {"value": …} or {"error": class, "module": …,
+"args": []}, with "states": every status that arrived for the call's task, in order.
 """
+import collections
 import datetime
 import decimal
 import json
@@ -36,18 +38,17 @@ def make_app(broker, queue):
 
 def send(app, queue, call):
     if "chain" in call:
-        steps = [app.signature(c["task"], args=c.get("args"), kwargs=c.get("kwargs"), options=c.get("options")) for c in call["chain"]]
+        steps = [app.signature(c["task"], args=c.get("args"), kwargs=c.get("kwargs"), options=c.get("options"), immutable=c.get("immutable", False)) for c in call["chain"]]
         return chain(*steps).apply_async(queue=queue)
     return app.send_task(call["task"], args=call.get("args"), kwargs=call.get("kwargs"), queue=queue, **call.get("options", {}))
 
 
-def wait(result):
-    states = []
+def wait(result, states):
     try:
-        value = result.get(timeout=PATIENCE, on_message=lambda m: states.append(m["status"]) if m["task_id"] == result.id else None)
-        return {"id": result.id, "value": value, "states": states}
+        value = result.get(timeout=PATIENCE, on_message=lambda m: states[m["task_id"]].append(m["status"]))
+        return {"id": result.id, "value": value}
     except Exception as e:  # whatever the worker raised is the outcome
-        return {"id": result.id, "error": type(e).__name__, "module": type(e).__module__, "args": [str(a) for a in e.args], "states": states}
+        return {"id": result.id, "error": type(e).__name__, "module": type(e).__module__, "args": [str(a) for a in e.args]}
 
 
 def main():
@@ -55,8 +56,9 @@ def main():
     app = make_app(broker, queue)
     calls = json.load(sys.stdin, object_hook=python_value)
     results = [send(app, queue, c) for c in calls]
-    for r in results:
-        print(json.dumps(wait(r)), flush=True)
+    states = collections.defaultdict(list)
+    for outcome in [wait(r, states) for r in results]:
+        print(json.dumps(outcome | {"states": states[outcome["id"]]}), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,134 @@
+package api
+
+import (
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/gin-gonic/gin"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"makola/pkg/problem"
+	spec "makola/services/api-gateway/api"
+	"makola/services/api-gateway/internal/api/gen"
+	"makola/services/api-gateway/internal/auth"
+	"makola/services/api-gateway/internal/docs"
+	"makola/services/api-gateway/internal/edge"
+)
+
+// requestTime bounds one request: a payment provider may take 30 s to open a payment, and the rest takes milliseconds.
+const requestTime = 40 * time.Second
+
+// Options says what stands around the handlers.
+type Options struct {
+	// TrustedProxies are the addresses and networks whose X-Forwarded-For is believed; none by default.
+	TrustedProxies []string
+	// SignInPerMinute is how many times a minute one address may register, sign in or refresh; one person may sign in half as often.
+	SignInPerMinute int
+	// RequestsPerSecond is what one address, and one business, may ask for all in all.
+	RequestsPerSecond int
+	// Paystack receives Paystack's webhooks, raw. Nil mounts nothing.
+	Paystack gin.HandlerFunc
+	// Metrics receives the request metrics when not nil.
+	Metrics prometheus.Registerer
+}
+
+// paystackPaths are where Paystack's webhooks arrive: ours, and those that accounts at Paystack have been set to by the Django application.
+func paystackPaths() []string {
+	return []string{
+		"/api/webhooks/paystack", "/api/webhooks/paystack/", "/api/v1/webhooks/paystack", "/ai/api/webhooks/paystack/",
+		"/subscriptions/api/webhooks/paystack/", "/subscriptions/api/webhooks/payment/",
+	}
+}
+
+// NewRouter puts everything together: what every request passes, the webhooks, the pages, and the operations of openapi.yaml.
+func NewRouter(s *Server, o Options) (http.Handler, error) {
+	doc, err := spec.Load()
+	if err != nil {
+		return nil, err
+	}
+	contract, err := edge.NewContract(doc)
+	if err != nil {
+		return nil, fmt.Errorf("read openapi.yaml: %w", err)
+	}
+	r := gin.New()
+	r.ContextWithFallback = true
+	r.HandleMethodNotAllowed = true
+	r.RedirectTrailingSlash = false
+	r.RedirectFixedPath = false
+	if err := r.SetTrustedProxies(o.TrustedProxies); err != nil {
+		return nil, fmt.Errorf("read TRUSTED_PROXIES: %w", err)
+	}
+	r.Use(edge.RequestID, edge.AccessLog(o.Metrics), edge.SecurityHeaders, edge.Recover)
+	r.NoRoute(edge.NotFound)
+	r.NoMethod(edge.MethodNotAllowed)
+
+	// Webhooks stand outside: their bytes are signed as they are, and a provider is never limited by address.
+	if o.Paystack != nil {
+		for _, path := range paystackPaths() {
+			r.POST(path, o.Paystack)
+		}
+	}
+	l := newLimits(o)
+	pages := r.Group("", l.address)
+	if err := docs.Mount(pages, doc, spec.YAML()); err != nil {
+		return nil, fmt.Errorf("make the documentation page: %w", err)
+	}
+	operations := r.Group("", l.address, edge.Deadline(requestTime), s.admit(contract, l))
+	s.signIns = l.person
+	gen.RegisterHandlersWithOptions(operations, gen.NewStrictHandlerWithOptions(s, nil, gen.StrictGinServerOptions{
+		RequestErrorHandlerFunc:  edge.Fail,
+		HandlerErrorFunc:         edge.Fail,
+		ResponseErrorHandlerFunc: edge.Fail,
+	}), gen.GinServerOptions{ErrorHandler: func(c *gin.Context, err error, _ int) {
+		edge.Fail(c, problem.New(problem.Malformed, "", err.Error()))
+	}})
+	return r, nil
+}
+
+// admit decides who may go on to an operation's handler: known people, within their limits, with a request that the description allows.
+func (s *Server) admit(contract *edge.Contract, l limits) gin.HandlerFunc {
+	return func(c *gin.Context) {
+		op, err := contract.Operation(c)
+		if err == nil && !op.Public {
+			err = auth.Bearer(c, s.Sessions.Keys)
+			if err == nil {
+				err = l.tenant.Allow(c, auth.From(c.Request.Context()).Tenant.String())
+			}
+		}
+		if err == nil && op.Public {
+			err = l.signIn.Allow(c, edge.AddressKey(c))
+		}
+		if err == nil {
+			err = op.Check(c)
+		}
+		if err != nil {
+			edge.Fail(c, err)
+			return
+		}
+		c.Next()
+	}
+}
+
+// limits are the token buckets of one gateway. Replicas do not share them: the limit is per replica.
+type limits struct {
+	address                gin.HandlerFunc
+	signIn, person, tenant *edge.Limiter
+}
+
+// burst is how many seconds' worth of requests may come at once; a page of the console opens with a dozen.
+const burst = 4
+
+func newLimits(o Options) limits {
+	all := edge.NewLimiter("address", max(1, o.RequestsPerSecond*burst), burst*time.Second)
+	return limits{
+		address: func(c *gin.Context) {
+			if err := all.Allow(c, edge.AddressKey(c)); err != nil {
+				edge.Fail(c, err)
+			}
+		},
+		signIn: edge.NewLimiter("sign-in", max(1, o.SignInPerMinute), time.Minute),
+		person: edge.NewLimiter("person", max(1, o.SignInPerMinute/2), time.Minute),
+		tenant: edge.NewLimiter("business", max(1, o.RequestsPerSecond*burst), burst*time.Second),
+	}
+}

@@ -1,0 +1,18 @@
+// Package webhook takes in what payment providers report.
+//
+//	body ≤ 1 MiB ─▶ raw bytes ─▶ signature ─▶ parse ─▶ shared commit: event row + task row ─▶ 200
+//
+// # What is promised
+//
+// A 200 means that the event is in the database, together with the task that settles it; anything else means that the provider must send it again. A
+// duplicate is answered with 200 and creates nothing. A wrong signature is answered with 401 and stores nothing. The broker has no part in it.
+//
+// # Shared commits
+//
+// A request hands its event to a committer and waits. A committer takes one event, and with it whatever else has gathered while the commit before ran, and
+// stores all in one transaction; there is no timer, so a lone request commits at once. When a shared commit fails because of what is in it, it
+// is split in halves until the guilty event stands alone: one bad event never harms its neighbours. The queue is bounded; when it is full
+// the answer is 503 with Retry-After. A client that hangs up does not stop its event from being stored.
+//
+// The database role of this package can insert events and tasks and can do nothing else.
+package webhook

@@ -1,0 +1,267 @@
+package tasks_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+	"gorm.io/gorm"
+
+	"makola/pkg/billing"
+	"makola/pkg/money"
+	"makola/pkg/payments"
+	"makola/pkg/postgres/postgrestest"
+	"makola/pkg/task"
+	"makola/pkg/task/tasktest"
+	"makola/pkg/tenant"
+	"makola/proto/contract"
+	aifeatures "makola/proto/makola/ai_features/v1"
+)
+
+func TestAPaidPurchaseIsCreditedAndItsReceiptQueued(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	p := s.buy(t)
+	id := s.event(t, success(p))
+	s.h.Drain(t.Context())
+	require.JSONEq(t, fmt.Sprintf(`{"status":"success","reference":%q,"credits_added":"100.00","business_id":%q,"purchase_id":%q}`, p.Reference, s.tenant, p.ID), s.result(t, id))
+	require.Equal(t, money.Credits(100_00), s.balance(t))
+	receipts := s.h.Tasks(t.Context(), "ai_features.send_credit_purchase_notification")
+	require.Len(t, receipts, 1)
+	require.Equal(t, "completed", receipts[0].Status())
+	require.Contains(t, string(receipts[0].Result), `"queued"`)
+	require.Len(t, s.h.Tasks(t.Context(), "notifications.send_email"), 1)
+	again := s.process(t, &aifeatures.ProcessPaymentWebhookArgs{PaymentReference: p.Reference, EventId: s.eventOf(t, p)})
+	s.h.Drain(t.Context())
+	require.Contains(t, s.result(t, again), `"already_processed"`)
+	require.Equal(t, money.Credits(100_00), s.balance(t))
+	require.Len(t, s.h.Tasks(t.Context(), "notifications.send_email"), 1)
+}
+
+// eventOf finds the stored event of a purchase.
+func (s *shop) eventOf(t *testing.T, p *billing.Purchase) (id string) {
+	t.Helper()
+	require.NoError(t, s.worker.InSystem(t.Context(), func(tx *gorm.DB) error {
+		return tx.Raw("select id::text from billing.webhook_event where reference = ?", p.Reference).Scan(&id).Error
+	}))
+	return id
+}
+
+func TestAMessageWithoutEvidenceIsAskedAbout(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name string
+		make func(t *testing.T, s *shop, p *billing.Purchase) contract.ID
+	}{
+		{"an old publisher's message", func(t *testing.T, s *shop, p *billing.Purchase) contract.ID {
+			return s.process(t, &aifeatures.ProcessPaymentWebhookArgs{PaymentReference: p.Reference, AmountPaid: "96.00"})
+		}},
+		{"an event that is only a hint", func(t *testing.T, s *shop, p *billing.Purchase) contract.ID {
+			e := success(p)
+			e.Trusted = false
+			return s.event(t, e)
+		}},
+		{"an event that does not exist", func(t *testing.T, s *shop, p *billing.Purchase) contract.ID {
+			return s.process(t, &aifeatures.ProcessPaymentWebhookArgs{PaymentReference: p.Reference, EventId: uuid.NewString(), AmountMinor: 9600, Currency: "GHS", Status: "success"})
+		}},
+		{"another payment's event", func(t *testing.T, s *shop, p *billing.Purchase) contract.ID {
+			other := success(s.buy(t))
+			s.event(t, other)
+			return s.process(t, &aifeatures.ProcessPaymentWebhookArgs{PaymentReference: p.Reference, EventId: other.ID.String()})
+		}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			s := newShop(t)
+			p := s.buy(t)
+			s.provider.answer = payments.Verification{Status: payments.StatusPending, ProviderStatus: "ongoing"}
+			id := tc.make(t, s, p)
+			s.h.Drain(t.Context())
+			require.Contains(t, s.result(t, id), `"verifying"`)
+			require.Equal(t, 1, s.provider.asked)
+			require.Equal(t, billing.Pending, s.status(t, p), "the provider knows of no success")
+		})
+	}
+}
+
+func (s *shop) status(t *testing.T, p *billing.Purchase) (status billing.Status) {
+	t.Helper()
+	require.NoError(t, s.gateway.InTenant(tenant.With(t.Context(), s.tenant), func(tx *gorm.DB) error {
+		now, err := billing.PurchaseByReference(tx, p.Reference)
+		status = now.Status
+		return err
+	}))
+	return status
+}
+
+func TestTheProvidersAnswerIsCreditedOnce(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	p := s.buy(t)
+	s.provider.answer = payments.Verification{Status: payments.StatusSucceeded, ProviderStatus: "success", Amount: p.Total, ProviderTransactionID: "9", PaidAt: time.Now()}
+	for range 2 {
+		s.process(t, &aifeatures.ProcessPaymentWebhookArgs{PaymentReference: p.Reference})
+	}
+	s.h.Drain(t.Context())
+	require.Equal(t, billing.Completed, s.status(t, p))
+	require.Equal(t, money.Credits(100_00), s.balance(t))
+}
+
+func TestVerifyAlwaysAsksAboutSignedEventsToo(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.impl.Policy = payments.VerifyAlways
+	p := s.buy(t)
+	s.provider.answer = payments.Verification{Status: payments.StatusSucceeded, ProviderStatus: "success", Amount: p.Total, ProviderTransactionID: "txn-" + p.Reference}
+	s.event(t, success(p))
+	s.h.Drain(t.Context())
+	require.Equal(t, 1, s.provider.asked)
+	require.Equal(t, billing.Completed, s.status(t, p))
+}
+
+func TestAWrongAmountIsReviewedAndCreditsNothing(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	p := s.buy(t)
+	e := success(p)
+	e.Amount.Minor--
+	id := s.event(t, e)
+	s.h.Drain(t.Context())
+	require.Contains(t, s.result(t, id), `"review"`)
+	require.Equal(t, billing.Review, s.status(t, p))
+	require.Zero(t, s.balance(t))
+	require.Empty(t, s.h.Tasks(t.Context(), "ai_features.send_credit_purchase_notification"))
+}
+
+func TestAnUnknownReferenceIsRetriedForADayAndThenUnmatched(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	early := success(&billing.Purchase{Reference: "AI-NEVER", Quote: billing.Quote{Total: money.FromMinor(9600, money.GHS)}})
+	id := s.event(t, early)
+	attempts := 0
+	for range aifeatures.ProcessPaymentWebhookTask.MaxAttempts + 5 {
+		attempts += s.h.Drain(t.Context())
+		s.h.Advance(t.Context(), 2*time.Hour)
+	}
+	require.Equal(t, aifeatures.ProcessPaymentWebhookTask.MaxAttempts, attempts)
+	require.Contains(t, s.result(t, id), `"unmatched"`)
+	require.NoError(t, s.worker.InSystem(t.Context(), func(tx *gorm.DB) error {
+		var state string
+		require.NoError(t, tx.Raw("select state from billing.webhook_event where id = ?", early.ID).Scan(&state).Error)
+		require.Equal(t, "unmatched", state)
+		var reviews int
+		require.NoError(t, tx.Raw("select count(*) from billing.payment_review where reason = 'unknown_reference'").Scan(&reviews).Error)
+		require.Equal(t, 1, reviews)
+		return nil
+	}))
+}
+
+func TestAProviderThatFailsIsClassified(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name, reason, status string
+		err                  error
+	}{
+		{"no answer is retried", "message", "queued", &payments.UnavailableError{Err: payments.ErrMalformed}},
+		{"a refusal is final", "message", "failed", &payments.DeclinedError{HTTPStatus: 401}},
+		{"an unknown payment is final", "message", "failed", payments.ErrUnknownReference},
+		{"an unknown payment answers the reconciler", "reconcile", "completed", payments.ErrUnknownReference},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			s := newShop(t)
+			s.provider.err = tc.err
+			p := s.buy(t)
+			var id contract.ID
+			require.NoError(t, s.worker.InSystem(t.Context(), func(tx *gorm.DB) (err error) {
+				id, err = aifeatures.NewTasks(s.h.Queue).VerifyPayment(t.Context(), tx, &aifeatures.VerifyPaymentArgs{PaymentReference: p.Reference, Reason: tc.reason})
+				return err
+			}))
+			s.h.Drain(t.Context())
+			require.Equal(t, tc.status, s.h.View(t.Context(), id).Status())
+		})
+	}
+}
+
+func TestOnlyACompletedPurchaseGetsAReceipt(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	p := s.buy(t)
+	var id contract.ID
+	require.NoError(t, s.worker.InSystem(t.Context(), func(tx *gorm.DB) (err error) {
+		id, err = aifeatures.NewTasks(s.h.Queue).SendCreditPurchaseNotification(t.Context(), tx, &aifeatures.SendCreditPurchaseNotificationArgs{PurchaseId: p.ID.String()})
+		return err
+	}))
+	s.h.Drain(t.Context())
+	require.Contains(t, s.result(t, id), `"skipped"`)
+	require.Empty(t, s.h.Tasks(t.Context(), "notifications.send_email"))
+}
+
+func TestALostWebhookIsFoundByTheReconciler(t *testing.T) {
+	t.Parallel()
+	pg := postgrestest.New(t)
+	worker, p, provider := pg.Open("makola_billing"), (*billing.Purchase)(nil), &provider{}
+	s := &shop{gateway: pg.Open("makola_gateway"), worker: worker, provider: provider, h: tasktest.New(t, worker)}
+	s.tenant, s.owner = openShop(t, pg)
+	register(s.h, worker, s.h.Queue, provider)
+	p = s.buy(t)
+	provider.answer = payments.Verification{Status: payments.StatusSucceeded, ProviderStatus: "success", Amount: p.Total, ProviderTransactionID: "1"}
+	reconcile := func() {
+		require.NoError(t, worker.InSystem(t.Context(), func(tx *gorm.DB) error {
+			_, err := aifeatures.NewTasks(s.h.Queue).ReconcilePayments(t.Context(), tx, &aifeatures.ReconcilePaymentsArgs{})
+			return err
+		}))
+		s.h.Drain(t.Context())
+	}
+	reconcile()
+	require.Zero(t, provider.asked)
+	_, err := pg.Admin().Exec(t.Context(), "update billing.credit_purchase set created_at = now() - interval '11 minutes'")
+	require.NoError(t, err)
+	reconcile()
+	require.Equal(t, 1, provider.asked)
+	require.Equal(t, billing.Completed, s.status(t, p))
+	reconcile()
+	require.Equal(t, 1, provider.asked)
+}
+
+func TestEveryTaskPassesTheTrial(t *testing.T) {
+	t.Parallel()
+	arrange := func(t *testing.T, pg *postgrestest.Database, sample func(s *shop, p *billing.Purchase) tasktest.Sample) tasktest.Sample {
+		s := &shop{gateway: pg.Open("makola_gateway"), webhook: pg.Open("makola_webhook")}
+		s.tenant, s.owner = openShop(t, pg)
+		return sample(s, s.buy(t))
+	}
+	tasktest.Contract(t, tasktest.Trial{
+		Role: "makola_billing",
+		Register: func(pg *postgrestest.Database, r contract.Registrar, q *task.Queue) {
+			register(r, pg.Open("makola_billing"), q, &provider{answer: payments.Verification{Status: payments.StatusSucceeded, ProviderStatus: "success",
+				Amount: money.FromMinor(9600, money.GHS), ProviderTransactionID: "1"}})
+		},
+		Samples: map[string]func(t *testing.T, pg *postgrestest.Database) tasktest.Sample{
+			"ai_features.process_payment_webhook": func(t *testing.T, pg *postgrestest.Database) tasktest.Sample {
+				return arrange(t, pg, func(s *shop, p *billing.Purchase) tasktest.Sample {
+					e := success(p)
+					require.NoError(t, s.webhook.InSystem(t.Context(), func(tx *gorm.DB) error {
+						_, err := billing.RecordEvents(tx, []billing.Event{e})
+						return err
+					}))
+					return tasktest.Sample{Args: &aifeatures.ProcessPaymentWebhookArgs{PaymentReference: p.Reference, EventId: e.ID.String()}, Tenant: s.tenant}
+				})
+			},
+			"ai_features.verify_payment": func(t *testing.T, pg *postgrestest.Database) tasktest.Sample {
+				return arrange(t, pg, func(s *shop, p *billing.Purchase) tasktest.Sample {
+					return tasktest.Sample{Args: &aifeatures.VerifyPaymentArgs{PaymentReference: p.Reference}, Tenant: s.tenant}
+				})
+			},
+			"ai_features.send_credit_purchase_notification": func(t *testing.T, pg *postgrestest.Database) tasktest.Sample {
+				return arrange(t, pg, func(s *shop, p *billing.Purchase) tasktest.Sample {
+					_, err := pg.Admin().Exec(t.Context(), "update billing.credit_purchase set status = 'completed', completed_at = now()")
+					require.NoError(t, err)
+					return tasktest.Sample{Args: &aifeatures.SendCreditPurchaseNotificationArgs{PurchaseId: p.ID.String()}, Tenant: s.tenant}
+				})
+			},
+		},
+	})
+}

@@ -1,0 +1,27 @@
+// Package tasks runs the tasks of billing-worker, one file per task. The rules are in pkg/billing; here is what becomes of a task.
+package tasks
+
+import (
+	"makola/pkg/payments"
+	"makola/pkg/postgres"
+	aifeatures "makola/proto/makola/ai_features/v1"
+	notificationspb "makola/proto/makola/notifications/v1"
+)
+
+// defaultProvider is meant by a message that names none, as the Django application's do.
+const defaultProvider = "paystack"
+
+// AIFeatures runs the tasks of the queue ai_features. It is safe for concurrent use.
+type AIFeatures struct {
+	// DB is for LONG tasks, which begin their own short transactions.
+	DB *postgres.DB
+	// Providers are the configured payment providers by name.
+	Providers map[string]payments.Provider
+	// Policy says whether a signed webhook is evidence enough. The zero policy is payments.VerifyEvidence.
+	Policy payments.VerifyPolicy
+	// Tasks and Mail enqueue what follows.
+	Tasks *aifeatures.Tasks
+	Mail  *notificationspb.Tasks
+}
+
+var _ aifeatures.TasksHandler = (*AIFeatures)(nil)

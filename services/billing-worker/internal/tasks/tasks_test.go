@@ -1,0 +1,142 @@
+package tasks_test
+
+import (
+	"context"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+	"gorm.io/gorm"
+
+	"makola/pkg/billing"
+	"makola/pkg/money"
+	"makola/pkg/payments"
+	"makola/pkg/postgres"
+	"makola/pkg/postgres/postgrestest"
+	"makola/pkg/task"
+	"makola/pkg/task/tasktest"
+	"makola/pkg/tenant"
+	"makola/proto/contract"
+	aifeatures "makola/proto/makola/ai_features/v1"
+	notificationspb "makola/proto/makola/notifications/v1"
+	"makola/services/billing-worker/internal/tasks"
+)
+
+// shop is a business with its books open, and the worker that serves it.
+type shop struct {
+	tenant, owner uuid.UUID
+	gateway       *postgres.DB
+	webhook       *postgres.DB
+	worker        *postgres.DB
+	h             *tasktest.Harness
+	provider      *provider
+	impl          *tasks.AIFeatures
+}
+
+// provider answers verify with what a test put there; everything else of it is unused here. The real client's tests are beside it.
+type provider struct {
+	answer payments.Verification
+	err    error
+	asked  int
+}
+
+func (p *provider) Initialize(context.Context, payments.InitRequest) (payments.Checkout, error) {
+	return payments.Checkout{}, payments.ErrInvalidRequest
+}
+
+func (p *provider) VerifyWebhook([]byte, http.Header) (payments.Event, error) {
+	return payments.Event{}, payments.ErrSignature
+}
+
+func (p *provider) Verify(ctx context.Context, reference string) (payments.Verification, error) {
+	p.asked++
+	if err := ctx.Err(); err != nil {
+		return payments.Verification{}, err
+	}
+	a := p.answer
+	a.Reference = reference
+	return a, p.err
+}
+
+func openShop(t *testing.T, pg *postgrestest.Database) (id, owner uuid.UUID) {
+	t.Helper()
+	id, owner = uuid.Must(uuid.NewV7()), uuid.Must(uuid.NewV7())
+	admin := pg.Admin()
+	_, err := admin.Exec(t.Context(), "insert into accounts.user (id, email, name, password_hash, is_active) values ($1, $2, 'Ama', 'x', true)", owner, owner.String()+"@example.com")
+	require.NoError(t, err)
+	_, err = admin.Exec(t.Context(), "insert into accounts.business (id, owner_id, name, email) values ($1, $2, $3, 'shop@example.com')", id, owner, "Shop "+id.String())
+	require.NoError(t, err)
+	require.NoError(t, pg.Open("makola_gateway").InTenant(tenant.With(t.Context(), id), func(tx *gorm.DB) error {
+		return billing.OpenTenant(tx, id, 0, time.Now())
+	}))
+	return id, owner
+}
+
+func newShop(t *testing.T) *shop {
+	t.Helper()
+	pg := postgrestest.New(t)
+	s := &shop{gateway: pg.Open("makola_gateway"), webhook: pg.Open("makola_webhook"), worker: pg.Open("makola_billing"), provider: &provider{}}
+	s.tenant, s.owner = openShop(t, pg)
+	s.h = tasktest.New(t, s.worker)
+	s.impl = register(s.h, s.worker, s.h.Queue, s.provider)
+	return s
+}
+
+func register(r contract.Registrar, db *postgres.DB, q *task.Queue, p payments.Provider) *tasks.AIFeatures {
+	impl := &tasks.AIFeatures{DB: db, Providers: map[string]payments.Provider{"paystack": p}, Tasks: aifeatures.NewTasks(q), Mail: notificationspb.NewTasks(q)}
+	aifeatures.HandleTasks(r, impl)
+	return impl
+}
+
+func (s *shop) buy(t *testing.T) (p *billing.Purchase) {
+	t.Helper()
+	require.NoError(t, s.gateway.InTenant(tenant.With(t.Context(), s.tenant), func(tx *gorm.DB) (err error) {
+		p, err = billing.CreatePurchase(tx, billing.NewPurchase{Tenant: s.tenant, User: s.owner, Package: "value", Provider: "paystack", Method: "card", Now: time.Now()})
+		return err
+	}))
+	return p
+}
+
+// event stores a provider's event, as the gateway does, and enqueues the task that settles it.
+func (s *shop) event(t *testing.T, e billing.Event) contract.ID {
+	t.Helper()
+	require.NoError(t, s.webhook.InSystem(t.Context(), func(tx *gorm.DB) error {
+		_, err := billing.RecordEvents(tx, []billing.Event{e})
+		return err
+	}))
+	return s.process(t, &aifeatures.ProcessPaymentWebhookArgs{PaymentReference: e.Reference, EventId: e.ID.String()})
+}
+
+func (s *shop) process(t *testing.T, args *aifeatures.ProcessPaymentWebhookArgs) (id contract.ID) {
+	t.Helper()
+	require.NoError(t, s.worker.InSystem(t.Context(), func(tx *gorm.DB) (err error) {
+		id, err = aifeatures.NewTasks(s.h.Queue).ProcessPaymentWebhook(t.Context(), tx, args)
+		return err
+	}))
+	return id
+}
+
+// success is a genuine event that says p was paid as asked.
+func success(p *billing.Purchase) billing.Event {
+	return billing.Event{
+		ID: uuid.Must(uuid.NewV7()), Provider: "paystack", DedupeKey: "charge.success:" + p.Reference, Type: "charge.success", Reference: p.Reference, Body: []byte("{}"),
+		Trusted: true, Status: payments.StatusSucceeded, Amount: p.Total, TransactionID: "txn-" + p.Reference,
+	}
+}
+
+func (s *shop) result(t *testing.T, id contract.ID) string {
+	t.Helper()
+	return string(s.h.View(t.Context(), id).Result)
+}
+
+func (s *shop) balance(t *testing.T) (c money.Credits) {
+	t.Helper()
+	require.NoError(t, s.gateway.InTenant(tenant.With(t.Context(), s.tenant), func(tx *gorm.DB) error {
+		b, err := billing.Balance(tx)
+		c = b.Total
+		return err
+	}))
+	return c
+}

@@ -1,0 +1,140 @@
+package tasks
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"gorm.io/gorm"
+
+	"makola/pkg/billing"
+	"makola/pkg/money"
+	"makola/pkg/payments"
+	"makola/pkg/task"
+	"makola/pkg/tenant"
+	"makola/proto/contract"
+	aifeatures "makola/proto/makola/ai_features/v1"
+)
+
+// reasonReconcile is the reason that the reconciler gives; a provider that does not know the payment is then an answer, not a fault.
+const reasonReconcile = "reconcile"
+
+// VerifyPayment asks the provider what became of a payment, and enqueues ai_features.process_payment_webhook with a final answer.
+// LONG: the provider is asked outside any transaction; the answer is stored as an event in the one that finishes the task.
+func (a *AIFeatures) VerifyPayment(ctx context.Context, run contract.Run, args *aifeatures.VerifyPaymentArgs) (contract.Commit[*aifeatures.VerifyPaymentResult], error) {
+	ref := args.GetPaymentReference()
+	p, err := a.purchase(ctx, run, ref)
+	switch {
+	case errors.Is(err, billing.ErrNotFound):
+		// Retried while attempts last: the message can be faster than our own commit of the purchase.
+		return nil, fmt.Errorf("verify payment %.60q: %w", ref, err)
+	case err != nil:
+		return nil, fmt.Errorf("verify payment %s: %w", ref, err)
+	case args.GetPaymentProvider() != "" && args.GetPaymentProvider() != p.Provider:
+		return nil, task.Permanent(fmt.Errorf("verify payment %s: it is not a payment of that provider", ref))
+	case p.Status == billing.Completed:
+		return verified(nil, &aifeatures.VerifyPaymentResult{Status: string(billing.AlreadyProcessed), Reference: ref}), nil
+	}
+	provider := a.Providers[p.Provider]
+	if provider == nil {
+		return nil, task.Permanent(fmt.Errorf("verify payment %s: provider %s is not configured", ref, p.Provider))
+	}
+	answer, err := provider.Verify(ctx, ref)
+	switch {
+	case errors.Is(err, payments.ErrUnknownReference) && args.GetReason() == reasonReconcile:
+		return verified(nil, &aifeatures.VerifyPaymentResult{Status: "unknown_to_provider", Reference: ref}), nil
+	case err != nil:
+		return nil, classify(fmt.Errorf("verify payment %s: %w", ref, err))
+	case answer.Reference != ref:
+		return nil, fmt.Errorf("verify payment %s: the provider answered about another payment", ref)
+	}
+	result := &aifeatures.VerifyPaymentResult{Status: answer.ProviderStatus, Reference: ref}
+	switch answer.Status {
+	case payments.StatusSucceeded, payments.StatusFailed, payments.StatusReversed:
+	case payments.StatusAbandoned, payments.StatusPending, payments.StatusUnknown:
+		return verified(nil, result), nil // not final: the reconciler asks again
+	}
+	return verified(func(tx *gorm.DB) error { return a.record(ctx, tx, run, p.Provider, answer) }, result), nil
+}
+
+// purchase looks the reference up in a short transaction of its own. A task of a business sees that business's purchases only.
+func (a *AIFeatures) purchase(ctx context.Context, run contract.Run, ref string) (p *billing.Purchase, err error) {
+	begin := a.DB.InSystem
+	if run.Tenant != uuid.Nil {
+		ctx, begin = tenant.With(ctx, run.Tenant), a.DB.InTenant
+	}
+	err = begin(ctx, func(tx *gorm.DB) (err error) {
+		p, err = billing.PurchaseByReference(tx, ref)
+		return err
+	})
+	return p, err
+}
+
+// record stores the answer as a trustworthy event, once for this task, and enqueues the task that acts on it.
+func (a *AIFeatures) record(ctx context.Context, tx *gorm.DB, run contract.Run, provider string, answer payments.Verification) error {
+	id, err := uuid.NewV7()
+	if err != nil {
+		return fmt.Errorf("make event id: %w", err)
+	}
+	body, err := json.Marshal(storedAnswer{
+		Status: answer.ProviderStatus, AmountMinor: answer.Amount.Minor, Currency: answer.Amount.Currency, Channel: answer.Channel, TransactionID: answer.ProviderTransactionID,
+	})
+	if err != nil {
+		return fmt.Errorf("encode the provider's answer: %w", err)
+	}
+	stored, err := billing.RecordEvents(tx, []billing.Event{{
+		ID: id, Provider: provider, DedupeKey: "verify:" + run.ID.String(), Type: billing.TypeVerify, Reference: answer.Reference, Body: body, Trusted: true,
+		Status: answer.Status, Amount: answer.Amount, TransactionID: answer.ProviderTransactionID, PaidAt: answer.PaidAt,
+	}})
+	if err != nil || !stored[id] {
+		return err
+	}
+	args := &aifeatures.ProcessPaymentWebhookArgs{
+		PaymentReference: answer.Reference, PaymentProvider: &provider, EventId: id.String(), AmountMinor: answer.Amount.Minor, Currency: string(answer.Amount.Currency),
+		Status: answer.ProviderStatus, ProviderTransactionId: answer.ProviderTransactionID,
+	}
+	if answer.Amount.Currency.Known() {
+		args.AmountPaid = answer.Amount.Decimal()
+	}
+	if !answer.PaidAt.IsZero() {
+		args.PaidAt = answer.PaidAt.UTC().Format(time.RFC3339)
+	}
+	// Settling is the platform's work, whoever asked.
+	_, err = a.Tasks.ProcessPaymentWebhook(tenant.With(ctx, uuid.Nil), tx, args)
+	return err
+}
+
+// storedAnswer is what is kept of a provider's answer.
+type storedAnswer struct {
+	Status        string         `json:"status"`
+	AmountMinor   int64          `json:"amount_minor"`
+	Currency      money.Currency `json:"currency"`
+	Channel       string         `json:"channel,omitempty"`
+	TransactionID string         `json:"transaction_id"`
+}
+
+// verified makes the commit function of the task; write may be nil.
+func verified(write func(tx *gorm.DB) error, result *aifeatures.VerifyPaymentResult) contract.Commit[*aifeatures.VerifyPaymentResult] {
+	return func(tx *gorm.DB) (*aifeatures.VerifyPaymentResult, error) {
+		if write != nil {
+			if err := write(tx); err != nil {
+				return nil, fmt.Errorf("record the provider's answer: %w", err)
+			}
+		}
+		return result, nil
+	}
+}
+
+// classify tells the engine what a provider's error is worth: a refusal is final, and a provider that names a time is asked then.
+func classify(err error) error {
+	if u, ok := errors.AsType[*payments.UnavailableError](err); ok && u.RetryAfter > 0 {
+		return task.RetryAfter(err, u.RetryAfter)
+	}
+	if _, ok := errors.AsType[*payments.DeclinedError](err); ok || errors.Is(err, payments.ErrUnknownReference) || errors.Is(err, payments.ErrInvalidRequest) {
+		return task.Permanent(err)
+	}
+	return err
+}

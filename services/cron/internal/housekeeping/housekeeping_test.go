@@ -1,0 +1,68 @@
+package housekeeping
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"makola/pkg/postgres/postgrestest"
+	"makola/pkg/service"
+)
+
+func TestTurnDeletesWhatIsOldAndKeepsWhatMatters(t *testing.T) {
+	t.Parallel()
+	pg := postgrestest.New(t)
+	look := pg.Admin()
+	for _, q := range []string{
+		// Tasks: 2,500 old ended ones in three batches; young, failed and unfinished ones stay.
+		`insert into task.task (id, name, queue, state, finished_at) select gen_random_uuid(), 'old', 'sales', (array['succeeded','cancelled'])[1 + i % 2], now() - interval '31 days' from generate_series(1, 2500) i`,
+		`insert into task.task (id, name, queue, state, finished_at) select gen_random_uuid(), 'kept', 'sales', s, now() - a from (values ('succeeded', interval '29 days'), ('failed', '400 days')) v(s, a)`,
+		`insert into task.task (id, name, queue, state, created_at) select gen_random_uuid(), 'kept', 'sales', s, now() - interval '400 days' from unnest(array['pending','published','running']) s`,
+		// Workers: stopped long ago, crashed long ago; alive, and stopped lately.
+		`insert into task.worker (id, service, host, pid, heartbeat_at, stopped_at) values (gen_random_uuid(), 'old', 'h', 1, now() - interval '8 days', now() - interval '8 days'), (gen_random_uuid(), 'old', 'h', 1, now() - interval '8 days', null)`,
+		`insert into task.worker (id, service, host, pid, heartbeat_at, stopped_at) values (gen_random_uuid(), 'kept', 'h', 1, now() - interval '8 days', now() - interval '1 day'), (gen_random_uuid(), 'kept', 'h', 1, now(), null)`,
+		// Runs: of one job all old ones but the newest slot and the newest run; of another only young ones.
+		`insert into cron.run (job, slot, task_id) select 'daily', now() - i * interval '1 day', gen_random_uuid() from generate_series(101, 120) i`,
+		`insert into cron.run (job, slot, skipped) select 'daily', now() - i * interval '1 day', 'overlap' from generate_series(98, 100) i`,
+		`insert into cron.run (job, slot, task_id) select 'young', now() - i * interval '1 day', gen_random_uuid() from generate_series(1, 5) i`,
+	} {
+		_, err := look.Exec(t.Context(), q)
+		require.NoError(t, err)
+	}
+	cfg := Config{Tasks: 720 * time.Hour, Workers: 168 * time.Hour, Runs: 2160 * time.Hour, Every: time.Minute}
+	h := New(pg.Open("makola_cron"), cfg)
+	deleted, err := h.Turn(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, Deleted{Tasks: 2500, Workers: 2, Runs: 21}, deleted)
+	count := func(q string) (n int) {
+		require.NoError(t, look.QueryRow(context.Background(), q).Scan(&n))
+		return n
+	}
+	require.Equal(t, 5, count(`select count(*) from task.task where name = 'kept'`))
+	require.Equal(t, 2, count(`select count(*) from task.worker where service = 'kept'`))
+	require.Equal(t, 2, count(`select count(*) from cron.run where job = 'daily'`))
+	require.Equal(t, 5, count(`select count(*) from cron.run where job = 'young'`))
+	again, err := h.Turn(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, Deleted{}, again)
+}
+
+func TestHousekeeperStartsAndStops(t *testing.T) {
+	t.Parallel()
+	h := New(postgrestest.New(t).Open("makola_cron"), Config{Tasks: time.Hour, Workers: time.Hour, Runs: time.Hour, Every: time.Second})
+	require.NoError(t, h.Start(t.Context()))
+	require.NoError(t, h.Stop(t.Context()))
+}
+
+func TestConfigListsItsFaults(t *testing.T) {
+	t.Parallel()
+	var cfg Config
+	require.NoError(t, service.Load(&cfg, nil))
+	require.Equal(t, 720*time.Hour, cfg.Tasks)
+	err := service.Load(&cfg, []string{"KEEP_TASKS=1m", "KEEP_RUNS=0s", "HOUSEKEEPING_EVERY=1ms"})
+	for _, v := range []string{"KEEP_TASKS", "KEEP_RUNS", "HOUSEKEEPING_EVERY"} {
+		require.ErrorContains(t, err, v)
+	}
+}

@@ -1,0 +1,256 @@
+package schedule
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
+
+	"makola/pkg/postgres/postgrestest"
+	"makola/pkg/task"
+	"makola/proto/contract"
+	"makola/proto/makola/selftest/v1"
+)
+
+var start = time.Date(2026, 11, 23, 10, 7, 0, 0, time.UTC) // in the half hour from 10:00
+
+// rig is one database with one scheduler, which may be asked for more.
+type rig struct {
+	t    *testing.T
+	pg   *postgrestest.Database
+	look *pgx.Conn
+}
+
+func newRig(t *testing.T) *rig {
+	t.Helper()
+	pg := postgrestest.New(t)
+	return &rig{t: t, pg: pg, look: pg.Admin()}
+}
+
+// scheduler is one replica, with its own connections, as the role of the service.
+func (r *rig) scheduler(entries ...Entry) *Scheduler {
+	r.t.Helper()
+	tasks := map[string]*contract.Descriptor{}
+	for _, d := range selftest.AllTasks() {
+		tasks[d.Name] = d
+	}
+	for i := range entries {
+		entries[i].Task = "selftest.noop"
+	}
+	jobs, err := Check(entries, tasks)
+	require.NoError(r.t, err)
+	db := r.pg.Open("makola_cron")
+	return NewScheduler(db, task.NewQueue(db, nil, task.QueueConfig{}), jobs, nil)
+}
+
+func (r *rig) pass(s *Scheduler, at time.Time) []Outcome {
+	r.t.Helper()
+	done, err := s.PassAt(r.t.Context(), at)
+	require.NoError(r.t, err)
+	return done
+}
+
+// finish ends every task, as a worker would.
+func (r *rig) finish() {
+	r.t.Helper()
+	_, err := r.look.Exec(r.t.Context(), `update task.task set state = 'succeeded', finished_at = now()`)
+	require.NoError(r.t, err)
+}
+
+func (r *rig) count(query string, args ...any) (n int) {
+	r.t.Helper()
+	require.NoError(r.t, r.look.QueryRow(context.Background(), query, args...).Scan(&n))
+	return n
+}
+
+// slots lists a job's rows as "15:04 run" or "15:04 reason".
+func (r *rig) slots(job string) (list []string) {
+	r.t.Helper()
+	rows, err := r.look.Query(r.t.Context(), `select slot, coalesce(skipped, 'run') from cron.run where job = $1 order by slot`, job)
+	require.NoError(r.t, err)
+	var at time.Time
+	var what string
+	_, err = pgx.ForEachRow(rows, []any{&at, &what}, func() error {
+		list = append(list, at.UTC().Format("15:04 ")+what)
+		return nil
+	})
+	require.NoError(r.t, err)
+	return list
+}
+
+func TestAfterThreeHoursWithoutCron(t *testing.T) {
+	t.Parallel()
+	const merged = " missed: made up by the run of 2026-11-23T13:00:00Z"
+	const dropped = " missed: no cron ran"
+	tests := map[string]struct {
+		missed Missed
+		want   []string
+		tasks  int
+	}{
+		"once runs one for all":        {Once, []string{"10:00 run", "10:30" + merged, "11:00" + merged, "11:30" + merged, "12:00" + merged, "12:30" + merged, "13:00 run"}, 2},
+		"skip runs the current one":    {Skip, []string{"10:00 run", "10:30" + dropped, "11:00" + dropped, "11:30" + dropped, "12:00" + dropped, "12:30" + dropped, "13:00 run"}, 2},
+		"all runs every slot, in time": {All, []string{"10:00 run", "10:30 run", "11:00 run", "11:30 run", "12:00 run", "12:30 run", "13:00 run"}, 7},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t)
+			s := r.scheduler(Entry{Name: "j", Every: 30 * time.Minute, Missed: tt.missed})
+			require.Len(t, r.pass(s, start), 1, "a job that never ran runs in the current slot")
+			r.finish()
+			r.pass(s, start.Add(3*time.Hour))
+			require.Equal(t, tt.want, r.slots("j"))
+			require.Equal(t, tt.tasks, r.count(`select count(*) from task.task`))
+			require.Empty(t, r.pass(s, start.Add(3*time.Hour+20*time.Minute)), "the slot is dealt with")
+			require.Empty(t, r.pass(s, start), "a clock set back runs nothing again")
+		})
+	}
+}
+
+func TestAllMakesUpAtMostMostMissed(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	s := r.scheduler(Entry{Name: "j", Every: time.Hour, Missed: All})
+	r.pass(s, start)
+	r.finish()
+	require.Len(t, r.pass(s, start.Add(30*24*time.Hour)), MostMissed)
+}
+
+func TestARunIsItsTask(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	done := r.pass(r.scheduler(Entry{Name: "j", Every: 30 * time.Minute}), start)
+	require.Len(t, done, 1)
+	var name, key, state string
+	var platform bool
+	err := r.look.QueryRow(t.Context(), `select t.name, t.unique_key, t.state, t.tenant_id is null from task.task t join cron.run r on r.task_id = t.id where r.job = 'j' and t.id = $1`, done[0].Task).
+		Scan(&name, &key, &state, &platform)
+	require.NoError(t, err)
+	require.Equal(t, []any{"selftest.noop", "j@2026-11-23T10:00:00Z", "pending", true}, []any{name, key, state, platform})
+}
+
+func TestAnUnfinishedRunForbidsTheNext(t *testing.T) {
+	t.Parallel()
+	for _, state := range []string{"pending", "published", "running"} {
+		t.Run(state, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t)
+			s := r.scheduler(Entry{Name: "careful", Every: 30 * time.Minute}, Entry{Name: "bold", Every: 30 * time.Minute, Overlap: Allow})
+			r.pass(s, start)
+			_, err := r.look.Exec(t.Context(), `update task.task set state = $1`, state)
+			require.NoError(t, err)
+			r.pass(s, start.Add(30*time.Minute))
+			r.pass(s, start.Add(60*time.Minute)) // the run is looked for behind the skipped slot
+			careful := r.slots("careful")
+			require.Len(t, careful, 3)
+			require.Contains(t, careful[1], "10:30 overlap: the previous run, task ")
+			require.Contains(t, careful[2], "is "+state)
+			require.Equal(t, []string{"10:00 run", "10:30 run", "11:00 run"}, r.slots("bold"))
+			r.finish()
+			r.pass(s, start.Add(90*time.Minute))
+			require.Equal(t, "11:30 run", r.slots("careful")[3])
+		})
+	}
+}
+
+func TestAFailedRunForbidsNothing(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	s := r.scheduler(Entry{Name: "j", Every: 30 * time.Minute})
+	r.pass(s, start)
+	_, err := r.look.Exec(t.Context(), `update task.task set state = 'failed'`)
+	require.NoError(t, err)
+	r.pass(s, start.Add(30*time.Minute))
+	require.Equal(t, []string{"10:00 run", "10:30 run"}, r.slots("j"))
+}
+
+func TestADeletedRunRowDoesNotRunTwice(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	s := r.scheduler(Entry{Name: "j", Every: 30 * time.Minute})
+	first := r.pass(s, start)
+	_, err := r.look.Exec(t.Context(), `delete from cron.run`)
+	require.NoError(t, err)
+	second := r.pass(s, start)
+	require.Equal(t, first[0].Task, second[0].Task)
+	require.Equal(t, 1, r.count(`select count(*) from task.task`))
+	require.Equal(t, 1, r.count(`select count(*) from cron.run where task_id = $1`, first[0].Task))
+}
+
+// Five replicas step through thirty slots with clocks that are up to two minutes apart and sometimes jump back.
+func TestFiveSchedulersRunEverySlotOnce(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	const slots = 30
+	var group errgroup.Group
+	for i := range 5 {
+		s := r.scheduler(
+			Entry{Name: "minute", Every: time.Minute, Missed: All, Overlap: Allow},
+			Entry{Name: "hour", Every: time.Hour, Offset: 8 * time.Minute, Overlap: Allow},
+		)
+		random := rand.New(rand.NewPCG(uint64(i), 2026))
+		group.Go(func() error {
+			for n := range 3 * slots {
+				at := start.Add(time.Duration(n) * 20 * time.Second).Add(time.Duration(random.IntN(240)-120) * time.Second)
+				if at.Before(start) {
+					at = start
+				}
+				if _, err := s.PassAt(t.Context(), at); err != nil {
+					return fmt.Errorf("replica %d at %s: %w", i, at, err)
+				}
+			}
+			_, err := s.PassAt(t.Context(), start.Add((slots-1)*time.Minute))
+			return err
+		})
+	}
+	require.NoError(t, group.Wait())
+	require.GreaterOrEqual(t, r.count(`select count(*) from cron.run where job = 'minute'`), slots)
+	require.Zero(t, r.count(`select count(*) from generate_series($1::timestamptz, $2, '1 minute') s where not exists (select from cron.run where job = 'minute' and slot = s and task_id is not null)`,
+		start, start.Add((slots-1)*time.Minute)), "slots without a run")
+	require.Equal(t, 2, r.count(`select count(*) from cron.run where job = 'hour'`), "09:08 and 10:08")
+	require.Zero(t, r.count(`select count(*) from cron.run where skipped is not null`))
+	runs := r.count(`select count(*) from cron.run r join task.task t on t.id = r.task_id and t.unique_key like r.job || '@%'`)
+	require.Equal(t, r.count(`select count(*) from task.task`), runs, "one task for each run, and none besides")
+	require.Equal(t, r.count(`select count(*) from cron.run`), runs)
+}
+
+func TestTheDatabaseClockDecides(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	s := r.scheduler(Entry{Name: "j", Every: time.Minute})
+	done, wait, err := s.Pass(t.Context())
+	require.NoError(t, err)
+	require.Len(t, done, 1)
+	require.Greater(t, wait, time.Duration(0))
+	require.LessOrEqual(t, wait, maxWait)
+	require.Equal(t, 1, r.count(`select count(*) from cron.run where slot = date_trunc('minute', created_at)`))
+}
+
+func TestAPassThatFailsLeavesNothing(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	s := r.scheduler(Entry{Name: "j", Every: time.Minute})
+	_, err := r.look.Exec(t.Context(), `revoke insert on task.task from makola_cron`)
+	require.NoError(t, err)
+	_, err = s.PassAt(t.Context(), start)
+	require.ErrorContains(t, err, "run job j")
+	require.Zero(t, r.count(`select count(*) from cron.run`), "no run without its task")
+	_, err = r.look.Exec(t.Context(), `grant insert on task.task to makola_cron`)
+	require.NoError(t, err)
+	require.Len(t, r.pass(s, start), 1)
+}
+
+func TestSchedulerStartsAndStops(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	s := r.scheduler(Entry{Name: "j", Every: time.Minute})
+	require.NoError(t, s.Start(t.Context()))
+	require.Eventually(t, func() bool { return r.count(`select count(*) from cron.run where task_id is not null`) == 1 }, 10*time.Second, 20*time.Millisecond)
+	require.NoError(t, s.Ready(t.Context()))
+	require.NoError(t, s.Stop(t.Context()))
+}

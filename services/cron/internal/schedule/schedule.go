@@ -1,0 +1,80 @@
+// Package schedule turns a table of jobs into tasks, once per job and slot.
+//
+// Time is cut into slots: a job's slot begins every Every, shifted by Offset from the epoch, in UTC. Every replica of cron reads the database's
+// clock, computes which slots are due, and inserts the run's row and the task in one transaction. The row's key (job, slot) is the fence: of
+// any number of replicas one inserts it. No leader is needed.
+package schedule
+
+import "time"
+
+// Missed says what becomes of slots that passed while no cron ran.
+type Missed int
+
+const (
+	// Once makes all missed slots one run, in the current slot. For work that looks at everything there is whenever it runs.
+	Once Missed = iota
+	// Skip runs the current slot and drops those before it. For frequent work that the next slot repeats anyway.
+	Skip
+	// All runs each missed slot, the latest MostMissed at most. For work that belongs to its slot, such as a statement for an hour.
+	All
+)
+
+// Overlap says what happens when a job's slot begins while its previous run is unfinished.
+type Overlap int
+
+const (
+	// Forbid skips the slot, and records that.
+	Forbid Overlap = iota
+	// Allow runs it all the same.
+	Allow
+)
+
+// Entry is one line of the table.
+type Entry struct {
+	// Name is the job's name: the key of its runs, so it is never changed and never used again for another job.
+	Name string
+	// Task is the canonical name of the task that a run enqueues.
+	Task string
+	// Args is the task's arguments as a JSON object; empty means none.
+	Args string
+	// Every is the length of a slot. Offset shifts the slots from midnight (for a week: from Thursday, the epoch's day), in UTC,
+	// which is the business time zone, Africa/Accra, all year.
+	Every, Offset time.Duration
+	Missed        Missed
+	Overlap       Overlap
+	// Waits is true while nothing implements the task: the entry is not run. It must become false when the contract declares the task; Check insists.
+	Waits bool
+}
+
+const (
+	day  = 24 * time.Hour
+	week = 7 * day
+	// sevenOClock lets a mail about the day arrive before the shop opens.
+	sevenOClock = 7 * time.Hour
+	// mondaySeven is Monday 07:00; the epoch was a Thursday.
+	mondaySeven = 4*day + 7*time.Hour
+)
+
+// Table returns the schedule: every job there is.
+func Table() []Entry {
+	return []Entry{
+		// The fourteen jobs that the Django application scheduled, with its intervals.
+		{Name: "cleanup-inactive-users", Task: "accounts.cleanup_inactive_users", Every: day, Waits: true},
+		{Name: "generate-user-activity-report", Task: "accounts.generate_user_activity_report", Every: week, Waits: true},
+		{Name: "check-subscription-renewals", Task: "accounts.check_subscription_renewals", Every: time.Hour, Waits: true},
+		{Name: "check-stock-alerts", Task: "inventory.check_stock_levels", Every: 30 * time.Minute, Missed: Skip, Waits: true},
+		{Name: "release-expired-stock-reservations", Task: "sales.release_expired_reservations", Every: 15 * time.Minute, Missed: Skip, Waits: true},
+		{Name: "cleanup-expired-ai-transactions", Task: "ai_features.cleanup_expired_ai_transactions", Every: 2 * time.Hour, Waits: true},
+		{Name: "check-low-ai-credits", Task: "ai_features.check_low_ai_credits", Every: 6 * time.Hour, Waits: true},
+		{Name: "cleanup-expired-subscriptions", Task: "subscriptions.cleanup_expired_subscriptions", Every: day, Waits: true},
+		{Name: "cleanup-expired-stock-reservations", Task: "sales.cleanup_expired_stock_reservations", Every: 15 * time.Minute, Missed: Skip, Waits: true},
+		{Name: "check-payment-gateway-health", Task: "subscriptions.check_payment_gateway_health", Every: 5 * time.Minute, Missed: Skip, Waits: true},
+		{Name: "send-subscription-expiry-reminders", Task: "subscriptions.send_subscription_expiry_reminders", Every: day, Offset: sevenOClock, Waits: true},
+		{Name: "send-low-stock-alerts", Task: "inventory.send_low_stock_alert", Every: 6 * time.Hour, Waits: true},
+		{Name: "check-expiring-products", Task: "inventory.check_expiring_products", Every: day, Offset: sevenOClock, Waits: true},
+		{Name: "send-stock-movement-report", Task: "inventory.send_stock_movement_report", Every: week, Offset: mondaySeven, Waits: true},
+
+		// Jobs that Makola adds.
+		{Name: "reconcile-payments", Task: "ai_features.reconcile_payments", Every: 10 * time.Minute, Missed: Skip},
+	}
+}

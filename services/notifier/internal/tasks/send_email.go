@@ -1,0 +1,116 @@
+package tasks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/google/uuid"
+	"gorm.io/gorm"
+
+	"makola/pkg/mail"
+	"makola/pkg/notifications"
+	"makola/pkg/task"
+	"makola/pkg/tenant"
+	"makola/proto/contract"
+	notificationspb "makola/proto/makola/notifications/v1"
+)
+
+// SendEmail hands one stored mail to the mail server.
+// LONG: no transaction is open while the server is asked. The text is stored before it is sent, so every attempt sends the same one.
+func (n *Notifications) SendEmail(ctx context.Context, _ contract.Run, args *notificationspb.SendEmailArgs) (contract.Commit[*notificationspb.SendEmailResult], error) {
+	id, err := uuid.Parse(args.GetEmailId())
+	if err != nil {
+		return nil, task.Permanent(errors.New("email_id is not a UUID"))
+	}
+	m, err := n.prepare(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if m.State == notifications.StateSent {
+		return alreadySent(m.MessageID), nil
+	}
+	err = n.Sender.Send(ctx, mail.Message{ID: id.String(), To: []string{m.To}, Subject: m.Rendered.Subject, Text: m.Rendered.Text, HTML: m.Rendered.HTML})
+	if err != nil {
+		return nil, n.notSent(ctx, m, err)
+	}
+	messageID := "<" + id.String() + "@" + n.Domain + ">"
+	return func(tx *gorm.DB) (*notificationspb.SendEmailResult, error) {
+		err := notifications.MarkSent(tx, id, messageID)
+		if errors.Is(err, notifications.ErrAlreadySent) {
+			return alreadySent(messageID)(tx)
+		}
+		return &notificationspb.SendEmailResult{Status: "sent", MessageId: messageID}, err
+	}, nil
+}
+
+func alreadySent(messageID string) contract.Commit[*notificationspb.SendEmailResult] {
+	return func(*gorm.DB) (*notificationspb.SendEmailResult, error) {
+		return &notificationspb.SendEmailResult{Status: "already_sent", MessageId: messageID}, nil
+	}
+}
+
+// prepare loads the mail and, the first time, stores its text. A mail that does not exist or whose content is broken is a permanent error;
+// a template of a newer build is worth waiting for.
+func (n *Notifications) prepare(ctx context.Context, id uuid.UUID) (m *notifications.Mail, err error) {
+	err = n.inScope(ctx, func(tx *gorm.DB) error {
+		if m, err = notifications.Load(tx, id); err != nil || m.State == notifications.StateSent || m.Rendered != nil {
+			return err
+		}
+		content, err := notifications.Decode(m.Template, m.Data)
+		if err != nil {
+			if !errors.Is(err, notifications.ErrUnknownTemplate) {
+				err = task.Permanent(err)
+			}
+			return err
+		}
+		words, err := n.Words.Render(content)
+		if err != nil {
+			return err
+		}
+		m.Rendered, err = notifications.SaveRendered(tx, id, notifications.Rendered{Subject: words.Subject, Text: words.Text, HTML: words.HTML})
+		return err
+	})
+	if errors.Is(err, notifications.ErrNotFound) {
+		err = task.Permanent(err)
+	}
+	return m, err
+}
+
+// notSent records a final refusal, and gives the error that the task ends or is tried again with. Its text names no address, because it
+// is logged and shown to clients; the row of a refused mail keeps the server's own words.
+func (n *Notifications) notSent(ctx context.Context, m *notifications.Mail, err error) error {
+	if refused, ok := errors.AsType[*mail.PermanentError](err); ok {
+		mark := func(tx *gorm.DB) error { return notifications.MarkRefused(tx, m.ID, refused.Error()) }
+		if err := n.inScope(ctx, mark); err != nil {
+			return err // the next attempt is refused again, and marks it
+		}
+		return task.Permanent(fmt.Errorf("mail server refused mail %s: %s", m.ID, anonymous(answer(refused.Code, refused.Text), m.To)))
+	}
+	reason := err.Error()
+	if delayed, ok := errors.AsType[*mail.TemporaryError](err); ok {
+		if reason = answer(delayed.Code, delayed.Text); delayed.Err != nil {
+			reason = delayed.Err.Error()
+		}
+	}
+	// Not wrapped: the engine takes a network fault for one of its own servers' and would try for ever without spending attempts.
+	return fmt.Errorf("mail %s not taken by the mail server: %s", m.ID, anonymous(reason, m.To))
+}
+
+func answer(code int, text string) string {
+	if code == 0 {
+		return text
+	}
+	return fmt.Sprintf("%d %s", code, text)
+}
+
+func anonymous(text, address string) string { return strings.ReplaceAll(text, address, "(recipient)") }
+
+// inScope runs fn for the task's tenant, or for the platform when it has none.
+func (n *Notifications) inScope(ctx context.Context, fn func(tx *gorm.DB) error) error {
+	if _, ok := tenant.From(ctx); ok {
+		return n.DB.InTenant(ctx, fn)
+	}
+	return n.DB.InSystem(ctx, fn)
+}

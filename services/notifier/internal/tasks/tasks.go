@@ -1,0 +1,43 @@
+// Package tasks runs the tasks of notifier, one file per task.
+package tasks
+
+import (
+	"fmt"
+	netmail "net/mail"
+	"strings"
+
+	"makola/pkg/mail"
+	"makola/pkg/postgres"
+	accountspb "makola/proto/makola/accounts/v1"
+	notificationspb "makola/proto/makola/notifications/v1"
+	"makola/services/notifier/internal/templates"
+)
+
+// Accounts runs the tasks of the queue accounts. It is safe for concurrent use.
+type Accounts struct {
+	// Notify enqueues the mails.
+	Notify *notificationspb.Tasks
+}
+
+// Notifications runs the tasks of the queue notifications. It is safe for concurrent use.
+type Notifications struct {
+	DB     *postgres.DB
+	Words  *templates.Set
+	Sender *mail.Sender
+	// Domain is the right part of every Message-ID; see MessageIDDomain.
+	Domain string
+}
+
+var (
+	_ accountspb.TasksHandler      = (*Accounts)(nil)
+	_ notificationspb.TasksHandler = (*Notifications)(nil)
+)
+
+// MessageIDDomain returns the domain that mail.Sender gives to the Message-IDs of mails from the address: the address's own.
+func MessageIDDomain(from string) (string, error) {
+	a, err := netmail.ParseAddress(from)
+	if err != nil {
+		return "", fmt.Errorf("read MAIL_FROM: %w", err)
+	}
+	return a.Address[strings.LastIndexByte(a.Address, '@')+1:], nil
+}

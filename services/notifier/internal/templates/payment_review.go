@@ -1,0 +1,34 @@
+package templates
+
+import (
+	"makola/pkg/notifications"
+)
+
+// paymentReview tells a payer that a person looks at their payment, and that they need not pay again.
+func (s *Set) paymentReview(c notifications.PaymentReview) letter {
+	shop := business(c.Business)
+	reference := plain(c.Reference, maxWord)
+	facts := group{Title: "Your payment", Rows: []row{
+		{Label: "Reference", Value: reference},
+		{Label: "Price", Value: amount(c.ExpectedMinor, c.ExpectedCurrency)},
+	}}
+	if c.ReceivedCurrency != "" {
+		facts.Rows = append(facts.Rows, row{Label: "Reported by the payment provider", Value: amount(c.ReceivedMinor, c.ReceivedCurrency)})
+	}
+	if !c.ReportedAt.IsZero() {
+		facts.Rows = append(facts.Rows, row{Label: "Reported on", Value: moment(c.ReportedAt, c.Timezone)})
+	}
+	return letter{
+		Subject:  "We are checking your payment (" + reference + ")",
+		Preview:  "Please do not pay again. A person is looking at it.",
+		Title:    "We are checking your payment",
+		Greeting: greeting(c.Name),
+		Paragraphs: []string{
+			"The payment provider reported a payment for AI credits for " + shop + ", but what it reported does not match the purchase. So no credits have been added yet.",
+			"A person is looking at it. Please do not pay again: you will either get your credits or your money back.",
+		},
+		Groups:  []group{facts},
+		Closing: []string{"Please name the reference when you write to us about it."},
+		Reason:  "You get this mail because a payment was made for " + shop + ". Mails about payments cannot be switched off.",
+	}
+}

@@ -1,0 +1,73 @@
+// Package templates words the mails: it turns stored content (makola/pkg/notifications) into subject, plain text and HTML.
+//
+// Each kind of mail is one function that fills a letter, in a file named like its template; layout.txt and layout.html set any letter.
+// So a mail's two forms cannot disagree, and every word that came from a person is escaped in one place: words come in through plain and
+// called (words.go), and html/template escapes them for HTML.
+package templates
+
+import (
+	"bytes"
+	_ "embed" // for the two layouts
+	"fmt"
+	htmltemplate "html/template"
+	texttemplate "text/template"
+
+	"makola/pkg/notifications"
+)
+
+//go:embed layout.html
+var layoutHTML string
+
+//go:embed layout.txt
+var layoutText string
+
+// Message is a mail's words, ready to be sent.
+type Message struct {
+	// Subject is one line without control characters.
+	Subject string
+	// Text and HTML say the same.
+	Text, HTML string
+}
+
+// Set renders mails. It is safe for concurrent use.
+type Set struct {
+	appURL string
+	html   *htmltemplate.Template
+	text   *texttemplate.Template
+}
+
+// New prepares the layouts. appURL is where people use the application, for links; with an empty one mails have no links.
+func New(appURL string) (*Set, error) {
+	html, err := htmltemplate.New("layout.html").Parse(layoutHTML)
+	if err != nil {
+		return nil, fmt.Errorf("parse layout.html: %w", err)
+	}
+	text, err := texttemplate.New("layout.txt").Funcs(texttemplate.FuncMap{"wrap": wrap, "pad": pad}).Parse(layoutText)
+	if err != nil {
+		return nil, fmt.Errorf("parse layout.txt: %w", err)
+	}
+	return &Set{appURL: appURL, html: html, text: text}, nil
+}
+
+// Render words one mail. The same content gives the same words. notifications.ErrUnknownTemplate is returned for content this build has no words for.
+func (s *Set) Render(c notifications.Content) (Message, error) {
+	var l letter
+	switch c := c.(type) {
+	case notifications.Welcome:
+		l = s.welcome(c)
+	case notifications.CreditsPurchased:
+		l = s.creditsPurchased(c)
+	case notifications.PaymentReview:
+		l = s.paymentReview(c)
+	default:
+		return Message{}, fmt.Errorf("render a %T: %w", c, notifications.ErrUnknownTemplate)
+	}
+	var html, text bytes.Buffer
+	if err := s.html.Execute(&html, l); err != nil {
+		return Message{}, fmt.Errorf("render %s as HTML: %w", c.Template(), err)
+	}
+	if err := s.text.Execute(&text, l); err != nil {
+		return Message{}, fmt.Errorf("render %s as text: %w", c.Template(), err)
+	}
+	return Message{Subject: plain(l.Subject, maxSubject), Text: text.String(), HTML: html.String()}, nil
+}

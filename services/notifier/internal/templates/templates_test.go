@@ -1,0 +1,186 @@
+package templates_test
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+	_ "time/tzdata"
+
+	"github.com/stretchr/testify/require"
+
+	"makola/pkg/money"
+	"makola/pkg/notifications"
+	"makola/services/notifier/internal/templates"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew; look at each of them afterwards")
+
+// paidAt is 00:30 of the next day in Accra's eastern neighbour Lagos.
+var paidAt = time.Date(2026, 3, 31, 23, 30, 0, 0, time.UTC)
+
+func receipt() notifications.CreditsPurchased {
+	return notifications.CreditsPurchased{
+		Name: "Ama Mensah", Business: "Ama's Provisions", Package: "value", Reference: "AI-06FZ8Q9W3M7K2X4B5N6P7R8S9T",
+		Credits: 8000, Bonus: 2000, TotalCredits: 10000, Balance: 13450, Currency: money.GHS, BaseMinor: 8000, PaidMinor: 9600,
+		Taxes: []notifications.Tax{
+			{Name: "National Health Insurance Levy", BasisPoints: 250, AmountMinor: 200},
+			{Name: "GETFund Levy", BasisPoints: 250, AmountMinor: 200},
+			{Name: "Value Added Tax", BasisPoints: 1500, AmountMinor: 1200},
+		},
+		PaidAt: paidAt, ExpiresAt: paidAt.AddDate(0, 0, 180), Timezone: "Africa/Accra",
+	}
+}
+
+func samples() map[string]notifications.Content {
+	bare := receipt()
+	bare.Name, bare.Package, bare.Bonus, bare.Taxes = "", "", 0, nil
+	bare.TotalCredits, bare.Balance, bare.PaidMinor = 8000, 8000, 8000
+	bare.PaidAt, bare.ExpiresAt = time.Time{}, time.Time{}
+	return map[string]notifications.Content{
+		"welcome":                notifications.Welcome{Name: "Ama Mensah", Business: "Ama's Provisions", Role: "OWNER"},
+		"welcome_employee":       notifications.Welcome{Name: "Kofi", Business: "Ama's Provisions", Role: "STAFF"},
+		"welcome_alone":          notifications.Welcome{},
+		"credits_purchased":      receipt(),
+		"credits_purchased_bare": bare,
+		"payment_review": notifications.PaymentReview{
+			Name: "Ama Mensah", Business: "Ama's Provisions", Reference: "AI-06FZ8Q9W3M7K2X4B5N6P7R8S9T",
+			ExpectedMinor: 9600, ExpectedCurrency: money.GHS, ReceivedMinor: 9500, ReceivedCurrency: money.GHS, ReportedAt: paidAt, Timezone: "Africa/Accra",
+		},
+	}
+}
+
+func TestMailsReadAsTheyDid(t *testing.T) {
+	t.Parallel()
+	set, err := templates.New("https://app.example.com")
+	require.NoError(t, err)
+	for name, content := range samples() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m, err := set.Render(content)
+			require.NoError(t, err)
+			golden(t, name+".txt", "Subject: "+m.Subject+"\n\n"+m.Text)
+			golden(t, name+".html", m.HTML)
+		})
+	}
+}
+
+func TestPeoplesWordsCannotBreakOut(t *testing.T) {
+	t.Parallel()
+	set, err := templates.New("")
+	require.NoError(t, err)
+	evil := "<script>alert(1)</script>\r\nBcc: all@example.com\r\n\r\n-- \u202egnp\u200b.exe"
+	contents := map[string]notifications.Content{
+		"welcome": notifications.Welcome{Name: evil, Business: evil, Role: evil},
+		"credits_purchased": notifications.CreditsPurchased{Name: evil, Business: evil, Package: evil, Reference: evil, Currency: "GHS\r\n",
+			Taxes: []notifications.Tax{{Name: evil}}, Timezone: evil, PaidAt: paidAt},
+		"payment_review": notifications.PaymentReview{Name: evil, Business: evil, Reference: evil, ExpectedCurrency: "<b>", ReceivedCurrency: "<b>", Timezone: "../../etc/passwd", ReportedAt: paidAt},
+	}
+	for name, content := range contents {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m, err := set.Render(content)
+			require.NoError(t, err)
+			require.NotContains(t, m.HTML, "<script")
+			require.NotContains(t, m.HTML, "<b>")
+			require.NotContains(t, m.HTML, "ZgotmplZ", "html/template found a place it would not fill")
+			for _, forbidden := range []string{"\r", "\u202e", "\u200b"} {
+				require.NotContains(t, m.Subject+m.Text+m.HTML, forbidden)
+			}
+			require.NotContains(t, m.Subject, "\n")
+			for line := range strings.Lines(m.Text) {
+				require.False(t, strings.HasPrefix(line, "Bcc:"), "a name began a line of its own: %q", line)
+			}
+		})
+	}
+}
+
+func TestAStrangersNameCarriesNoAdvertisement(t *testing.T) {
+	t.Parallel()
+	set, err := templates.New("")
+	require.NoError(t, err)
+	for _, name := range []string{"win at https://spam.example", "WWW.spam.example now", "spam.example/win", "write to a@spam.example", "spam.example.", "see (spam.example)"} {
+		m, err := set.Render(notifications.Welcome{Name: name, Business: name})
+		require.NoError(t, err)
+		require.NotContains(t, strings.ToLower(m.Subject+m.Text+m.HTML), "spam.example", name)
+	}
+	for _, name := range []string{"A.B. Mensah", "Ama's No. 1 Shop", "Mensah & Sons Ltd.", "Nana Kwame III", "Akua Ɔdɛ"} {
+		m, err := set.Render(notifications.Welcome{Name: name, Business: name})
+		require.NoError(t, err)
+		require.Contains(t, m.Subject, name)
+		require.Contains(t, m.Text, "Hello "+name+",")
+	}
+}
+
+func TestTimesAreTheBusinesssOwn(t *testing.T) {
+	t.Parallel()
+	set, err := templates.New("")
+	require.NoError(t, err)
+	for zone, want := range map[string]string{
+		"Africa/Accra": "31 March 2026, 23:30 GMT",
+		"Africa/Lagos": "1 April 2026, 00:30 WAT",
+		"Nowhere/City": "31 March 2026, 23:30 UTC",
+		"":             "31 March 2026, 23:30 UTC",
+		"Local":        "31 March 2026, 23:30 UTC",
+	} {
+		r := receipt()
+		r.Timezone = zone
+		m, err := set.Render(r)
+		require.NoError(t, err)
+		require.Contains(t, m.Text, want, zone)
+		require.Contains(t, m.HTML, want, zone)
+	}
+}
+
+func TestAmountsAreOfTheirCurrency(t *testing.T) {
+	t.Parallel()
+	set, err := templates.New("")
+	require.NoError(t, err)
+	r := receipt()
+	r.Currency, r.PaidMinor, r.Credits, r.Taxes = money.XOF, 9600, 50, []notifications.Tax{{Name: "T", BasisPoints: 1205}}
+	m, err := set.Render(r)
+	require.NoError(t, err)
+	require.Contains(t, m.Text, "XOF 9600\n")
+	require.Contains(t, m.Text, "0.50\n")
+	require.Contains(t, m.Text, "T (12.05%)")
+}
+
+func TestNoLineOfTextIsLongerThanMailProgramsShow(t *testing.T) {
+	t.Parallel()
+	set, err := templates.New("https://app.example.com")
+	require.NoError(t, err)
+	for name, content := range samples() {
+		m, err := set.Render(content)
+		require.NoError(t, err)
+		for line := range strings.Lines(m.Text) {
+			require.LessOrEqual(t, len([]rune(strings.TrimRight(line, "\n"))), 78, "%s: %s", name, line)
+		}
+	}
+}
+
+type contentOfTomorrow struct{}
+
+func (contentOfTomorrow) Template() string { return "tomorrow" }
+
+func TestContentWithoutWordsIsRefused(t *testing.T) {
+	t.Parallel()
+	set, err := templates.New("")
+	require.NoError(t, err)
+	_, err = set.Render(contentOfTomorrow{})
+	require.ErrorIs(t, err, notifications.ErrUnknownTemplate)
+}
+
+// golden compares got with a file of testdata, or writes it with -update.
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		require.NoError(t, os.MkdirAll("testdata", 0o750))
+		require.NoError(t, os.WriteFile(path, []byte(got), 0o600))
+	}
+	want, err := os.ReadFile(path)
+	require.NoError(t, err, "run the test with -update to write it")
+	require.Equal(t, string(want), got)
+}
