@@ -22,7 +22,7 @@ func (q *Queue) relay(ctx context.Context) {
 	defer tick.Stop()
 	for {
 		n, err := q.relayOnce(ctx)
-		if err != nil && ctx.Err() == nil {
+		if err != nil && ctx.Err() == nil && !errors.Is(err, errBrokerDown) {
 			slog.WarnContext(ctx, "relay could not publish; tasks stay pending", "error", err)
 		}
 		if err == nil && n == relayBatch {
@@ -47,13 +47,16 @@ func (q *Queue) relay(ctx context.Context) {
 const claimPendingSQL = `select id, tenant_id, name, queue, args, attempt, expires_at, parent_id, root_id, origin
 from task.task where state = 'pending' and available_at <= now() order by available_at, id limit $1 for update skip locked`
 
+// errBrokerDown is not logged here: the connection's supervisor does, once, and readiness shows it.
+var errBrokerDown = errors.New("broker not reachable")
+
 // relayOnce publishes one batch and returns its size. The rows stay locked until every confirm has come and their new state is committed.
 func (q *Queue) relayOnce(ctx context.Context) (int, error) {
 	if err := q.conn.Ready(ctx); err != nil {
-		return 0, fmt.Errorf("broker: %w", err)
+		return 0, fmt.Errorf("%w: %w", errBrokerDown, err)
 	}
 	if q.conn.Blocked() {
-		return 0, rabbit.ErrBlocked
+		return 0, fmt.Errorf("%w: %w", errBrokerDown, rabbit.ErrBlocked)
 	}
 	var ids []uuid.UUID
 	var msgs []rabbit.Publishing

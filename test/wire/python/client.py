@@ -56,6 +56,8 @@ def main():
     app = make_app(broker, queue)
     calls = json.load(sys.stdin, object_hook=python_value)
     results = [send(app, queue, c) for c in calls]
+    for r in results:
+        r.then(lambda _: None)  # without it, get() waits a second even for a result that came while another was waited for
     states = collections.defaultdict(list)
     for outcome in [wait(r, states) for r in results]:
         print(json.dumps(outcome | {"states": states[outcome["id"]]}), flush=True)

@@ -75,5 +75,14 @@ func TestWelcomesThatCanNeverSucceedFailAtOnce(t *testing.T) {
 		require.Equal(t, task.KindPermanent, v.ErrorKind, name)
 		require.Equal(t, 1, v.Attempts, name)
 	}
+	other := uuid.New()
+	w.addUser(other, "kofi@example.com", "Kofi")
+	var id uuid.UUID
+	w.inShop(func(ctx context.Context, tx *gorm.DB) (err error) {
+		id, err = accountspb.NewTasks(w.Queue).SendWelcomeEmail(ctx, tx, &accountspb.SendWelcomeEmailArgs{UserId: other.String()})
+		return err
+	})
+	w.Drain(t.Context())
+	require.Equal(t, task.KindPermanent, w.View(t.Context(), id).ErrorKind, "a business's task about somebody else's user")
 	require.Zero(t, w.count(`select count(*) from notifications.email`))
 }

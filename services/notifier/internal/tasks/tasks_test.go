@@ -14,13 +14,29 @@ import (
 	"makola/pkg/postgres"
 	"makola/pkg/postgres/postgrestest"
 	"makola/pkg/service"
+	"makola/pkg/task"
 	"makola/pkg/task/tasktest"
 	"makola/pkg/tenant"
+	"makola/proto/contract"
 	accountspb "makola/proto/makola/accounts/v1"
 	notificationspb "makola/proto/makola/notifications/v1"
 	"makola/services/notifier/internal/tasks"
 	"makola/services/notifier/internal/templates"
 )
+
+// handle registers the handlers, as main does, with the mail server at url.
+func handle(t *testing.T, r contract.Registrar, db *postgres.DB, q *task.Queue, url string) {
+	t.Helper()
+	cfg := mail.Config{URL: service.Secret(url), From: "Makola <no-reply@makola.example>"}
+	sender, err := mail.New(cfg)
+	require.NoError(t, err)
+	words, err := templates.New("https://app.example.com")
+	require.NoError(t, err)
+	domain, err := tasks.MessageIDDomain(cfg.From)
+	require.NoError(t, err)
+	accountspb.HandleTasks(r, &tasks.Accounts{Notify: notificationspb.NewTasks(q)})
+	notificationspb.HandleTasks(r, &tasks.Notifications{DB: db, Words: words, Sender: sender, Domain: domain})
+}
 
 // world is notifier without a broker: a real database, a real mail server, and one shop with its owner.
 type world struct {
@@ -47,17 +63,9 @@ func newWorldAt(t *testing.T, server *mailtest.Server, url string) *world {
 	if url == "" {
 		url = server.URL()
 	}
-	cfg := mail.Config{URL: service.Secret(url), From: "Makola <no-reply@makola.example>"}
-	sender, err := mail.New(cfg)
-	require.NoError(t, err)
-	words, err := templates.New("https://app.example.com")
-	require.NoError(t, err)
-	domain, err := tasks.MessageIDDomain(cfg.From)
-	require.NoError(t, err)
 	w := &world{Harness: tasktest.New(t, db), t: t, db: db, admin: pg.Admin(), server: server, shop: uuid.New(), owner: uuid.New()}
 	w.notify = notificationspb.NewTasks(w.Queue)
-	accountspb.HandleTasks(w, &tasks.Accounts{Notify: w.notify})
-	notificationspb.HandleTasks(w, &tasks.Notifications{DB: db, Words: words, Sender: sender, Domain: domain})
+	handle(t, w, db, w.Queue, url)
 	w.addUser(w.owner, "ama@example.com", "Ama Mensah")
 	w.exec(`insert into accounts.business (id, owner_id, name, email) values ($1, $2, 'Ama''s Provisions', 'shop@example.com')`, w.shop, w.owner)
 	w.exec(`insert into accounts.membership (tenant_id, user_id, role) values ($1, $2, 'OWNER')`, w.shop, w.owner)

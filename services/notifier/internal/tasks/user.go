@@ -33,8 +33,8 @@ func loadUser(tx *gorm.DB, id uuid.UUID) (user, error) {
 // membership is what a user is in their business; empty for a user of none.
 type membership struct{ business, role string }
 
-// enterBusiness returns the user's place in the context's business. When the context has none, it finds the user's own (a user belongs to
-// one at most), binds tx to it and returns a context of it.
+// enterBusiness returns the user's place in the context's business; a user of another one is a permanent error. When the context has none, it
+// finds the user's own (a user belongs to one at most), binds tx to it and returns a context of it.
 func enterBusiness(ctx context.Context, tx *gorm.DB, id uuid.UUID) (context.Context, membership, error) {
 	var m membership
 	business, ok := tenant.From(ctx)
@@ -53,7 +53,10 @@ func enterBusiness(ctx context.Context, tx *gorm.DB, id uuid.UUID) (context.Cont
 	}
 	err := postgres.QueryRow(tx, `select b.name, m.role from accounts.membership m join accounts.business b on b.id = m.tenant_id
 		where m.tenant_id = $1 and m.user_id = $2`, business, id).Scan(&m.business, &m.role)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return ctx, m, task.Permanent(fmt.Errorf("user %s does not belong to the task's business", id))
+	case err != nil:
 		return ctx, m, fmt.Errorf("read the membership of user %s: %w", id, err)
 	}
 	return ctx, m, nil

@@ -2684,25 +2684,15 @@ type RegisterResponseObject interface {
 	VisitRegisterResponse(w http.ResponseWriter) error
 }
 
-type Register201ResponseHeaders struct {
-	RateLimit *string
-}
-
-type Register201JSONResponse struct {
-	Body    Session
-	Headers Register201ResponseHeaders
-}
+type Register201JSONResponse Session
 
 func (response Register201JSONResponse) VisitRegisterResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.RateLimit != nil {
-		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
-	}
 	w.WriteHeader(201)
 	_, err := buf.WriteTo(w)
 	return err

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"fmt"
+	"net/netip"
+	"net/url"
+	"strings"
+
+	"makola/pkg/accounts"
+	"makola/pkg/money"
+	"makola/pkg/payments/paystack"
+	"makola/pkg/postgres"
+	"makola/pkg/rabbit"
+	"makola/pkg/service"
+)
+
+// Config is everything the gateway reads from the environment.
+type Config struct {
+	service.Config
+	HTTP HTTP
+	PG   postgres.Config
+	// Webhook is the pool that stores webhooks: its role may insert events and their tasks, and read nothing of anybody's.
+	Webhook  postgres.Config `envPrefix:"WEBHOOK_"`
+	AMQP     rabbit.Config
+	Paystack paystack.Config
+}
+
+// HTTP is how the gateway meets its clients.
+type HTTP struct {
+	ListenAddr string `env:"LISTEN_ADDR" envDefault:":8080" doc:"Address the API is served on. TLS ends in front of it."`
+	PublicURL  string `env:"PUBLIC_URL" envDefault:"http://localhost:8080" doc:"Address under which clients reach the gateway. Payments may return to it."`
+	// CallbackOrigins are further origins, besides PublicURL's.
+	CallbackOrigins []string `env:"CALLBACK_ORIGINS" doc:"Comma-separated origins (https://shop.example.com) that a browser may be sent to after paying, besides PUBLIC_URL. Name the web application here."`
+	// TrustedProxies decides whose X-Forwarded-For is believed.
+	TrustedProxies []string `env:"TRUSTED_PROXIES" doc:"Comma-separated addresses and networks of our own proxies, whose X-Forwarded-For is believed. Without it every client behind a proxy shares the proxy's rate limit; with a wrong one anybody can forge an address."`
+	// JWTKeys are kept out of sight by their type.
+	JWTKeys           service.Secret `env:"JWT_KEYS,required" doc:"Keys of access tokens, kid:secret,kid:secret with secrets of 32 bytes and more. The first signs, all are accepted: rotate by putting a new one in front and dropping the old one 15 minutes later."`
+	TrialCredits      int64          `env:"TRIAL_CREDITS" envDefault:"50" doc:"AI credits that a new business is given; 0 gives none."`
+	SignInPerMinute   int            `env:"RATE_SIGN_IN_PER_MINUTE" envDefault:"20" doc:"How often a minute one address may register, sign in or refresh. Raise it when many people share one address."`
+	RequestsPerSecond int            `env:"RATE_REQUESTS_PER_SECOND" envDefault:"50" doc:"Requests a second that one address, and one business, may make. Raise it for load tests."`
+}
+
+// maxTrialCredits bounds a typing mistake; the largest package on sale has 250 credits.
+const maxTrialCredits = 1000
+
+// Validate checks the values that the types cannot.
+func (h HTTP) Validate() []error {
+	var faults []error
+	add := func(variable, problem, remedy string) { faults = append(faults, service.Invalid(variable, problem, remedy)) }
+	if _, err := origin(h.PublicURL); err != nil {
+		add("PUBLIC_URL", "is not an http or https address", "write https://api.example.com")
+	}
+	for _, o := range h.CallbackOrigins {
+		if _, err := origin(o); err != nil {
+			add("CALLBACK_ORIGINS", fmt.Sprintf("names %q, which is no origin", o), "write https://shop.example.com, without a path")
+		}
+	}
+	for _, p := range h.TrustedProxies {
+		_, addrErr := netip.ParseAddr(p)
+		if _, prefixErr := netip.ParsePrefix(p); addrErr != nil && prefixErr != nil {
+			add("TRUSTED_PROXIES", fmt.Sprintf("names %q", p), "write addresses and networks, such as 10.0.0.0/8")
+		}
+	}
+	if _, err := accounts.ParseKeys(h.JWTKeys.Reveal()); err != nil {
+		add("JWT_KEYS", "cannot be used: "+err.Error(), "write kid:secret with a random secret of 32 bytes or more")
+	}
+	if h.TrialCredits < 0 || h.TrialCredits > maxTrialCredits {
+		add("TRIAL_CREDITS", fmt.Sprintf("is %d", h.TrialCredits), fmt.Sprintf("choose between 0 and %d", maxTrialCredits))
+	}
+	if h.SignInPerMinute < 1 || h.RequestsPerSecond < 1 {
+		add("RATE_SIGN_IN_PER_MINUTE", "or RATE_REQUESTS_PER_SECOND is below 1", "choose at least 1")
+	}
+	return faults
+}
+
+// ValidateProduction refuses what only a developer's machine may have.
+func (h HTTP) ValidateProduction() []error {
+	var faults []error
+	if !strings.HasPrefix(h.PublicURL, "https://") {
+		faults = append(faults, service.Invalid("PUBLIC_URL", "is not https", "write https://…"))
+	}
+	return faults
+}
+
+// Validate checks what Paystack's client asks for, by the rules of the environment.
+func (c Config) Validate() []error {
+	faults := c.Config.Validate()
+	if err := c.Paystack.Validate(c.IsProduction()); err != nil {
+		faults = append(faults, err)
+	}
+	return faults
+}
+
+// origins returns the origins that a payment may return to.
+func (h HTTP) origins() ([]*url.URL, error) {
+	var all []*url.URL
+	for _, text := range append([]string{h.PublicURL}, h.CallbackOrigins...) {
+		u, err := origin(text)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, u)
+	}
+	return all, nil
+}
+
+// trialCredits returns TrialCredits in centicredits.
+func (h HTTP) trialCredits() (money.Credits, error) { return money.WholeCredits(h.TrialCredits) }
+
+func origin(text string) (*url.URL, error) {
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" || u.User != nil || u.Scheme != "https" && u.Scheme != "http" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" {
+		return nil, fmt.Errorf("%q is no origin", text)
+	}
+	return u, nil
+}

@@ -1,0 +1,52 @@
+package tasks_test
+
+import (
+	"testing"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/proto"
+
+	"makola/pkg/mail/mailtest"
+	"makola/pkg/postgres/postgrestest"
+	"makola/pkg/task"
+	"makola/pkg/task/tasktest"
+	"makola/proto/contract"
+	accountspb "makola/proto/makola/accounts/v1"
+	notificationspb "makola/proto/makola/notifications/v1"
+)
+
+func TestContract(t *testing.T) {
+	t.Parallel()
+	server := mailtest.New(t)
+	shop, owner, mailID := uuid.New(), uuid.New(), uuid.New()
+	arrange := func(args proto.Message) func(*testing.T, *postgrestest.Database) tasktest.Sample {
+		return func(t *testing.T, pg *postgrestest.Database) tasktest.Sample {
+			t.Helper()
+			admin := pg.Admin()
+			for _, row := range []struct {
+				sql  string
+				args []any
+			}{
+				{`insert into accounts.user (id, email, name, password_hash) values ($1, 'ama@example.com', 'Ama', 'x')`, []any{owner}},
+				{`insert into accounts.business (id, owner_id, name, email) values ($1, $2, 'Ama''s Provisions', 'shop@example.com')`, []any{shop, owner}},
+				{`insert into accounts.membership (tenant_id, user_id, role) values ($1, $2, 'OWNER')`, []any{shop, owner}},
+				{`insert into notifications.email (id, tenant_id, key, recipient, template) values ($1, $2, 'k', 'ama@example.com', 'welcome')`, []any{mailID, shop}},
+			} {
+				_, err := admin.Exec(t.Context(), row.sql, row.args...)
+				require.NoError(t, err)
+			}
+			return tasktest.Sample{Args: args, Tenant: shop}
+		}
+	}
+	tasktest.Contract(t, tasktest.Trial{
+		Role: "makola_notifier",
+		Register: func(db *postgrestest.Database, r contract.Registrar, q *task.Queue) {
+			handle(t, r, db.Open("makola_notifier"), q, server.URL())
+		},
+		Samples: map[string]func(*testing.T, *postgrestest.Database) tasktest.Sample{
+			accountspb.SendWelcomeEmailTask.Name: arrange(&accountspb.SendWelcomeEmailArgs{UserId: owner.String()}),
+			notificationspb.SendEmailTask.Name:   arrange(&notificationspb.SendEmailArgs{EmailId: mailID.String()}),
+		},
+	})
+}
