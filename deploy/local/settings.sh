@@ -143,7 +143,7 @@ write_env() {
         put LISTEN_ADDR "127.0.0.1:$GATEWAY_PORT"
         put WEBHOOK_DATABASE_URL "$(database_url webhook)"
         put PUBLIC_URL "http://127.0.0.1:$GATEWAY_PORT"
-        put JWT_SECRET "$JWT_SECRET"
+        put JWT_KEYS "dev:$JWT_SECRET"
         put_paystack
         ;;
       billing-worker)
@@ -151,6 +151,7 @@ write_env() {
         ;;
       notifier)
         put SMTP_URL "smtp://127.0.0.1:$SMTP_PORT"
+        put MAIL_FROM "Makola <no-reply@makola.example>"
         ;;
       paystack-simulator)
         put LISTEN_ADDR "127.0.0.1:$SIMULATOR_PORT"

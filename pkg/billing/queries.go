@@ -115,7 +115,7 @@ func Ledger(tx *gorm.DB, after LedgerCursor, limit int) (lines []LedgerLine, nex
 		  join billing.ledger_entry e on e.account_id = a.id
 		  join billing.ledger_transfer t on t.id = e.transfer_id
 		  join billing.credit_lot l on l.id = e.lot_id
-		 where a.tenant_id = $1 and a.kind = 'credits' and (e.transfer_id, e.line) < ($2::uuid, $3::int)
+		 where a.tenant_id = $1 and a.kind = 'credits' and e.lot_id is not null and (e.transfer_id, e.line) < ($2::uuid, $3::int)
 		 order by e.transfer_id desc, e.line desc limit $4`,
 		func(rows pgx.Rows) error {
 			var l LedgerLine

@@ -25,6 +25,9 @@ type Config struct {
 	ConnectWait time.Duration `env:"DATABASE_CONNECT_WAIT" envDefault:"60s" doc:"how long a starting service waits for PostgreSQL before it exits with an error"`
 }
 
+// reserved connections are out of reach of transactions, so that heartbeats and readiness are never behind work.
+const reserved = 1
+
 // DB is one process's way into the database. It is safe for concurrent use. The zero value is not usable; call Open.
 type DB struct {
 	pool *pgxpool.Pool
@@ -42,6 +45,8 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	if cfg.MaxConns > 0 {
 		pc.MaxConns = cfg.MaxConns
 	}
+	work := int(pc.MaxConns)
+	pc.MaxConns += reserved
 	pc.MaxConnIdleTime = 5 * time.Minute
 	pc.ConnConfig.ConnectTimeout = 5 * time.Second
 	pc.ConnConfig.RuntimeParams["timezone"] = "UTC"
@@ -53,7 +58,7 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 		return nil, fmt.Errorf("open connection pool: %w", err)
 	}
 	sqlDB := stdlib.OpenDBFromPool(pool)
-	sqlDB.SetMaxOpenConns(int(pc.MaxConns))
+	sqlDB.SetMaxOpenConns(work)
 	g, err := gorm.Open(gormpg.New(gormpg.Config{Conn: sqlDB}), &gorm.Config{
 		TranslateError:         true,
 		SkipDefaultTransaction: true, // every statement is already inside InTenant or InSystem

@@ -9,30 +9,30 @@ import (
 type Config struct {
 	// URL is the broker's address with user, password and virtual host: amqp://user:password@host:5672/vhost, or amqps:// for TLS.
 	// It is never logged. A heartbeat parameter in it beats Heartbeat.
-	URL string `env:"AMQP_URL,required,notEmpty"`
+	URL string `env:"AMQP_URL,required,notEmpty" secret:"true" doc:"Broker address with the service's own user and vhost: amqp://user:password@host:5672/vhost, or amqps:// for TLS."`
 
 	// Name is shown as the connection's name in the broker's lists ("billing-worker publish"). Set by the program, not by the environment.
 	Name string
 
 	// Declare decides whether exchanges and queues are created (true, the default of development) or only checked for existence
 	// (false: production users may not configure anything, and a deploy job declares the topology).
-	Declare bool `env:"AMQP_DECLARE" envDefault:"true"`
+	Declare bool `env:"AMQP_DECLARE" envDefault:"true" doc:"Create exchanges and queues (true), or only check that they exist (false): in production makola topology declares, and services may not."`
 
 	// Heartbeat is the interval of keep-alive frames; a peer silent for three of them is dead. Default 10 s.
 	// Shorten it only to find dead peers sooner; below 5 s a busy machine loses healthy connections.
-	Heartbeat time.Duration `env:"AMQP_HEARTBEAT" envDefault:"10s"`
+	Heartbeat time.Duration `env:"AMQP_HEARTBEAT" envDefault:"10s" doc:"Interval of keep-alive frames; a peer silent for three is dead. Below 5 s a busy machine loses healthy connections."`
 
 	// DialTimeout bounds dialling and the handshake together. Default 5 s. Lengthen it when the broker is far away.
-	DialTimeout time.Duration `env:"AMQP_DIAL_TIMEOUT" envDefault:"5s"`
+	DialTimeout time.Duration `env:"AMQP_DIAL_TIMEOUT" envDefault:"5s" doc:"Bound of dialling and handshake together. Lengthen it when the broker is far away."`
 
 	// CallTimeout bounds every socket write and every request that waits for the broker's answer; past it the connection is cut
 	// and dialled again. Default 5 s. Lengthen it when the broker's disks are slow enough that declaring a queue takes seconds.
-	CallTimeout time.Duration `env:"AMQP_CALL_TIMEOUT" envDefault:"5s"`
+	CallTimeout time.Duration `env:"AMQP_CALL_TIMEOUT" envDefault:"5s" doc:"Bound of every write and every request to the broker; past it the connection is cut and dialled again."`
 
 	// BackoffMin and BackoffMax bound the pause before dialling again: a random time up to BackoffMin, doubled per failure, never
 	// above BackoffMax. Defaults 500 ms and 30 s. Raise the upper one when very many processes share one broker.
-	BackoffMin time.Duration `env:"AMQP_BACKOFF_MIN" envDefault:"500ms"`
-	BackoffMax time.Duration `env:"AMQP_BACKOFF_MAX" envDefault:"30s"`
+	BackoffMin time.Duration `env:"AMQP_BACKOFF_MIN" envDefault:"500ms" doc:"First pause before dialling again is a random time up to this; it doubles per failure."`
+	BackoffMax time.Duration `env:"AMQP_BACKOFF_MAX" envDefault:"30s" doc:"Longest pause before dialling again. Raise it when very many processes share one broker."`
 }
 
 func (cfg Config) withDefaults() Config {

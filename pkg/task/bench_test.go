@@ -27,7 +27,10 @@ func benchmarkNoops(b *testing.B, n int, enqueue func(tasks *selftest.Tasks, ctx
 	w := task.NewWorker(db, broker.Conn(b, topo), queue, task.WorkerConfig{Service: "bench", Queues: []string{"selftest"}})
 	selftest.HandleTasks(w, &handlers{})
 	require.NoError(b, w.Start(b.Context()))
-	b.Cleanup(func() { _ = w.Stop(context.WithoutCancel(b.Context())); _ = queue.Stop(context.WithoutCancel(b.Context())) })
+	b.Cleanup(func() {
+		_ = w.Stop(context.WithoutCancel(b.Context()))
+		_ = queue.Stop(context.WithoutCancel(b.Context()))
+	})
 	look := pg.Admin()
 	tasks := selftest.NewTasks(queue)
 	total := 0

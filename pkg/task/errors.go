@@ -7,6 +7,9 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"makola/pkg/postgres"
 	"makola/proto/contract"
 )
 
@@ -54,6 +57,24 @@ func Throttled(d time.Duration) error {
 type panicked struct{ value any }
 
 func (p *panicked) Error() string { return "handler panicked; the log has the stack" }
+
+// outsideError is what a LONG handler returned. It speaks of other servers (a provider, a mail server, a file store), whose lost connections
+// look exactly like the database's.
+type outsideError struct{ error }
+
+func (o *outsideError) Unwrap() error { return o.error }
+
+// outage reports whether err says that the database is away: then nothing can be recorded, and nothing is the task's fault.
+func outage(err error) bool {
+	if _, outside := errors.AsType[*outsideError](err); outside {
+		_, refused := errors.AsType[*pgconn.PgError](err)
+		_, unreached := errors.AsType[*pgconn.ConnectError](err)
+		if !refused && !unreached {
+			return false
+		}
+	}
+	return errors.Is(err, postgres.ErrOutcomeUnknown) || postgres.IsUnavailable(err)
+}
 
 // verdict is what becomes of a task after an attempt that returned an error.
 type verdict struct {

@@ -52,7 +52,9 @@ func (w *Worker) runLong(ctx context.Context, j *job, mine bool) error {
 	args, err := c.decode(d)
 	if err == nil {
 		crash("long.before_handler")
-		err = guard(hctx, func() (err error) { commit, err = j.handler.Long(hctx, run, args); return err })
+		if err = guard(hctx, func() (err error) { commit, err = j.handler.Long(hctx, run, args); return err }); err != nil {
+			err = &outsideError{err}
+		}
 	}
 	if err == nil {
 		err = context.Cause(hctx) // a handler that returned in spite of a cancel or a lost lease must not commit
@@ -60,7 +62,8 @@ func (w *Worker) runLong(ctx context.Context, j *job, mine bool) error {
 	var result string
 	if err == nil {
 		crash("long.before_commit")
-		result, err = w.commitLong(hctx, c, commit)
+		// Not under hctx: a heartbeat that waits for the row finds it finished, and would cut the very COMMIT that finished it.
+		result, err = w.commitLong(withRun(ctx, c, run), c, commit)
 	}
 	close(stop)
 	beats.Wait()
@@ -75,7 +78,7 @@ func (w *Worker) runLong(ctx context.Context, j *job, mine bool) error {
 		slog.WarnContext(hctx, "task was taken over by another worker; nothing was written", "error", err)
 		return nil
 	}
-	if w.stopping(err) || postgres.IsUnavailable(err) || errors.Is(err, postgres.ErrOutcomeUnknown) {
+	if w.stopping(err) || outage(err) {
 		l.giveBack(hctx)
 	}
 	return w.attemptFailed(hctx, d, c, err, started)
@@ -113,9 +116,14 @@ func (w *Worker) claimLong(ctx context.Context, j *job, mine bool) (*claimed, ad
 	return c, proceed, tx.CommitWith(postgres.Statement{SQL: takeLongSQL, Args: []any{j.id, w.id, w.cfg.Lease}})
 }
 
+// commitTime bounds the second half of a LONG task: its Commit function and the transaction around it.
+const commitTime = 30 * time.Second
+
 // commitLong runs the handler's writes and finishes the row in one transaction, bound to the task's tenant.
 func (w *Worker) commitLong(ctx context.Context, c *claimed, commit func(tx *gorm.DB) (proto.Message, error)) (result string, err error) {
-	scope := postgres.Scope{System: c.tenant == nil, Timeout: 30 * time.Second}
+	ctx, cancel := context.WithTimeoutCause(ctx, commitTime, errTimeLimit)
+	defer cancel()
+	scope := postgres.Scope{System: c.tenant == nil, Timeout: commitTime}
 	if c.tenant != nil {
 		scope.Tenants = append(scope.Tenants, *c.tenant)
 	}
@@ -177,7 +185,7 @@ func (p *Progress) Percent() int {
 
 func (l *longRun) progress(done, total int64, note string) {
 	l.mu.Lock()
-	l.pending = &Progress{Done: done, Total: total, Note: clip(note)}
+	l.pending = &Progress{Done: done, Total: total, Note: clip(text(note))}
 	l.mu.Unlock()
 }
 

@@ -14,10 +14,12 @@ import (
 )
 
 // failSQL records failed attempts of many tasks at once. A new attempt starts with a clean slate: no holders, no suspicion.
+// A task whose cancel was promised while it ran gets no new attempt.
 const failSQL = `update task.task t set
-	state = v.state, attempt = t.attempt + v.spend, result = null, error = v.error, error_kind = v.kind, cancel_requested = false,
+	state = case when v.state = 'pending' and t.cancel_requested then 'cancelled' else v.state end, attempt = t.attempt + v.spend, result = null, error = v.error,
+	error_kind = case when v.state = 'pending' and t.cancel_requested then 'cancelled' else v.kind end, cancel_requested = false,
 	available_at = case when v.state = 'pending' then clock_timestamp() + v.delay_ms * interval '1 ms' else t.available_at end,
-	started_at = coalesce(t.started_at, now()), finished_at = case when v.state = 'pending' then null else clock_timestamp() end,
+	started_at = coalesce(t.started_at, now()), finished_at = case when v.state = 'pending' and not t.cancel_requested then null else clock_timestamp() end,
 	lease_until = null, worker_id = null, holders = '{}', suspect = false,
 	history = t.history || jsonb_build_object('at', clock_timestamp(), 'event', case when v.state = 'pending' then 'retry' else v.state end, 'attempt', t.attempt, 'kind', v.kind, 'error', v.error)
 from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::int[], $7::int[]) v(id, state, kind, error, delay_ms, spend, attempt)
@@ -32,7 +34,7 @@ type failures struct {
 
 func (f *failures) add(c *claimed, v verdict, err error) {
 	f.ids, f.states, f.kinds = append(f.ids, c.id), append(f.states, string(v.state)), append(f.kinds, v.kind)
-	f.errors, f.delays = append(f.errors, clip(err.Error())), append(f.delays, v.delay.Milliseconds())
+	f.errors, f.delays = append(f.errors, clip(text(err.Error()))), append(f.delays, v.delay.Milliseconds())
 	spend := 0
 	if v.spend {
 		spend = 1
@@ -47,7 +49,7 @@ func (f *failures) statement() postgres.Statement {
 // attemptFailed records one failed attempt in a transaction of its own. It returns nil when that is written, so that the delivery may be acked;
 // errNotAcked when the database could not be asked, so that the broker must keep the message.
 func (w *Worker) attemptFailed(ctx context.Context, d *contract.Descriptor, c *claimed, cause error, started time.Time) error {
-	if errors.Is(cause, postgres.ErrOutcomeUnknown) || postgres.IsUnavailable(cause) || w.stopping(cause) {
+	if outage(cause) || w.stopping(cause) {
 		// Not the task's fault, or not known to have failed. The message comes back and the row tells.
 		return fmt.Errorf("%w: %w", errNotAcked, cause)
 	}
@@ -60,6 +62,22 @@ func (w *Worker) attemptFailed(ctx context.Context, d *contract.Descriptor, c *c
 	}
 	w.reportFailure(ctx, c, v, cause, started)
 	return nil
+}
+
+// handlerError marks what a LONG handler returned: it may speak of any network, so only PostgreSQL's own words in it mean that the database is away.
+type handlerError struct{ error }
+
+func (h handlerError) Unwrap() error { return h.error }
+
+// blameless reports whether an attempt ended because of the database or an orderly stop. Such an attempt is not spent.
+func (w *Worker) blameless(err error) bool {
+	if errors.Is(err, postgres.ErrOutcomeUnknown) || w.stopping(err) {
+		return true
+	}
+	if h, ok := errors.AsType[handlerError](err); ok {
+		return postgres.IsServerGone(h.error)
+	}
+	return postgres.IsUnavailable(err)
 }
 
 func (w *Worker) record(ctx context.Context, c *claimed, v verdict, cause error) error {
@@ -75,6 +93,11 @@ func (w *Worker) record(ctx context.Context, c *claimed, v verdict, cause error)
 	if v.state == Failed {
 		if err := w.continueFailed(tx.DB, c); err != nil {
 			slog.ErrorContext(ctx, "errbacks of the failed task cannot be kept", "error", err)
+			tx.Rollback() // a refused insert has aborted it, and the failure itself must be recorded
+			if tx, err = w.db.Begin(ctx, postgres.Scope{System: true}); err != nil {
+				return fmt.Errorf("record failed attempt of %s: %w", c.id, err)
+			}
+			defer tx.Rollback()
 		}
 	}
 	if err := tx.CommitWith(f.statement()); err != nil {

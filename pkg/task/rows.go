@@ -3,6 +3,7 @@ package task
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -98,7 +99,7 @@ const maxErrorBytes = 2000
 
 func clip(s string) string {
 	if len(s) > maxErrorBytes {
-		return s[:maxErrorBytes] + "…"
+		return strings.ToValidUTF8(s[:maxErrorBytes], "") + "…" // the cut may go through a letter
 	}
 	return s
 }

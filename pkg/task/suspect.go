@@ -99,8 +99,9 @@ func (w *Worker) end(ctx context.Context, c *claimed, v verdict, cause error) er
 func (w *Worker) toSuspects(j *job) error {
 	for _, s := range w.streams {
 		if s.queue == j.handler.Descriptor.Queue {
+			alone := *j // a copy: the lane that lets go still reads its own kept, after the suspect lane has begun
 			j.kept = true
-			s.suspects <- j
+			s.suspects <- &alone
 			return nil
 		}
 	}
@@ -116,7 +117,6 @@ func (s *stream) suspectLane() {
 			return // what is left is unacked and goes to another worker
 		case j = <-s.suspects:
 		}
-		j.kept = false
 		s.settle(s.w.runSuspect(s.w.work, j), j)
 	}
 }
@@ -124,7 +124,7 @@ func (s *stream) suspectLane() {
 // claimSuspectSQL locks the row and tells the fate of its holders: dead (silent for four beats without a goodbye), undecided (still beating), or neither.
 const claimSuspectSQL = `select ` + claimColumns + `,
 	(select count(*) from task.worker x where x.id = any(t.holders) and x.stopped_at is null and x.heartbeat_at < now() - $2::interval),
-	(select count(*) from task.worker x where x.id = any(t.holders) and x.stopped_at is null and x.heartbeat_at >= now() - $2::interval)
+	(select count(*) from task.worker x where x.id = any(t.holders) and x.id <> $3 and x.stopped_at is null and x.heartbeat_at >= now() - $2::interval)
 from task.task t where t.id = $1 for update of t`
 
 // runSuspect claims a suspect for this process, in a transaction of its own, and runs it alone. A process that dies in between leaves its name in holders.
@@ -177,16 +177,19 @@ func (w *Worker) claimSuspect(ctx context.Context, j *job) (admission, *claimed,
 		c, err = scanClaimed(discardTail{rows, []any{&dead, &beating}})
 		rows.Next()
 		return err
-	}, j.id, silence)
+	}, j.id, silence, w.id)
 	if err != nil {
 		return 0, nil, err
 	}
 	defer tx.Rollback()
+	if c != nil { // this process lives, so it did not die of the task; an entry of its own is one that could not be taken back
+		c.holders = slices.DeleteFunc(c.holders, func(h uuid.UUID) bool { return h == w.id })
+	}
 	next := w.admit(c, true)
 	if next == stale && c.state == Running {
 		// A LONG task that was delivered again, or whose lease ran out: its holder has lost it, and the fence makes its commit fail.
 		next = proceed
-		if c.workerID != nil && !slices.Contains(c.holders, *c.workerID) {
+		if c.workerID != nil && *c.workerID != w.id && !slices.Contains(c.holders, *c.workerID) {
 			if _, err := tx.Exec(`update task.task set holders = holders || worker_id where id = $1`, j.id); err != nil {
 				return 0, nil, err
 			}
@@ -209,7 +212,7 @@ func (w *Worker) claimSuspect(ctx context.Context, j *job) (admission, *claimed,
 			return stale, c, err
 		}
 	}
-	_, err = tx.Exec(`update task.task set suspect = true, holders = case when cardinality(holders) >= $3 then array[$2::uuid] else holders || $2::uuid end,
+	_, err = tx.Exec(`update task.task set suspect = true, holders = case when cardinality(array_remove(holders, $2::uuid)) >= $3 then array[$2::uuid] else array_remove(holders, $2::uuid) || $2::uuid end,
 		history = history || jsonb_build_object('at', clock_timestamp(), 'event', 'suspect', 'attempt', attempt, 'by', $2::text) where id = $1`, j.id, w.id, maxCrashes)
 	if err == nil {
 		err = tx.Commit()

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"net"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -261,4 +263,17 @@ func TestStoppingLosesNothing(t *testing.T) {
 	r.worker(&handlers{}, nil)
 	r.eventually("the next process finishes the rest", "select count(*) from task.task where state = 'succeeded' and attempt = 1", 1000)
 	require.Zero(t, r.count("select count(*) from task.dead_letter"))
+}
+
+func TestAnotherNetworksOutageIsTheTasksOwn(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.worker(&handlers{slow: func(ctx context.Context, _ contract.Run, _ *selftest.SlowArgs) (contract.Commit[*selftest.SlowResult], error) {
+		_, err := new(net.Dialer).DialContext(ctx, "tcp", "127.0.0.1:1") // nothing listens there
+		return nil, fmt.Errorf("reach the mail server: %w", err)
+	}}, nil)
+	r.enqueue(func(ctx context.Context, tx *gorm.DB) (uuid.UUID, error) {
+		return r.tasks.Slow(ctx, tx, &selftest.SlowArgs{})
+	})
+	r.eventually("the attempt is spent, and no database outage suspected", "select count(*) from task.task where attempt = 2 and error_kind = 'retryable'", 1)
 }

@@ -46,7 +46,9 @@ const maxTrialCredits = 1000
 // Validate checks the values that the types cannot.
 func (h HTTP) Validate() []error {
 	var faults []error
-	add := func(variable, problem, remedy string) { faults = append(faults, service.Invalid(variable, problem, remedy)) }
+	add := func(variable, problem, remedy string) {
+		faults = append(faults, service.Invalid(variable, problem, remedy))
+	}
 	if _, err := origin(h.PublicURL); err != nil {
 		add("PUBLIC_URL", "is not an http or https address", "write https://api.example.com")
 	}

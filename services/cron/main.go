@@ -33,6 +33,7 @@ func wire(ctx context.Context, cfg Config, app *service.App) error {
 	if err != nil {
 		return fmt.Errorf("check the schedule: %w", err)
 	}
+	app.Logger().InfoContext(ctx, "jobs wait for a task that no contract declares yet", "jobs", schedule.Waiting(schedule.Table()))
 	scheduler := schedule.NewScheduler(db, queue, jobs, app.Metrics())
 	app.Add(conn, queue, scheduler, housekeeping.New(db, cfg.Keep))
 	app.Ready("database", db.Ping)

@@ -18,8 +18,8 @@ var builds struct {
 	done map[string]error
 }
 
-// Main is TestMain's whole body: it runs the tests with a folder for the programs they build, removes it, and exits.
-func Main(m *testing.M) {
+// Main is TestMain's whole body: it runs the tests with a folder for the programs they build, removes it, calls last, and exits.
+func Main(m *testing.M, last ...func()) {
 	dir, err := os.MkdirTemp("", "makola-programs-")
 	if err != nil {
 		panic(fmt.Sprintf("create folder for programs: %v", err))
@@ -27,10 +27,14 @@ func Main(m *testing.M) {
 	builds.dir, builds.done = dir, map[string]error{}
 	code := m.Run()
 	_ = os.RemoveAll(dir)
+	for _, f := range last {
+		f()
+	}
 	os.Exit(code)
 }
 
-// Program builds the program name with the build tags and returns its path. A program is a folder of services or of deploy/sandbox. It is built once per test process.
+// Program builds the program name with the build tags and returns its path. A program is a folder of services, of deploy/sandbox or of
+// test/load. It is built once per test process.
 func Program(t testing.TB, name string, tags ...string) string {
 	t.Helper()
 	if builds.dir == "" {
@@ -56,7 +60,7 @@ func build(ctx context.Context, path, name string, tags []string) error {
 	if err != nil {
 		return err
 	}
-	for _, folder := range []string{"services", "deploy/sandbox"} {
+	for _, folder := range []string{"services", "deploy/sandbox", "test/load"} {
 		if _, err := os.Stat(filepath.Join(root, folder, name, "main.go")); err != nil {
 			continue
 		}
@@ -67,7 +71,7 @@ func build(ctx context.Context, path, name string, tags []string) error {
 		}
 		return nil
 	}
-	return fmt.Errorf("there is no program %s in services or deploy/sandbox", name)
+	return fmt.Errorf("there is no program %s in services, deploy/sandbox or test/load", name)
 }
 
 // Root returns the repository's folder: the one above the working folder that holds go.work.

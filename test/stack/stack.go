@@ -18,8 +18,8 @@ import (
 const (
 	// PaystackKey signs webhooks and authenticates calls to the simulator.
 	PaystackKey = paystack.SimulatorSecretKey
-	// JWTSecret signs access tokens.
-	JWTSecret = "test-only-test-only-test-only-test-only" //nolint:gosec // of tests alone
+	// JWTKeys sign access tokens.
+	JWTKeys = "test:test-only-test-only-test-only-test-only" //nolint:gosec // of tests alone
 )
 
 // Stack is one test's own Makola: a migrated database, a virtual host with the whole topology, and the programs the test starts.
@@ -117,7 +117,8 @@ func (s *Stack) Env(name, admin string) []string {
 	case "api-gateway":
 		add("LISTEN_ADDR", s.Gateway)
 		add("PUBLIC_URL", "http://"+s.Gateway)
-		add("JWT_SECRET", JWTSecret)
+		add("JWT_KEYS", JWTKeys)
+		add("WEBHOOK_DATABASE_URL", s.DB.URL("makola_webhook"))
 		outside()
 	case "billing-worker":
 		outside()

@@ -99,8 +99,8 @@ create table billing.ledger_entry (
   constraint ledger_entry_amount_check check (amount <> 0),
   constraint ledger_entry_lot_check check (lot_id is null or unit = 'CRD')
 );
-create index ledger_entry_account on billing.ledger_entry (account_id, transfer_id, line);
-create index ledger_entry_lot on billing.ledger_entry (lot_id) where lot_id is not null;
+-- What a business reads: the changes of its credits. The platform's side, three entries of five, is read only as a whole.
+create index ledger_entry_account on billing.ledger_entry (account_id, transfer_id, line) where lot_id is not null;
 comment on table billing.ledger_entry is 'Append only. amount is positive where value arrives and negative where it comes from, so the entries of one transfer sum to zero in every unit and an account''s balance is the sum of its entries.';
 
 -- The ledger's rules are checked once for each statement, over all rows that arrived with it, because the statement that credits a batch brings
@@ -173,13 +173,12 @@ create table billing.credit_purchase (
   created_at          timestamptz not null default now(),
   updated_at          timestamptz not null default now(),
   constraint credit_purchase_pkey primary key (id),
-  constraint credit_purchase_tenant_key unique (tenant_id, id),
+  constraint credit_purchase_tenant_key unique (tenant_id, id), -- also what a business's list is read by
   constraint credit_purchase_reference_key unique (provider, reference),
   constraint credit_purchase_status_check check (status in ('pending','completed','failed','refunded','review','expired')),
   constraint credit_purchase_amounts_check check (base_minor > 0 and tax_minor >= 0 and amount_expected = base_minor + tax_minor and credits > 0 and bonus >= 0)
 ) with (fillfactor = 80);
 create unique index credit_purchase_provider_txn_key on billing.credit_purchase (provider, provider_txn_id) where provider_txn_id is not null;
-create index credit_purchase_tenant on billing.credit_purchase (tenant_id, id desc);
 create index credit_purchase_pending on billing.credit_purchase (created_at) where status = 'pending';
 comment on column billing.credit_purchase.checks is 'How often the reconciler asked for a verification; checked_at is the last time. They space the questions out.';
 alter table billing.credit_lot add constraint credit_lot_purchase_fkey foreign key (tenant_id, purchase_id) references billing.credit_purchase (tenant_id, id);

@@ -78,7 +78,11 @@ func (t *task) modeCell() string {
 
 // handlerFile is where the house keeps the handler of a task: one file per task, called like the task.
 func (t *task) handlerFile() string {
-	return "services/" + workers[t.queue] + "/internal/tasks/" + snake(t.method.Desc.Name()) + ".go"
+	name := snake(t.method.Desc.Name())
+	if strings.HasSuffix(name, "_test") { // go build would take the file for a test
+		name += "_task"
+	}
+	return "services/" + workers[t.queue] + "/internal/tasks/" + name + ".go"
 }
 
 // fieldList writes a message's fields as `name type`, a question mark behind the type of an optional one.

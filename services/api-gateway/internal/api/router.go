@@ -51,6 +51,7 @@ func NewRouter(s *Server, o Options) (http.Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read openapi.yaml: %w", err)
 	}
+	gin.SetMode(gin.ReleaseMode) // else gin writes to standard output as it likes
 	r := gin.New()
 	r.ContextWithFallback = true
 	r.HandleMethodNotAllowed = true

@@ -143,15 +143,15 @@ func (s *Server) ListTasks(ctx context.Context, req gen.ListTasksRequestObject) 
 // states is the reverse of task.View.Status.
 func states(s gen.TaskState) []task.State {
 	switch s {
-	case gen.Queued:
+	case gen.TaskStateQueued:
 		return []task.State{task.Pending, task.Published}
-	case gen.Processing:
+	case gen.TaskStateProcessing:
 		return []task.State{task.Running}
-	case gen.Completed:
+	case gen.TaskStateCompleted:
 		return []task.State{task.Succeeded}
-	case gen.Failed:
+	case gen.TaskStateFailed:
 		return []task.State{task.Failed}
-	case gen.Cancelled:
+	case gen.TaskStateCancelled:
 		return []task.State{task.Cancelled}
 	default:
 		return nil

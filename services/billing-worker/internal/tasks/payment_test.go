@@ -2,6 +2,7 @@ package tasks_test
 
 import (
 	"fmt"
+	"net/http/httptest"
 	"testing"
 	"time"
 
@@ -11,7 +12,10 @@ import (
 
 	"makola/pkg/billing"
 	"makola/pkg/money"
+	"makola/pkg/outbound"
 	"makola/pkg/payments"
+	"makola/pkg/payments/fake"
+	"makola/pkg/payments/paystack"
 	"makola/pkg/postgres/postgrestest"
 	"makola/pkg/task"
 	"makola/pkg/task/tasktest"
@@ -201,29 +205,54 @@ func TestOnlyACompletedPurchaseGetsAReceipt(t *testing.T) {
 
 func TestALostWebhookIsFoundByTheReconciler(t *testing.T) {
 	t.Parallel()
-	pg := postgrestest.New(t)
-	worker, p, provider := pg.Open("makola_billing"), (*billing.Purchase)(nil), &provider{}
-	s := &shop{gateway: pg.Open("makola_gateway"), worker: worker, provider: provider, h: tasktest.New(t, worker)}
-	s.tenant, s.owner = openShop(t, pg)
-	register(s.h, worker, s.h.Queue, provider)
-	p = s.buy(t)
-	provider.answer = payments.Verification{Status: payments.StatusSucceeded, ProviderStatus: "success", Amount: p.Total, ProviderTransactionID: "1"}
-	reconcile := func() {
-		require.NoError(t, worker.InSystem(t.Context(), func(tx *gorm.DB) error {
-			_, err := aifeatures.NewTasks(s.h.Queue).ReconcilePayments(t.Context(), tx, &aifeatures.ReconcilePaymentsArgs{})
-			return err
-		}))
-		s.h.Drain(t.Context())
-	}
-	reconcile()
-	require.Zero(t, provider.asked)
-	_, err := pg.Admin().Exec(t.Context(), "update billing.credit_purchase set created_at = now() - interval '11 minutes'")
+	s := newShop(t)
+	simulator, err := fake.New(fake.Config{})
 	require.NoError(t, err)
-	reconcile()
-	require.Equal(t, 1, provider.asked)
-	require.Equal(t, billing.Completed, s.status(t, p))
-	reconcile()
-	require.Equal(t, 1, provider.asked)
+	t.Cleanup(simulator.Close)
+	server := httptest.NewServer(simulator)
+	t.Cleanup(server.Close)
+	client, err := paystack.New(paystack.Config{
+		BaseURL: server.URL, SecretKeys: []paystack.SecretKey{fake.DefaultSecretKey},
+		Outbound: outbound.Config{AllowNetworks: outbound.DevelopmentNetworks(), AllowPlainHTTP: true},
+	})
+	require.NoError(t, err)
+	t.Cleanup(client.Close)
+	s.impl.Providers["paystack"] = client
+
+	paid, wrong, unpaid := s.buy(t), s.buy(t), s.buy(t)
+	for _, p := range []*billing.Purchase{paid, wrong, unpaid} {
+		_, err := client.Initialize(t.Context(), payments.InitRequest{Reference: p.Reference, Email: "ama@example.com", Amount: p.Total})
+		require.NoError(t, err)
+	}
+	never := s.buy(t) // its checkout was never opened
+	_, err = simulator.Pay(paid.Reference, fake.Lose)
+	require.NoError(t, err)
+	_, err = simulator.Pay(wrong.Reference, fake.WrongAmount)
+	require.NoError(t, err)
+
+	s.reconcile(t)
+	require.Equal(t, billing.Pending, s.status(t, paid), "webhooks get ten minutes")
+	_, err = s.admin.Exec(t.Context(), "update billing.credit_purchase set created_at = now() - interval '11 minutes'")
+	require.NoError(t, err)
+	s.reconcile(t)
+	require.Equal(t, billing.Completed, s.status(t, paid))
+	require.Equal(t, billing.Review, s.status(t, wrong))
+	require.Equal(t, billing.Pending, s.status(t, unpaid))
+	require.Equal(t, billing.Pending, s.status(t, never))
+	require.Equal(t, money.Credits(100_00), s.balance(t))
+	asked := len(s.h.Tasks(t.Context(), "ai_features.verify_payment"))
+	require.Equal(t, 4, asked)
+	s.reconcile(t)
+	require.Len(t, s.h.Tasks(t.Context(), "ai_features.verify_payment"), asked, "the next question is due in twenty minutes")
+}
+
+func (s *shop) reconcile(t *testing.T) {
+	t.Helper()
+	require.NoError(t, s.worker.InSystem(t.Context(), func(tx *gorm.DB) error {
+		_, err := aifeatures.NewTasks(s.h.Queue).ReconcilePayments(t.Context(), tx, &aifeatures.ReconcilePaymentsArgs{})
+		return err
+	}))
+	s.h.Drain(t.Context())
 }
 
 func TestEveryTaskPassesTheTrial(t *testing.T) {

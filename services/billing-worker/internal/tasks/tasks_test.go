@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 	"gorm.io/gorm"
 
@@ -33,6 +34,7 @@ type shop struct {
 	h             *tasktest.Harness
 	provider      *provider
 	impl          *tasks.AIFeatures
+	admin         *pgx.Conn
 }
 
 // provider answers verify with what a test put there; everything else of it is unused here. The real client's tests are beside it.
@@ -77,7 +79,7 @@ func openShop(t *testing.T, pg *postgrestest.Database) (id, owner uuid.UUID) {
 func newShop(t *testing.T) *shop {
 	t.Helper()
 	pg := postgrestest.New(t)
-	s := &shop{gateway: pg.Open("makola_gateway"), webhook: pg.Open("makola_webhook"), worker: pg.Open("makola_billing"), provider: &provider{}}
+	s := &shop{gateway: pg.Open("makola_gateway"), webhook: pg.Open("makola_webhook"), worker: pg.Open("makola_billing"), provider: &provider{}, admin: pg.Admin()}
 	s.tenant, s.owner = openShop(t, pg)
 	s.h = tasktest.New(t, s.worker)
 	s.impl = register(s.h, s.worker, s.h.Queue, s.provider)

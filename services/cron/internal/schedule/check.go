@@ -60,6 +60,17 @@ func Check(entries []Entry, catalogue map[string]*contract.Descriptor) ([]Job, e
 	return jobs, nil
 }
 
+// Waiting lists the entries that are not run, as "job: task", in the order of the table.
+func Waiting(entries []Entry) []string {
+	list := []string{}
+	for _, e := range entries {
+		if e.Waits {
+			list = append(list, e.Name+": "+e.Task)
+		}
+	}
+	return list
+}
+
 // job is nil, without an error, for an entry that waits for its task.
 func (e Entry) job(catalogue map[string]*contract.Descriptor) (*Job, error) {
 	d, known := catalogue[e.Task]

@@ -16,6 +16,8 @@ func TestTheShippedTableIsSound(t *testing.T) {
 		active[j.Name] = true
 	}
 	require.True(t, active["reconcile-payments"])
+	require.Len(t, Waiting(Table()), len(Table())-len(jobs))
+	require.Contains(t, Waiting(Table()), "check-stock-alerts: inventory.check_stock_levels")
 	intervals := map[string]time.Duration{}
 	for _, e := range Table() {
 		intervals[e.Name] = e.Every

@@ -101,6 +101,9 @@ func chapters(programs []program) []*chapter {
 	var order []service.Setting
 	for _, p := range programs {
 		for _, s := range p.settings {
+			if s.Variable == "-" {
+				continue // set by the program, not by the environment
+			}
 			s.Group = "" // where it stands in the program's code is no concern of the reader's
 			if owners[s] == nil {
 				order = append(order, s)

@@ -95,7 +95,8 @@ func timeline(v *task.View) []moment {
 			m = append(m, moment{At: *at, Event: event, Attempt: v.Attempts, Detail: detail})
 		}
 	}
-	add(v.PublishedAt, "published", "to "+v.Queue)
+	// Written down when the broker's confirm has come, so a quick worker may have started before.
+	add(v.PublishedAt, "published", "confirmed by queue "+v.Queue)
 	add(v.StartedAt, "started", "")
 	for _, h := range v.History {
 		detail := strings.TrimSpace(strings.Join([]string{h.Kind, h.Error}, " "))

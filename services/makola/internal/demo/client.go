@@ -85,11 +85,11 @@ func reason(raw []byte) string {
 	return words
 }
 
-// await calls done every 200 ms until it reports true, for at most patience; then the error says what did not happen and, where there is one, why.
+// await calls done every 50 ms until it reports true, for at most patience; then the error says what did not happen and, where there is one, why.
 func await(ctx context.Context, what string, patience time.Duration, done func(ctx context.Context) (bool, error)) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	tick := time.NewTicker(200 * time.Millisecond)
+	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	var last error
 	for {

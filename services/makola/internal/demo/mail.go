@@ -2,9 +2,8 @@ package demo
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 )
 
@@ -31,24 +30,15 @@ func awaitMails(ctx context.Context, viewer *caller, address, reference string) 
 
 // mailsTo lists the mails to address with their text, in the viewer's order.
 func mailsTo(ctx context.Context, viewer *caller, address string) ([]Mail, error) {
-	var list []struct {
-		Mail
-		To json.RawMessage `json:"to"` // one address or several; it is enough to find ours in it
-	}
-	if err := viewer.call(ctx, http.MethodGet, "/api/messages", nil, nil, &list); err != nil {
+	var list struct{ Messages []Mail }
+	if err := viewer.call(ctx, http.MethodGet, "/api/messages?to="+url.QueryEscape(address), nil, nil, &list); err != nil {
 		return nil, err
 	}
-	var mails []Mail
-	for _, m := range list {
-		if !strings.Contains(strings.ToLower(string(m.To)), address) {
-			continue
+	for i := range list.Messages {
+		m := &list.Messages[i]
+		if err := viewer.call(ctx, http.MethodGet, "/api/messages/"+url.PathEscape(m.ID), nil, nil, m); err != nil {
+			return nil, err
 		}
-		if m.Text == "" {
-			if err := viewer.call(ctx, http.MethodGet, "/api/messages/"+m.ID, nil, nil, &m.Mail); err != nil {
-				return nil, fmt.Errorf("read mail %s: %w", m.ID, err)
-			}
-		}
-		mails = append(mails, m.Mail)
 	}
-	return mails, nil
+	return list.Messages, nil
 }

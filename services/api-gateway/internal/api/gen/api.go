@@ -497,7 +497,7 @@ type RegisterRequest struct {
 	// Email Stored in lower case.
 	//
 	// Examples: ama@example.com
-	Email openapi_types.Email `json:"email"`
+	Email string `json:"email"`
 
 	// Name Examples: Ama Mensah
 	Name     string `json:"name"`

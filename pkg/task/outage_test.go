@@ -1,0 +1,98 @@
+package task_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+	"gorm.io/gorm"
+
+	"makola/pkg/celery"
+	"makola/pkg/rabbit"
+	"makola/pkg/rabbit/rabbittest"
+	"makola/pkg/task"
+	"makola/proto/contract"
+	"makola/proto/makola/selftest/v1"
+)
+
+func TestACancelPromisedToARunningTaskSurvivesItsFailure(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	fail := make(chan struct{})
+	r.worker(&handlers{slow: func(context.Context, contract.Run, *selftest.SlowArgs) (contract.Commit[*selftest.SlowResult], error) {
+		<-fail
+		return nil, errors.New("try again")
+	}}, func(c *task.WorkerConfig) { c.Lease = time.Minute }) // no heartbeat tells the handler
+	id := r.enqueue(func(ctx context.Context, tx *gorm.DB) (uuid.UUID, error) {
+		return r.tasks.Slow(ctx, tx, &selftest.SlowArgs{})
+	})
+	r.eventually("the task runs", "select count(*) from task.task where state = 'running'", 1)
+	require.NoError(t, r.db.InSystem(t.Context(), func(tx *gorm.DB) error {
+		res, err := task.Cancel(tx, id, "ama")
+		require.Equal(t, task.CancelRequested, res)
+		return err
+	}))
+	close(fail)
+	r.eventually("the task ends cancelled", "select count(*) from task.task where state = 'cancelled' and error_kind = 'cancelled' and finished_at is not null", 1)
+}
+
+// A give-up that could not be written down (the database was away) leaves a living process among the holders.
+func TestAHolderThatLivesIsNoCrash(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.worker(&handlers{}, nil)
+	id := r.enqueue(func(ctx context.Context, tx *gorm.DB) (uuid.UUID, error) {
+		return r.tasks.Noop(ctx, tx, &selftest.NoopArgs{}, task.Delay(time.Hour))
+	})
+	_, err := r.look.Exec(t.Context(), `update task.task set suspect = true, available_at = now(), holders = (select array[id, id, id] from task.worker) where id = $1`, id)
+	require.NoError(t, err)
+	r.eventually("the task runs", "select count(*) from task.task where state = 'succeeded' and attempt = 1", 1)
+}
+
+// The heartbeat of a task waits for the row that its COMMIT holds, and then finds it finished.
+func TestAHeartbeatDoesNotCutTheCommitOfItsTask(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	_, err := r.look.Exec(t.Context(), `create function public.nap() returns trigger language plpgsql as 'begin perform pg_sleep(0.15); return null; end';
+		create constraint trigger nap after update on task.task deferrable initially deferred for each row when (new.state = 'succeeded') execute function public.nap()`)
+	require.NoError(t, err)
+	answers := r.conn()
+	require.NoError(t, r.broker.Declare(t, rabbit.Topology{Queues: []rabbit.Queue{rabbit.OwnQueue("answers")}}, false))
+	r.worker(&handlers{slow: func(_ context.Context, run contract.Run, _ *selftest.SlowArgs) (contract.Commit[*selftest.SlowResult], error) {
+		run.Progress(1, 1, "")
+		return func(*gorm.DB) (*selftest.SlowResult, error) { return &selftest.SlowResult{}, nil }, nil
+	}}, func(c *task.WorkerConfig) { c.Lease, c.Long = 200*time.Millisecond, 8 })
+	const n = 64
+	msgs := make([]rabbit.Publishing, n)
+	for i := range msgs {
+		m, err := celery.Encode(celery.Message{ID: uuid.NewString(), Task: "selftest.slow", ReplyTo: "answers"})
+		require.NoError(t, err)
+		msgs[i] = rabbit.Publishing{Key: "selftest", Msg: m}
+	}
+	for _, err := range answers.NewPublisher(rabbit.PublisherOptions{}).PublishBatch(t.Context(), msgs) {
+		require.NoError(t, err)
+	}
+	r.eventually("all succeed", "select count(*) from task.task where state = 'succeeded'", n)
+	rabbittest.Eventually(t, "every client has its answer", func() bool { return r.broker.Depth(t, "answers") >= n })
+}
+
+func TestAnErrbackTheDatabaseRefusesDoesNotHoldUpItsTask(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.worker(&handlers{}, nil)
+	id := uuid.NewString()
+	errback := fmt.Sprintf(`{"task": "selftest.noop", "args": [], "kwargs": {"x": %q}, "options": {"task_id": %q, "queue": "reports"}}`, strings.Repeat("x", 280<<10), uuid.NewString())
+	body := fmt.Sprintf(`[[], {"kind": "permanent"}, {"callbacks": null, "errbacks": [%s], "chain": null, "chord": null}]`, errback)
+	require.True(t, json.Valid([]byte(body)))
+	m, err := celery.Encode(celery.Message{ID: id, Task: "selftest.fail"})
+	require.NoError(t, err)
+	m.Body = []byte(body)
+	require.NoError(t, r.pub.NewPublisher(rabbit.PublisherOptions{}).PublishBatch(t.Context(), []rabbit.Publishing{{Key: "selftest", Msg: m}})[0])
+	r.eventually("the task fails", "select count(*) from task.task where id = $1 and state = 'failed' and error_kind = 'permanent'", 1, id)
+}

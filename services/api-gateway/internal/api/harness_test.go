@@ -1,0 +1,268 @@
+package api_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/openapi3filter"
+	"github.com/getkin/kin-openapi/routers"
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+
+	"makola/pkg/accounts"
+	"makola/pkg/outbound"
+	"makola/pkg/payments/fake"
+	"makola/pkg/payments/paystack"
+	"makola/pkg/postgres/postgrestest"
+	"makola/pkg/task"
+	accountspb "makola/proto/makola/accounts/v1"
+	spec "makola/services/api-gateway/api"
+	"makola/services/api-gateway/internal/api"
+)
+
+const (
+	password = "correct horse battery"
+	jwtKeys  = "test:0123456789abcdef0123456789abcdef"
+)
+
+// covered remembers which operations and statuses the tests have seen, for TestMain.
+var covered sync.Map
+
+// TestMain fails a full run that left an operation of openapi.yaml unasked.
+func TestMain(m *testing.M) {
+	code := m.Run()
+	doc, err := spec.Load()
+	if err != nil {
+		panic(err)
+	}
+	partial := false
+	for _, arg := range os.Args {
+		partial = partial || strings.HasPrefix(arg, "-test.run=") || strings.HasPrefix(arg, "-test.bench=")
+	}
+	for path, item := range doc.Paths.Map() {
+		for method, op := range item.Operations() {
+			if _, ok := covered.Load(op.OperationID); !ok && !partial && code == 0 && op.OperationID != "PaystackWebhook" {
+				fmt.Printf("no test asked %s %s\n", method, path)
+				code = 1
+			}
+		}
+	}
+	os.Exit(code)
+}
+
+// gateway is the real router on a real database, with a simulator of Paystack behind it.
+type gateway struct {
+	t        *testing.T
+	url      string
+	server   *api.Server
+	queue    *task.Queue
+	admin    *pgx.Conn
+	paystack *httptest.Server
+	doc      *openapi3.T
+}
+
+// open starts a gateway. change may alter the options.
+func open(t *testing.T, change ...func(*api.Options, *api.Server)) *gateway {
+	t.Helper()
+	pg := postgrestest.New(t)
+	db := pg.Open("makola_gateway")
+	simulator, err := fake.New(fake.Config{})
+	require.NoError(t, err)
+	t.Cleanup(simulator.Close)
+	g := &gateway{t: t, admin: pg.Admin(), paystack: httptest.NewServer(simulator), queue: task.NewQueue(db, nil, task.QueueConfig{})}
+	t.Cleanup(g.paystack.Close)
+	provider, err := paystack.New(paystack.Config{
+		BaseURL: g.paystack.URL, SecretKeys: []paystack.SecretKey{fake.DefaultSecretKey},
+		Outbound: outbound.Config{AllowNetworks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, AllowPlainHTTP: true, Timeout: 5 * time.Second},
+	})
+	require.NoError(t, err)
+	keys, err := accounts.ParseKeys(jwtKeys)
+	require.NoError(t, err)
+	g.server = &api.Server{
+		DB: db, Sessions: &accounts.Sessions{DB: db, Hasher: accounts.NewHasher(), Keys: keys}, Accounts: accountspb.NewTasks(g.queue),
+		Provider: provider, ProviderName: paystack.Name, TrialCredits: 50_00, CallbackOrigins: []*url.URL{{Scheme: "https", Host: "shop.example.com"}},
+	}
+	options := api.Options{SignInPerMinute: 1000, RequestsPerSecond: 1000}
+	for _, fn := range change {
+		fn(&options, g.server)
+	}
+	handler, err := api.NewRouter(g.server, options)
+	require.NoError(t, err)
+	server := httptest.NewServer(handler)
+	t.Cleanup(server.Close)
+	g.url = server.URL
+	g.doc, err = spec.Load()
+	require.NoError(t, err)
+	return g
+}
+
+// answer is what a request got.
+type answer struct {
+	*http.Response
+	raw  []byte
+	body map[string]any
+}
+
+// do sends a request and checks the answer against openapi.yaml. A body that is a string or bytes goes out as it is, anything else as JSON.
+func (g *gateway) do(method, path, token string, body any, header ...string) *answer {
+	g.t.Helper()
+	var reader io.Reader
+	switch b := body.(type) {
+	case nil:
+	case string:
+		reader = strings.NewReader(b)
+	case []byte:
+		reader = bytes.NewReader(b)
+	default:
+		raw, err := json.Marshal(b)
+		require.NoError(g.t, err)
+		reader = bytes.NewReader(raw)
+	}
+	req, err := http.NewRequestWithContext(g.t.Context(), method, g.url+path, reader)
+	require.NoError(g.t, err)
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
+	for i := 0; i < len(header); i += 2 {
+		if header[i+1] == "" {
+			req.Header.Del(header[i])
+			continue
+		}
+		req.Header.Set(header[i], header[i+1])
+	}
+	res, err := (&http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}).Do(req)
+	require.NoError(g.t, err)
+	defer res.Body.Close()
+	a := &answer{Response: res}
+	a.raw, err = io.ReadAll(res.Body)
+	require.NoError(g.t, err)
+	if strings.Contains(res.Header.Get("Content-Type"), "json") {
+		require.NoError(g.t, json.Unmarshal(a.raw, &a.body), "%s", a.raw)
+	}
+	g.conforms(req, a)
+	return a
+}
+
+// conforms validates an answer, and every problem whatever the address.
+func (g *gateway) conforms(req *http.Request, a *answer) {
+	g.t.Helper()
+	require.NotEmpty(g.t, a.Header.Get("X-Request-Id"))
+	require.Equal(g.t, "nosniff", a.Header.Get("X-Content-Type-Options"))
+	if a.StatusCode >= 400 && req.Method != http.MethodHead {
+		require.Equal(g.t, "application/problem+json", a.Header.Get("Content-Type"), "%s", a.raw)
+		require.NoError(g.t, g.doc.Components.Schemas["Problem"].Value.VisitJSON(any(a.body), openapi3.EnableJSONSchema2020()))
+		require.EqualValues(g.t, a.StatusCode, a.body["status"])
+		require.Equal(g.t, a.Header.Get("X-Request-Id"), a.body["request_id"])
+	}
+	for path, item := range g.doc.Paths.Map() {
+		op := item.GetOperation(req.Method)
+		if op == nil || !pathMatches(path, req.URL.Path) {
+			continue
+		}
+		covered.Store(op.OperationID, true)
+		input := &openapi3filter.ResponseValidationInput{
+			RequestValidationInput: &openapi3filter.RequestValidationInput{Request: req, Route: &routers.Route{Spec: g.doc, Path: path, PathItem: item, Method: req.Method, Operation: op}},
+			Status:                 a.StatusCode, Header: a.Header, Options: &openapi3filter.Options{IncludeResponseStatus: true, MultiError: true},
+		}
+		input.SetBodyBytes(a.raw)
+		require.NoError(g.t, openapi3filter.ValidateResponse(g.t.Context(), input), "%s %s answered what openapi.yaml does not say: %s", req.Method, path, a.raw)
+	}
+}
+
+// pathMatches compares a path of the description with one that was asked; a literal path wins over nothing here, because none of ours overlap.
+func pathMatches(pattern, path string) bool {
+	want, got := strings.Split(pattern, "/"), strings.Split(path, "/")
+	if len(want) != len(got) {
+		return false
+	}
+	for i := range want {
+		if want[i] != got[i] && (!strings.HasPrefix(want[i], "{") || got[i] == "") {
+			return false
+		}
+	}
+	return true
+}
+
+// is checks status and code in one line.
+func (a *answer) is(t *testing.T, status int, code string) *answer {
+	t.Helper()
+	require.Equal(t, status, a.StatusCode, "%s", a.raw)
+	if code != "" {
+		require.Equal(t, code, a.body["code"], "%s", a.raw)
+	}
+	return a
+}
+
+// faults lists the values at fault as "where code".
+func (a *answer) faults() []string {
+	var all []string
+	list, _ := a.body["errors"].([]any)
+	for _, e := range list {
+		f := e.(map[string]any)
+		where, ok := f["pointer"].(string)
+		if !ok {
+			where, _ = f["field"].(string)
+		}
+		all = append(all, where+" "+f["code"].(string))
+	}
+	return all
+}
+
+func (a *answer) text(path ...string) string {
+	var v any = a.body
+	for _, p := range path {
+		m, _ := v.(map[string]any)
+		v = m[p]
+	}
+	s, _ := v.(string)
+	return s
+}
+
+// shop is a registered business.
+type shop struct {
+	access, refresh, user, business string
+}
+
+// register signs up a shop whose owner is NAME@example.com.
+func (g *gateway) register(name string) shop {
+	g.t.Helper()
+	a := g.do("POST", "/api/v1/auth/register", "", map[string]any{"email": name + "@example.com", "password": password, "name": name, "business_name": name + "'s shop"}).is(g.t, 201, "")
+	return shop{a.text("access_token"), a.text("refresh_token"), a.text("user", "id"), a.text("business", "id")}
+}
+
+// token signs an access token for the shop's owner in another role, or at another time.
+func (g *gateway) token(s shop, role accounts.Role, now time.Time) string {
+	g.t.Helper()
+	token, err := g.server.Sessions.Keys.Sign(accounts.Principal{User: uuid.MustParse(s.user), Tenant: uuid.MustParse(s.business), Role: role}, now)
+	require.NoError(g.t, err)
+	return token
+}
+
+func (g *gateway) exec(sql string, args ...any) {
+	g.t.Helper()
+	_, err := g.admin.Exec(context.Background(), sql, args...) //nolint:usetesting // also called while the test ends
+	require.NoError(g.t, err)
+}
+
+func (g *gateway) count(sql string, args ...any) (n int) {
+	g.t.Helper()
+	require.NoError(g.t, g.admin.QueryRow(g.t.Context(), sql, args...).Scan(&n))
+	return n
+}

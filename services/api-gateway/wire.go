@@ -1,0 +1,47 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"makola/pkg/accounts"
+	"makola/pkg/payments/paystack"
+	"makola/pkg/postgres"
+	"makola/pkg/service"
+	accountspb "makola/proto/makola/accounts/v1"
+	"makola/services/api-gateway/internal/api"
+)
+
+// database opens a pool, waits for the server and the schema, and makes it a condition for /readyz.
+func database(ctx context.Context, app *service.App, name string, cfg postgres.Config) (*postgres.DB, error) {
+	db, err := postgres.Open(ctx, cfg)
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", name, err)
+	}
+	app.OnStop(db.Close)
+	if err := db.WaitReady(ctx, cfg.ConnectWait); err != nil {
+		return nil, fmt.Errorf("wait for the %s: %w", name, err)
+	}
+	app.Ready(name, db.Ping)
+	return db, nil
+}
+
+// newServer makes the handlers from what the environment says.
+func newServer(cfg HTTP, sessions *accounts.Sessions, tasks *accountspb.Tasks, provider *paystack.Client) (*api.Server, error) {
+	keys, err := accounts.ParseKeys(cfg.JWTKeys.Reveal())
+	if err != nil {
+		return nil, fmt.Errorf("read JWT_KEYS: %w", err)
+	}
+	sessions.Keys = keys
+	origins, err := cfg.origins()
+	if err != nil {
+		return nil, fmt.Errorf("read CALLBACK_ORIGINS: %w", err)
+	}
+	trial, err := cfg.trialCredits()
+	if err != nil {
+		return nil, fmt.Errorf("read TRIAL_CREDITS: %w", err)
+	}
+	return &api.Server{
+		DB: sessions.DB, Sessions: sessions, Accounts: tasks, Provider: provider, ProviderName: paystack.Name, TrialCredits: trial, CallbackOrigins: origins,
+	}, nil
+}
