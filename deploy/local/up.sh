@@ -17,7 +17,7 @@ build() {
   for dir in services/*/ deploy/sandbox/*/; do
     if [ -f "$dir/main.go" ]; then dirs+=("./$dir"); fi
   done
-  if [ ${#dirs[@]} -gt 0 ]; then go build -buildvcs=false -o "$bin/" "${dirs[@]}"; fi
+  if [ ${#dirs[@]} -gt 0 ]; then CGO_ENABLED=0 go build -buildvcs=false -tags nomsgpack -ldflags='-s -w' -o "$bin/" "${dirs[@]}"; fi
 }
 
 start_servers() {

@@ -17,7 +17,7 @@ import (
 // claimBatchSQL locks in id order, so that two batches that share tasks wait for each other instead of deadlocking.
 const claimBatchSQL = `select ` + claimColumns + ` from task.task t where t.id = any($1) order by t.id for update`
 
-const finishBatchSQL = `update task.task t set state = 'succeeded', result = v.result::jsonb, started_at = now(), finished_at = clock_timestamp(), error = null, error_kind = null
+const finishBatchSQL = `update task.task t set state = 'succeeded', result = v.result::jsonb, started_at = greatest(now(), published_at), finished_at = clock_timestamp(), error = null, error_kind = null
 from unnest($1::uuid[], $2::text[]) v(id, result) where t.id = v.id`
 
 // leftover is a task of a batch that must go another way; nothing was done to it.

@@ -64,10 +64,16 @@ func TestAHeartbeatDoesNotCutTheCommitOfItsTask(t *testing.T) {
 	require.NoError(t, err)
 	answers := r.conn()
 	require.NoError(t, r.broker.Declare(t, rabbit.Topology{Queues: []rabbit.Queue{rabbit.OwnQueue("answers")}}, false))
-	r.worker(&handlers{slow: func(_ context.Context, run contract.Run, _ *selftest.SlowArgs) (contract.Commit[*selftest.SlowResult], error) {
-		run.Progress(1, 1, "")
+	r.worker(&handlers{slow: func(ctx context.Context, _ contract.Run, _ *selftest.SlowArgs) (contract.Commit[*selftest.SlowResult], error) {
+		timer := time.NewTimer(120 * time.Millisecond) // the first heartbeat, at 200 ms, then falls into the COMMIT
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
 		return func(*gorm.DB) (*selftest.SlowResult, error) { return &selftest.SlowResult{}, nil }, nil
-	}}, func(c *task.WorkerConfig) { c.Lease, c.Long = 200*time.Millisecond, 8 })
+	}}, func(c *task.WorkerConfig) { c.Lease, c.Long = 800*time.Millisecond, 8 })
 	const n = 64
 	msgs := make([]rabbit.Publishing, n)
 	for i := range msgs {

@@ -19,7 +19,7 @@ const claimShortSQL = `select ` + claimColumns + `,
 	set_config('app.tenants', coalesce('{' || t.tenant_id || '}', ''), true), set_config('app.scope', case when t.tenant_id is null then 'system' else 'tenant' end, true)
 from task.task t where t.id = $1 for update`
 
-const finishShortSQL = `update task.task set state = 'succeeded', result = $2, started_at = now(), finished_at = clock_timestamp(), error = null, error_kind = null where id = $1`
+const finishShortSQL = `update task.task set state = 'succeeded', result = $2, started_at = greatest(now(), published_at), finished_at = clock_timestamp(), error = null, error_kind = null where id = $1`
 
 // platformScope precedes every finish: a handler may have bound the transaction to other tenants, and row security would then hide the task's own row from its update.
 var platformScope = postgres.Statement{SQL: "select set_config('app.scope', 'system', true)"}

@@ -11,9 +11,8 @@ import (
 func TestF05BrokerErasedWithRetriesAndBacklog(t *testing.T) {
 	t.Parallel()
 	w := newOwnWorld(t)
-	relay := []string{"VICTIM_WORK=false"}
-	w.start("relay", relay)
-	w.start("worker", nil)
+	w.start("relay", []string{"VICTIM_WORK=false"})
+	first := w.start("first worker", nil)
 	w.await("the worker consumes", func() bool { return w.count("select count(*) from task.worker") == 1 })
 	for range 10 {
 		w.one(failing, "error", outcome{state: "failed", kind: "attempts_used_up", attempts: 3})
@@ -21,11 +20,12 @@ func TestF05BrokerErasedWithRetriesAndBacklog(t *testing.T) {
 	w.await("retries wait", func() bool {
 		return w.count("select count(*) from task.task where attempt > 1 and state not in "+terminal) > 0
 	})
-	w.accept(100, slow)
-	w.accept(400)
-	w.await("a backlog waits in the broker", func() bool { return w.depth(queueName) > 50 })
+	first.retire()
+	w.accept(500)
+	w.await("a backlog waits in the broker", func() bool { return w.depth(queueName) >= 500 })
 	require.NoError(t, w.mq.Kill())
 	require.NoError(t, w.mq.Erase())
+	w.start("second worker", nil)
 	w.accept(100)
 	require.NoError(t, w.mq.Restart(t.Context()))
 	w.finish(0)

@@ -34,6 +34,25 @@ func TestF12HandlerThatExitsTheProcess(t *testing.T) {
 	}
 }
 
+// TestF12Replayed replays a crash loop whose cause was not mended. It is a suspect from its first delivery on; that delivery must stay
+// unacknowledged while it runs, because only the broker can bring it back at once (the sweeper's patience is made longer than the test's).
+func TestF12ReplayedCrashLoop(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	v := w.start("victim", []string{"VICTIM_RESEND=10m"})
+	id := w.one(short, "kill", outcome{state: "failed", kind: "crash_loop", ends: 2})
+	w.accept(20)
+	w.settle()
+	before := v.deaths()
+	w.replay(id)
+	w.await("it fails again", func() bool {
+		return w.count("select count(*) from fault.step where task_id = $1 and after = 'failed'", id) == 2
+	})
+	require.Equal(t, 3, v.deaths()-before, "all three alone")
+	w.accept(20)
+	w.finish(0)
+}
+
 // TestF12TwoWorkers lets two workers share the guilty task and the good ones.
 func TestF12HandlerThatExitsTheProcessWithTwoWorkers(t *testing.T) {
 	t.Parallel()

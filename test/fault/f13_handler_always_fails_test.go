@@ -4,10 +4,6 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"gorm.io/gorm"
-
-	"makola/pkg/postgres"
-	"makola/pkg/task"
 )
 
 // TestF13 has a handler that always fails: its task ends failed after its attempts, and succeeds when it is replayed after the cause was mended.
@@ -21,10 +17,7 @@ func TestF13HandlerThatAlwaysFailsThenReplay(t *testing.T) {
 		return w.count("select count(*) from task.task where id = $1 and state = 'failed' and error_kind = 'attempts_used_up' and attempt = 3", id) == 1
 	})
 	w.exec("delete from fault.conduct where task_id = $1", id)
-	operator, err := postgres.Open(t.Context(), postgres.Config{URL: w.url("makola_operator"), MaxConns: 1})
-	require.NoError(t, err)
-	defer operator.Close()
-	require.NoError(t, operator.InSystem(t.Context(), func(tx *gorm.DB) error { return task.Replay(tx, id, "ama", "the cause is mended") }))
+	w.replay(id)
 	w.finish(0)
 	require.Equal(t, 1, w.count("select count(*) from task.operator_action where task_id = $1 and action = 'replay' and actor = 'ama'", id))
 }

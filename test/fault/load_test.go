@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"gorm.io/gorm"
 
+	"makola/pkg/postgres"
 	"makola/pkg/task"
 	"makola/proto/contract"
 	"makola/proto/makola/selftest/v1"
@@ -177,4 +178,13 @@ func (w *world) more(p *producer, n int) {
 	w.t.Helper()
 	before, _ := p.counts()
 	w.await("more load is accepted", func() bool { ok, _ := p.counts(); return ok >= before+n })
+}
+
+// replay gives a failed task all its attempts again, as the operator's command does and in its role.
+func (w *world) replay(id uuid.UUID) {
+	w.t.Helper()
+	operator, err := postgres.Open(w.t.Context(), postgres.Config{URL: w.url("makola_operator"), MaxConns: 1})
+	require.NoError(w.t, err)
+	defer operator.Close()
+	require.NoError(w.t, operator.InSystem(w.t.Context(), func(tx *gorm.DB) error { return task.Replay(tx, id, "ama", "tried again") }))
 }

@@ -103,6 +103,10 @@ func (v *victim) kill() {
 func (v *victim) retire() {
 	v.w.t.Helper()
 	v.mu.Lock()
+	if v.retired {
+		v.mu.Unlock()
+		return
+	}
 	v.retired = true
 	if v.cmd != nil && v.cmd.Process != nil {
 		_ = v.cmd.Process.Signal(syscall.SIGTERM)

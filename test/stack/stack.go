@@ -59,9 +59,9 @@ func (s *Stack) StartBuilt(path, name string, env ...string) *Process {
 	case "api-gateway":
 		p.Addr = s.Gateway
 	case "paystack-simulator":
-		p.Addr, p.Admin, p.readyAt = s.Simulator, s.Simulator, "/"
+		p.Addr, p.Admin, p.readyAt = s.Simulator, s.Simulator, "/livez"
 	case "mail-viewer":
-		p.Addr, p.Admin, p.readyAt = s.Mail, s.Mail, "/"
+		p.Addr, p.Admin, p.readyAt = s.Mail, s.Mail, "/livez"
 	}
 	return p
 }

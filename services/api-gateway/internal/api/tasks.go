@@ -195,7 +195,7 @@ func taskBody(v *task.View) gen.Task {
 	if len(v.Result) == 0 {
 		return t
 	}
-	t.Result = v.Result
+	t.Result = &v.Result
 	var file struct {
 		URL string `json:"file_url"`
 	}

@@ -15,7 +15,7 @@ import (
 
 // faults turns what the validator found into one FieldError per value at fault. Values themselves are never repeated: one may be a password.
 func (o *Operation) faults(err error) []problem.FieldError {
-	if many, ok := errors.AsType[openapi3.MultiError](err); ok {
+	if many, ok := err.(openapi3.MultiError); ok { //nolint:errorlint // the outermost one: each RequestError may hold another of its own
 		var all []problem.FieldError
 		for _, e := range many {
 			all = append(all, o.faults(e)...)
@@ -26,37 +26,45 @@ func (o *Operation) faults(err error) []problem.FieldError {
 	if !ok {
 		return []problem.FieldError{{Code: "invalid", Message: "does not match the API's description"}}
 	}
-	schema, isSchema := errors.AsType[*jsonschema.ValidationError](request.Err)
+	causes := leaves(request.Err)
 	if p := request.Parameter; p != nil {
 		switch {
-		case isSchema:
-			return leaves(schema, func(v *jsonschema.ValidationError) []problem.FieldError {
-				code, message := words(v.ErrorKind)
-				return []problem.FieldError{{Field: p.Name, Code: code, Message: message}}
-			})
+		case len(causes) > 0:
+			code, message := words(causes[0].ErrorKind)
+			return []problem.FieldError{{Field: p.Name, Code: code, Message: message}}
 		case errors.Is(request.Err, openapi3filter.ErrInvalidRequired):
 			return []problem.FieldError{{Field: p.Name, Code: "required", Message: "is missing"}}
-		case errors.Is(request.Err, openapi3filter.ErrInvalidEmptyValue):
-			return []problem.FieldError{{Field: p.Name, Code: "empty", Message: "must not be empty"}}
 		}
 		return []problem.FieldError{{Field: p.Name, Code: "wrong_type", Message: "must be " + typeName(p.Schema)}}
 	}
-	if isSchema {
-		return leaves(schema, o.bodyFault)
-	}
-	return []problem.FieldError{{Code: "invalid", Message: "does not match the API's description"}}
-}
-
-// leaves calls fault for each innermost cause.
-func leaves(v *jsonschema.ValidationError, fault func(*jsonschema.ValidationError) []problem.FieldError) []problem.FieldError {
-	if len(v.Causes) == 0 {
-		return fault(v)
-	}
 	var all []problem.FieldError
-	for _, cause := range v.Causes {
-		all = append(all, leaves(cause, fault)...)
+	for _, cause := range causes {
+		all = append(all, o.bodyFault(cause)...)
+	}
+	if len(all) == 0 {
+		return []problem.FieldError{{Code: "invalid", Message: "does not match the API's description"}}
 	}
 	return all
+}
+
+// leaves returns the innermost causes: the validator wraps them in one SchemaError for each level of the schema, whose Origin holds those beneath.
+func leaves(err error) []*jsonschema.ValidationError {
+	switch e := err.(type) { //nolint:errorlint // walks the tree level by level, where errors.As would take the first leaf it finds
+	case openapi3.MultiError:
+		var all []*jsonschema.ValidationError
+		for _, cause := range e {
+			all = append(all, leaves(cause)...)
+		}
+		return all
+	case *openapi3.SchemaError:
+		if e.Origin != nil {
+			return leaves(errors.Unwrap(e.Origin))
+		}
+		if v, ok := errors.AsType[*jsonschema.ValidationError](e); ok {
+			return []*jsonschema.ValidationError{v}
+		}
+	}
+	return nil
 }
 
 func (o *Operation) bodyFault(v *jsonschema.ValidationError) []problem.FieldError {

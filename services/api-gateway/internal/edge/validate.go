@@ -105,6 +105,8 @@ func (o *Operation) checkQuery(c *gin.Context) error {
 		switch {
 		case !slices.Contains(o.query, name):
 			fields = append(fields, problem.FieldError{Field: name, Code: "unknown", Message: "is not a parameter of this address"})
+		case values[0] == "":
+			fields = append(fields, problem.FieldError{Field: name, Code: "empty", Message: "must not be empty"})
 		case len(values) > 1:
 			fields = append(fields, problem.FieldError{Field: name, Code: "duplicate", Message: "is there twice"})
 		}

@@ -545,7 +545,7 @@ type Task struct {
 	ProgressDetail *TaskProgress `json:"progress_detail"`
 
 	// Result What the task returned, null before.
-	Result    interface{}        `json:"result"`
+	Result    *json.RawMessage   `json:"result"`
 	StartedAt *time.Time         `json:"started_at"`
 	Status    TaskState          `json:"status"`
 	TaskID    openapi_types.UUID `json:"task_id"`
