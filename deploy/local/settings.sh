@@ -162,6 +162,7 @@ write_env() {
       mail-viewer)
         put LISTEN_ADDR "127.0.0.1:$MAIL_PORT"
         put SMTP_ADDR "127.0.0.1:$SMTP_PORT"
+        put MAIL_DIR "$state/mail"
         ;;
     esac
   } >"$run/$service.env"

@@ -58,7 +58,7 @@ type batch struct {
 }
 
 // byKey tells the planner, until the end of the transaction, that a batch reads rows by their keys. From arrays of 256 keys and yesterday's statistics it would
-// rather conclude that reading a whole table is cheaper, which at 16,000 purchases took ten times as long and grows with the table.
+// rather conclude that reading a whole table is cheaper, which took several times as long at 16,000 purchases and grows with the table.
 func byKey(tx *gorm.DB) error {
 	_, err := exec(tx, "prepare batch", `
 		select set_config('plan_cache_mode', 'force_generic_plan', true), set_config('enable_seqscan', 'off', true),

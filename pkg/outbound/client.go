@@ -29,13 +29,13 @@ var ErrTooManyRedirects = errors.New("too many redirects")
 type Config struct {
 	// AllowNetworks lists private networks (CIDR, comma separated) that may be dialled besides the public internet. Empty in
 	// production; development sets 127.0.0.0/8 to reach a simulator.
-	AllowNetworks []netip.Prefix `env:"OUTBOUND_ALLOW_NETWORKS"`
+	AllowNetworks []netip.Prefix `env:"OUTBOUND_ALLOW_NETWORKS" doc:"Private networks (CIDR, comma separated) that may be dialled besides the public internet. Empty in production; development names 127.0.0.0/8 to reach the simulator."`
 	// AllowPlainHTTP permits http:// URLs. Off in production; a local simulator has no certificate.
-	AllowPlainHTTP bool `env:"OUTBOUND_ALLOW_PLAIN_HTTP"`
+	AllowPlainHTTP bool `env:"OUTBOUND_ALLOW_PLAIN_HTTP" doc:"Permit http addresses. Off in production; a local simulator has no certificate."`
 	// Timeout bounds one exchange, body included. Zero means DefaultTimeout. Raise it for a provider known to be slow.
-	Timeout time.Duration `env:"OUTBOUND_TIMEOUT" envDefault:"30s"`
+	Timeout time.Duration `env:"OUTBOUND_TIMEOUT" envDefault:"30s" doc:"Bound of one exchange, body included. Raise it for a provider known to be slow."`
 	// MaxResponseBytes bounds a response body after decompression. Zero means DefaultMaxResponseBytes.
-	MaxResponseBytes int64 `env:"OUTBOUND_MAX_RESPONSE_BYTES" envDefault:"1048576"`
+	MaxResponseBytes int64 `env:"OUTBOUND_MAX_RESPONSE_BYTES" envDefault:"1048576" doc:"Largest response body that is read, after decompression."`
 	// MaxRedirects is how many redirects are followed; zero returns the 3xx answer itself. Each hop passes the same checks.
 	MaxRedirects int `env:"-"`
 	// Logger receives one redacted line per exchange; nil means slog.Default.

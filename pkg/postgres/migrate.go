@@ -17,8 +17,18 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-// SchemaVersion is the schema this build needs. A newer database is fine, because migrations only add before they remove; an older one is not.
-const SchemaVersion = 6
+// SchemaVersion returns the schema this build needs: its newest migration. A newer database is fine, because migrations only add before they remove; an older one is not.
+func SchemaVersion() int64 {
+	files, err := fs.Glob(migrations, "migrations/*.sql")
+	if err != nil || len(files) == 0 {
+		panic("the migrations are not part of this build")
+	}
+	v, err := goose.NumericComponent(files[len(files)-1])
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
 
 // ErrSchemaTooOld means that the database lacks migrations this build needs.
 var ErrSchemaTooOld = errors.New("database schema is too old")
@@ -74,8 +84,8 @@ func (db *DB) CheckVersion(ctx context.Context) error {
 			return fmt.Errorf("read the schema version: %w", err)
 		}
 	}
-	if v < SchemaVersion {
-		return fmt.Errorf("%w: it is at version %d and this build needs %d; run `makola migrate`", ErrSchemaTooOld, v, SchemaVersion)
+	if need := SchemaVersion(); v < need {
+		return fmt.Errorf("%w: it is at version %d and this build needs %d; run `makola migrate`", ErrSchemaTooOld, v, need)
 	}
 	return nil
 }

@@ -33,6 +33,9 @@ func walk(v reflect.Value, prefix, group string, leaf func(field), node func(ref
 			continue
 		}
 		name, options, _ := strings.Cut(tag, ",")
+		if name == "-" { // set in code
+			continue
+		}
 		fallback, hasFall := sf.Tag.Lookup("envDefault")
 		leaf(field{
 			StructField: sf, value: v.Field(i), variable: prefix + name, group: group,

@@ -58,7 +58,7 @@ func Replay(tx *gorm.DB, id uuid.UUID, actor, reason string) error {
 	if n == 0 {
 		return fmt.Errorf("replay task %s: %w in state failed or cancelled", id, ErrNotFound)
 	}
-	return logAction(tx, actor, "replay", &id, nil, reason)
+	return RecordAction(tx, actor, "replay", &id, nil, reason)
 }
 
 // Discard closes a failed task for good: it stays as a row, in state cancelled, and is no dead letter any more.
@@ -71,7 +71,7 @@ func Discard(tx *gorm.DB, id uuid.UUID, actor, reason string) error {
 	if n == 0 {
 		return fmt.Errorf("discard task %s: %w in state failed", id, ErrNotFound)
 	}
-	return logAction(tx, actor, "discard", &id, nil, reason)
+	return RecordAction(tx, actor, "discard", &id, nil, reason)
 }
 
 // CloseDeadLetter marks a dead letter as dealt with: action is "replay", after the caller has published it again, or "discard".
@@ -87,10 +87,11 @@ func CloseDeadLetter(tx *gorm.DB, id uuid.UUID, action, actor, reason string) er
 	if n == 0 {
 		return fmt.Errorf("%s dead letter %s: %w among the open ones", action, id, ErrNotFound)
 	}
-	return logAction(tx, actor, action, nil, &id, reason)
+	return RecordAction(tx, actor, action, nil, &id, reason)
 }
 
-func logAction(tx *gorm.DB, actor, action string, taskID, letterID *uuid.UUID, reason string) error {
+// RecordAction keeps who did what to a task or a dead letter, and why. Role makola_operator.
+func RecordAction(tx *gorm.DB, actor, action string, taskID, letterID *uuid.UUID, reason string) error {
 	_, err := postgres.Exec(tx, `insert into task.operator_action (id, actor, action, task_id, dead_letter_id, reason) values ($1, $2, $3, $4, $5, $6)`,
 		uuid.Must(uuid.NewV7()), actor, action, taskID, letterID, reason)
 	if err != nil {

@@ -166,9 +166,10 @@ func (w *Worker) insertForeign(ctx context.Context, f *foreign) (inserted bool, 
 	return n == 1, tx.Commit()
 }
 
-// failUnknown fails a row of our own whose task this worker does not know: a publisher newer than every worker, or a wrong queue.
+// failUnknown fails a row of our own whose task this worker does not know: a publisher newer than every worker, or a wrong queue. The row may still look pending,
+// because the message can be faster than the relay's commit; the update then waits for it.
 func (w *Worker) failUnknown(ctx context.Context, f *foreign) error {
-	err := w.inSystemExec(ctx, `update task.task set state = 'failed', error = $2, error_kind = $3, finished_at = clock_timestamp() where id = $1 and state = 'published'`, f.id, f.reason, f.kind)
+	err := w.inSystemExec(ctx, `update task.task set state = 'failed', error = $2, error_kind = $3, finished_at = clock_timestamp() where id = $1 and state in ('pending', 'published')`, f.id, f.reason, f.kind)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errNotAcked, err)
 	}

@@ -102,3 +102,19 @@ func TestAnErrbackTheDatabaseRefusesDoesNotHoldUpItsTask(t *testing.T) {
 	require.NoError(t, r.pub.NewPublisher(rabbit.PublisherOptions{}).PublishBatch(t.Context(), []rabbit.Publishing{{Key: "selftest", Msg: m}})[0])
 	r.eventually("the task fails", "select count(*) from task.task where id = $1 and state = 'failed' and error_kind = 'permanent'", 1, id)
 }
+
+// A task that is a suspect by its row, not by its delivery, changes lanes with its delivery; only one of them may settle it.
+func TestASuspectByItsRowIsSettledByOneLane(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	for range 40 {
+		r.enqueue(func(ctx context.Context, tx *gorm.DB) (uuid.UUID, error) {
+			return r.tasks.Noop(ctx, tx, &selftest.NoopArgs{}, task.Delay(time.Hour))
+		})
+	}
+	_, err := r.look.Exec(t.Context(), `update task.task set suspect = true, available_at = now()`)
+	require.NoError(t, err)
+	r.worker(&handlers{}, nil)
+	r.eventually("all run", "select count(*) from task.task where state = 'succeeded' and attempt = 1", 40)
+	rabbittest.Eventually(t, "nothing is left behind", func() bool { return r.broker.Depth(t, "selftest") == 0 })
+}

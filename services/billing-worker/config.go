@@ -11,8 +11,5 @@ type Config struct {
 	Paystack paystack.Config
 }
 
-// Validate refuses what Paystack cannot work with.
-func (c Config) Validate() error { return c.Paystack.Validate(false) }
-
-// ValidateProduction refuses the simulator, test keys and unprotected connections.
-func (c Config) ValidateProduction() error { return c.Paystack.Validate(true) }
+// Validate refuses what Paystack cannot work with and, in production, the simulator, test keys and unprotected connections.
+func (c Config) Validate() error { return c.Paystack.Validate(c.IsProduction()) }

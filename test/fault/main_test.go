@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 
 // common is what all tests of a run share.
 type common struct {
+	dir    string
 	victim string // the victim's binary
 	pgURL  string // superuser's addresses of the servers that nobody harms
 	mqURL  string
@@ -44,7 +46,7 @@ func run(m *testing.M) (code int, err error) {
 		return 1, fmt.Errorf("create folder: %w", err)
 	}
 	defer os.RemoveAll(dir)
-	shared = common{victim: filepath.Join(dir, "victim"), pgURL: os.Getenv("MAKOLA_TEST_PG"), mqURL: os.Getenv("MAKOLA_TEST_AMQP"), apiURL: os.Getenv("MAKOLA_TEST_AMQP_API")}
+	shared = common{dir: dir, victim: filepath.Join(dir, "victim"), pgURL: os.Getenv("MAKOLA_TEST_PG"), mqURL: os.Getenv("MAKOLA_TEST_AMQP"), apiURL: os.Getenv("MAKOLA_TEST_AMQP_API")}
 	var g errgroup.Group
 	g.Go(func() error { return build(ctx, shared.victim, "./victim") })
 	if shared.pgURL == "" || shared.mqURL == "" || shared.apiURL == "" {
@@ -69,6 +71,32 @@ func run(m *testing.M) (code int, err error) {
 		return 1, err
 	}
 	return m.Run(), nil
+}
+
+// programs are the product's programs built so far, by their folder in the repository.
+var programs struct {
+	sync.Mutex
+	errs map[string]error
+}
+
+// program builds a program of the repository, once per run.
+func (w *world) program(source string) string {
+	w.t.Helper()
+	programs.Lock()
+	defer programs.Unlock()
+	target := filepath.Join(shared.dir, filepath.Base(source))
+	err, built := programs.errs[source]
+	if !built {
+		if programs.errs == nil {
+			programs.errs = map[string]error{}
+		}
+		err = build(w.t.Context(), target, "../../"+source)
+		programs.errs[source] = err
+	}
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return target
 }
 
 // build compiles a command with the crash points in it.

@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -13,12 +14,13 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// victim is one worker process and its supervisor, which starts it again whenever it dies, as an orchestrator would.
+// victim is one process and its supervisor, which starts it again whenever it dies, as an orchestrator would.
 type victim struct {
-	w    *world
-	name string
-	log  string
-	env  []string
+	w       *world
+	name    string
+	program string
+	log     string
+	env     []string
 	// crashes are the crash points of the first incarnations, in order; later ones have none.
 	crashes []string
 
@@ -30,10 +32,21 @@ type victim struct {
 	done    chan struct{}
 }
 
-// start runs a victim under supervision. crashes name the crash points of its first incarnations.
+// start runs a worker of the self-test tasks under supervision. crashes name the crash points of its first incarnations.
 func (w *world) start(name string, env []string, crashes ...string) *victim {
 	w.t.Helper()
-	v := &victim{w: w, name: name, env: env, crashes: crashes, log: filepath.Join(w.dir, name+".log"), done: make(chan struct{})}
+	return w.supervise(name, shared.victim, append([]string{"DATABASE_URL=" + w.url("makola_billing")}, env...), crashes...)
+}
+
+// service runs one of the product's own programs, or a stand-in for the world outside, under supervision.
+func (w *world) service(name, source string, env []string, crashes ...string) *victim {
+	w.t.Helper()
+	return w.supervise(name, w.program(source), env, crashes...)
+}
+
+func (w *world) supervise(name, program string, env []string, crashes ...string) *victim {
+	w.t.Helper()
+	v := &victim{w: w, name: name, program: program, env: env, crashes: crashes, log: filepath.Join(w.dir, name+".log"), done: make(chan struct{})}
 	w.mu.Lock()
 	w.victims = append(w.victims, v)
 	w.mu.Unlock()
@@ -58,8 +71,8 @@ func (v *victim) supervise() {
 			v.mu.Unlock()
 			return
 		}
-		cmd := exec.Command(shared.victim) //nolint:gosec // a binary of this test
-		cmd.Env = append(os.Environ(), "DATABASE_URL="+v.w.url("makola_billing"), "AMQP_URL="+v.w.amqp, "AMQP_BACKOFF_MIN=20ms", "AMQP_BACKOFF_MAX=500ms",
+		cmd := exec.Command(v.program)
+		cmd.Env = append(os.Environ(), "AMQP_URL="+v.w.amqp, "AMQP_BACKOFF_MIN=20ms", "AMQP_BACKOFF_MAX=500ms",
 			"ADMIN_ADDR=127.0.0.1:0", "DATABASE_CONNECT_WAIT=60s", "MAKOLA_CRASH_AT=")
 		cmd.Env = append(cmd.Env, v.env...)
 		if v.started < len(v.crashes) {
@@ -158,6 +171,18 @@ func (w *world) report() {
 // output is what the victim has logged so far.
 func (v *victim) output() string {
 	raw, err := os.ReadFile(v.log)
-	require.NoError(v.w.t, err)
+	if !os.IsNotExist(err) { // it has not been started yet
+		require.NoError(v.w.t, err)
+	}
 	return string(raw)
+}
+
+// has reports whether the victim has logged the words.
+func (v *victim) has(words string) bool { return strings.Contains(v.output(), words) }
+
+// starts is how often the victim was started.
+func (v *victim) starts() int {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.started
 }

@@ -251,3 +251,10 @@ func (w *world) quitPostgres() {
 	require.NoError(w.t, syscall.Kill(pid, syscall.SIGQUIT))
 	w.await("PostgreSQL is gone", func() bool { return w.count("select 1") == -1 })
 }
+
+// pick chooses a number below n, by the test's seed.
+func (w *world) pick(n int) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.rnd.IntN(n)
+}

@@ -1,54 +1,73 @@
 package load
 
 import (
+	"context"
+	"errors"
 	"fmt"
-	"sync"
 	"testing"
 	"time"
 
+	"gorm.io/gorm"
+
+	"makola/pkg/task"
+	inventory "makola/proto/makola/inventory/v1"
+	reports "makola/proto/makola/reports/v1"
 	"makola/test/stack"
 )
-
-// peaks are the most memory that programs needed under load, by name.
-var peaks struct {
-	sync.Mutex
-	bytes map[string]int64
-}
-
-// remember keeps what a loaded program needed at most.
-func remember(name string, p *stack.Process) {
-	_, peak := p.Memory()
-	peaks.Lock()
-	defer peaks.Unlock()
-	if peaks.bytes == nil {
-		peaks.bytes = map[string]int64{}
-	}
-	peaks.bytes[name] = max(peaks.bytes[name], peak)
-}
 
 // settled is how long after its start a service's idle memory is read.
 const settled = 5 * time.Second
 
-// BenchmarkZMemory reads the resident memory of each service, idle and (where another benchmark loaded it) at its peak. Its name makes it run last.
-func BenchmarkZMemory(b *testing.B) {
-	names := []string{"api-gateway", "billing-worker", "inventory-worker", "reports-worker", "notifier", "cron"}
+// BenchmarkMemory reads the resident memory of each service: idle, and the most it needed while 500 payments went from webhook to mail and 500 tasks ran in each of the other workers.
+func BenchmarkMemory(b *testing.B) {
+	const n = 500
 	s := stack.New(b)
+	admin := s.DB.Admin()
+	sell(b, admin, n)
+	mails := s.Start("mail-viewer")
 	var processes []*stack.Process
-	for _, name := range names {
+	for _, name := range []string{"api-gateway", "billing-worker", "inventory-worker", "reports-worker", "notifier", "cron"} {
 		processes = append(processes, s.Start(name))
 	}
-	stack.Ready(b, processes...)
+	stack.Ready(b, append(processes, mails)...)
 	<-time.After(settled)
-	for _, p := range processes {
-		idle, _ := p.Memory()
-		b.ReportMetric(float64(idle)/(1<<20), p.Name+"-MiB")
-		loaded := "not loaded"
-		peaks.Lock()
-		if peak := peaks.bytes[p.Name]; peak > 0 {
-			loaded = mib(peak) + " at most under load"
+	idle := make([]int64, len(processes))
+	for i, p := range processes {
+		idle[i], _ = p.Memory()
+		b.ReportMetric(float64(idle[i])/(1<<20), p.Name+"-MiB")
+	}
+	flood(b, s.Gateway, 64, webhooks(s.Gateway, 0, n))
+	busy(b, s, n)
+	stack.Within(b, limit, "nothing is left to do", func() bool {
+		var left bool
+		if err := admin.QueryRow(b.Context(), "select exists (select from task.task where state in ('pending', 'published', 'running'))").Scan(&left); err != nil {
+			b.Fatalf("look for unfinished tasks: %v", err)
 		}
-		peaks.Unlock()
-		note("memory of "+p.Name, "%s idle, %s", mib(idle), loaded)
+		return !left
+	})
+	for i, p := range processes {
+		_, peak := p.Memory()
+		note("memory of "+p.Name, "%s idle, %s at most under load", mib(idle[i]), mib(peak))
+	}
+}
+
+// busy gives the workers that have no part in a payment n tasks each.
+func busy(b *testing.B, s *stack.Stack, n int) {
+	b.Helper()
+	db := s.DB.Open("makola_cron")
+	queue := task.NewQueue(db, nil, task.QueueConfig{})
+	err := db.InSystem(context.WithoutCancel(b.Context()), func(tx *gorm.DB) error {
+		for range n {
+			_, err := reports.NewTasks(queue).SelfTest(b.Context(), tx, &reports.SelfTestArgs{Note: "load"})
+			_, err2 := inventory.NewTasks(queue).SelfTest(b.Context(), tx, &inventory.SelfTestArgs{Note: "load"})
+			if err := errors.Join(err, err2); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		b.Fatalf("enqueue: %v", err)
 	}
 }
 

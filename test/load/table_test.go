@@ -45,6 +45,9 @@ func printTable() {
 	}
 }
 
+// limit is how long a benchmark waits for the end of its work. It is far more than the work takes, unless the machine is busy with other things.
+const limit = 4 * time.Minute
+
 // latencies are how long single things took.
 type latencies []time.Duration
 

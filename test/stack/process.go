@@ -1,7 +1,6 @@
 package stack
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -11,7 +10,6 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -31,7 +29,7 @@ type Process struct {
 
 	t       testing.TB
 	cmd     *exec.Cmd
-	log     output
+	log     string        // file with what it wrote
 	exited  chan struct{} // closed by the goroutine that waits for the program, after code is set
 	code    int
 	readyAt string // the path that answers 200 once it works
@@ -40,10 +38,15 @@ type Process struct {
 // Launch runs a program with exactly the environment given, besides PATH and HOME, and kills it when the test ends. It does not wait for it.
 func Launch(t testing.TB, path, name string, env []string) *Process {
 	t.Helper()
-	p := &Process{Name: name, t: t, exited: make(chan struct{}), readyAt: "/readyz"}
-	p.cmd = exec.CommandContext(context.WithoutCancel(t.Context()), path) //nolint:gosec // our own program
+	log, err := os.CreateTemp(t.TempDir(), name+"-*.log") // a file costs the program what it costs in production; a pipe would cost this process as much again
+	if err != nil {
+		t.Fatalf("create log of %s: %v", name, err)
+	}
+	defer func() { _ = log.Close() }()
+	p := &Process{Name: name, t: t, log: log.Name(), exited: make(chan struct{}), readyAt: "/readyz"}
+	p.cmd = exec.CommandContext(context.WithoutCancel(t.Context()), path)
 	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")}, env...)
-	p.cmd.Stdout, p.cmd.Stderr = &p.log, &p.log
+	p.cmd.Stdout, p.cmd.Stderr = log, log
 	// The kernel kills the program when the thread that started it ends, so the goroutine keeps its thread: then the program cannot outlive a test that is killed.
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	started := make(chan error, 1)
@@ -78,7 +81,13 @@ func (p *Process) URL() string { return "http://" + p.Addr }
 func (p *Process) PID() int { return p.cmd.Process.Pid }
 
 // Output is what the process has written so far.
-func (p *Process) Output() string { return p.log.String() }
+func (p *Process) Output() string {
+	text, err := os.ReadFile(p.log)
+	if err != nil {
+		return "log not read: " + err.Error()
+	}
+	return string(text)
+}
 
 // Running reports whether the process has not ended.
 func (p *Process) Running() bool {
@@ -162,6 +171,25 @@ func (p *Process) Memory() (now, peak int64) {
 	return field("VmRSS"), field("VmHWM")
 }
 
+// CPU returns the processor time that the process has used so far, to 10 ms. Unlike a rate, it hardly depends on what else the machine does.
+func (p *Process) CPU() time.Duration {
+	p.t.Helper()
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.PID()))
+	if err != nil {
+		p.t.Fatalf("processor time of %s: %v", p.Name, err)
+	}
+	fields := strings.Fields(string(raw[strings.LastIndexByte(string(raw), ')')+1:])) // the name before may hold anything
+	var ticks int64
+	for _, field := range fields[11:13] { // utime and stime, fields 14 and 15 of proc(5)
+		n, err := strconv.ParseInt(field, 10, 64)
+		if err != nil {
+			p.t.Fatalf("processor time of %s: %v", p.Name, err)
+		}
+		ticks += n
+	}
+	return time.Duration(ticks) * 10 * time.Millisecond // USER_HZ is 100 on every platform of Linux that we know
+}
+
 // Ready waits until every process is ready, and fails the test when one ends or takes too long.
 func Ready(t testing.TB, processes ...*Process) {
 	t.Helper()
@@ -178,36 +206,22 @@ func Ready(t testing.TB, processes ...*Process) {
 // Eventually waits until the condition holds, and fails the test after Patience.
 func Eventually(t testing.TB, what string, holds func() bool) {
 	t.Helper()
-	deadline := time.After(Patience)
+	Within(t, Patience, what, holds)
+}
+
+// Within waits until the condition holds, and fails the test when it takes longer than the limit.
+func Within(t testing.TB, limit time.Duration, what string, holds func() bool) {
+	t.Helper()
+	deadline := time.After(limit)
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for !holds() {
 		select {
 		case <-tick.C:
 		case <-deadline:
-			t.Fatalf("waited %v in vain until %s", Patience, what)
+			t.Fatalf("waited %v in vain until %s", limit, what)
 		}
 	}
-}
-
-// output keeps what a program writes.
-type output struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-// Write appends to the output.
-func (o *output) Write(b []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.Write(b)
-}
-
-// String is everything written so far.
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.String()
 }
 
 // tail is the end of a long log.

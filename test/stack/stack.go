@@ -19,7 +19,7 @@ const (
 	// PaystackKey signs webhooks and authenticates calls to the simulator.
 	PaystackKey = paystack.SimulatorSecretKey
 	// JWTKeys sign access tokens.
-	JWTKeys = "test:test-only-test-only-test-only-test-only" //nolint:gosec // of tests alone
+	JWTKeys = "test:test-only-test-only-test-only-test-only"
 )
 
 // Stack is one test's own Makola: a migrated database, a virtual host with the whole topology, and the programs the test starts.
@@ -137,7 +137,7 @@ var taken sync.Map
 func FreeAddr(t testing.TB) string {
 	t.Helper()
 	for range 1000 {
-		port := 12000 + rand.IntN(8000) //nolint:gosec // spreads ports, protects nothing
+		port := 12000 + rand.IntN(8000)
 		addr := fmt.Sprintf("127.0.0.1:%d", port)
 		if _, given := taken.LoadOrStore(port, true); given {
 			continue

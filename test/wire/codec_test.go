@@ -197,27 +197,25 @@ func TestPythonWorkerRunsOurMessages(t *testing.T) {
 		{"chain", celery.Message{Task: "shop.add", Args: json.RawMessage(`[1, 2]`), Chain: []celery.Signature{{Task: "shop.add", Args: json.RawMessage(`[10]`),
 			Options: map[string]json.RawMessage{"task_id": json.RawMessage(`"link-2"`), "reply_to": mustJSON(t, back.Name)}}}}, celery.StatusSuccess, `13`},
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			c.message.ReplyTo = back.Name
-			if c.message.ID == "" {
-				c.message.ID = uuid.NewString()
-			}
-			wait := c.message.ID
-			if len(c.message.Chain) > 0 {
-				wait = "link-2"
-			}
-			p, err := celery.Encode(c.message)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := ch.PublishWithContext(t.Context(), "", "shop", true, false, p); err != nil {
-				t.Fatal(err)
-			}
-			r := final(t, results, wait)
-			if r.Status != c.status || !sameJSON(t, r.Result, c.result) {
-				t.Errorf("Python answered %s %s, want %s %s", r.Status, r.Result, c.status, c.result)
-			}
-		})
+		c.message.ReplyTo = back.Name
+		if c.message.ID == "" {
+			c.message.ID = uuid.NewString()
+		}
+		wait := c.message.ID
+		if len(c.message.Chain) > 0 {
+			wait = "link-2"
+		}
+		p, err := celery.Encode(c.message)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := ch.PublishWithContext(t.Context(), "", "shop", true, false, p); err != nil {
+			t.Fatal(err)
+		}
+		r := final(t, results, wait)
+		if r.Status != c.status || !sameJSON(t, r.Result, c.result) {
+			t.Errorf("%s: Python answered %s %s, want %s %s", c.name, r.Status, r.Result, c.status, c.result)
+		}
 	}
 }
 
@@ -233,6 +231,17 @@ func final(t *testing.T, results <-chan amqp.Delivery, id string) celery.Result 
 			return r
 		}
 	}
+}
+
+// decoded is what JSON says; nil when it says nothing.
+func decoded(t *testing.T, raw json.RawMessage) (v any) {
+	t.Helper()
+	if len(raw) > 0 {
+		if err := json.Unmarshal(raw, &v); err != nil {
+			t.Fatalf("decode %s: %v", raw, err)
+		}
+	}
+	return v
 }
 
 func mustJSON(t *testing.T, v any) json.RawMessage {

@@ -91,7 +91,7 @@ func (selftests) Fail(ctx context.Context, _ *gorm.DB, args *selftest.FailArgs) 
 	case run.Attempt == 1:
 		return nil, errors.New("once")
 	}
-	return &selftest.FailResult{Attempt: int32(run.Attempt)}, nil //nolint:gosec // a handful
+	return &selftest.FailResult{Attempt: int32(run.Attempt)}, nil
 }
 
 func (selftests) Slow(_ context.Context, run contract.Run, args *selftest.SlowArgs) (contract.Commit[*selftest.SlowResult], error) {

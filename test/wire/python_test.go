@@ -24,7 +24,7 @@ func python(t *testing.T, args ...string) *exec.Cmd {
 	if name == "" {
 		name = "/usr/bin/python3"
 	}
-	cmd := exec.CommandContext(t.Context(), name, args...) //nolint:gosec // the tester chooses the interpreter
+	cmd := exec.CommandContext(t.Context(), name, args...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 10 * time.Second
 	cmd.Env = append(os.Environ(), "PYTHONDONTWRITEBYTECODE=1", "C_FORCE_ROOT=1")

@@ -38,13 +38,13 @@ func (SecretKey) MarshalText() ([]byte, error) { return []byte("***"), nil }
 // Config is Paystack's part of a service's configuration; embed it and call Validate at start.
 type Config struct {
 	// BaseURL is the API's address. Change it to reach the simulator in development; production accepts only Paystack's own.
-	BaseURL string `env:"PAYSTACK_BASE_URL" envDefault:"https://api.paystack.co"`
+	BaseURL string `env:"PAYSTACK_BASE_URL" envDefault:"https://api.paystack.co" doc:"Address of Paystack's API. Development points it at the simulator; production accepts only Paystack's own."`
 	// SecretKeys are the account's secret keys, comma separated. The first authenticates our requests; webhooks signed with either
 	// are accepted. Name two only while rotating: put the new one first, drop the old one 72 hours later, when Paystack's
 	// last retry of an old webhook is over.
-	SecretKeys []SecretKey `env:"PAYSTACK_SECRET_KEYS"`
+	SecretKeys []SecretKey `env:"PAYSTACK_SECRET_KEYS" secret:"true" doc:"Secret keys of the Paystack account, comma separated. The first authenticates requests, webhooks signed with either are accepted: two only while rotating."`
 	// Verify is evidence (a signed webhook is taken at its word) or always (Paystack is asked before every credit).
-	Verify payments.VerifyPolicy `env:"PAYMENTS_VERIFY" envDefault:"evidence"`
+	Verify payments.VerifyPolicy `env:"PAYMENTS_VERIFY" envDefault:"evidence" doc:"evidence: a signed webhook is taken at its word. always: Paystack is asked before every credit."`
 	// Outbound guards the connections; development allows loopback in it to reach the simulator.
 	Outbound outbound.Config
 }

@@ -88,7 +88,7 @@ func (h *handlers) run(ctx context.Context, tx *gorm.DB, ids ...uuid.UUID) error
 
 // long is the work of a LONG task.
 func (h *handlers) long(ctx context.Context, run contract.Run) (commit func(tx *gorm.DB) error, err error) {
-	if err := pause(ctx, rand.N(20*time.Millisecond)); err != nil { //nolint:gosec // a pause, not a secret
+	if err := pause(ctx, rand.N(20*time.Millisecond)); err != nil {
 		return nil, err
 	}
 	var conduct string

@@ -20,7 +20,7 @@ func TestBadInputIsRefusedClearly(t *testing.T) {
 	)
 	good := `{"email":"kofi@example.com","password":"correct horse","name":"Kofi","business_name":"Kofi's"}`
 	with := func(old, now string) string { return strings.Replace(good, old, now, 1) }
-	for _, tc := range []struct {
+	cases := []struct {
 		name, request, body string
 		status              int
 		code                string
@@ -94,8 +94,10 @@ func TestBadInputIsRefusedClearly(t *testing.T) {
 		{"an address outside the API", "GET /.git/config", "", 404, "not_found", nil, nil},
 		{"a method the address does not have", "PUT /api/v1/auth/register", good, 405, "method_not_allowed", nil, nil},
 		{"a method nobody has", "BREW /api/v1/auth/me", "", 405, "method_not_allowed", nil, nil},
-	} {
+	}
+	for _, tc := range cases {
 		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
 			method, path, _ := strings.Cut(tc.request, " ")
 			token := s.access
 			if strings.Contains(path, "/auth/") {
@@ -114,8 +116,10 @@ func TestBadInputIsRefusedClearly(t *testing.T) {
 			}
 		})
 	}
-	require.Equal(t, 1, g.count(`select count(*) from accounts.user`), "none of it wrote anything")
-	require.Zero(t, g.count(`select count(*) from billing.credit_purchase`))
+	t.Cleanup(func() { // after the subtests
+		require.Equal(t, 1, g.count(`select count(*) from accounts.user`), "none of it wrote anything")
+		require.Zero(t, g.count(`select count(*) from billing.credit_purchase`))
+	})
 
 	a := g.do("POST", "/api/v1/auth/register", "", with(`"email"`, `"Email"`))
 	require.Contains(t, string(a.raw), `did you mean \"email\"?`)

@@ -60,7 +60,7 @@ func NewRouter(s *Server, o Options) (http.Handler, error) {
 	if err := r.SetTrustedProxies(o.TrustedProxies); err != nil {
 		return nil, fmt.Errorf("read TRUSTED_PROXIES: %w", err)
 	}
-	r.Use(edge.RequestID, edge.AccessLog(o.Metrics), edge.SecurityHeaders, edge.Recover)
+	r.Use(edge.RequestID, edge.AccessLog(o.Metrics, paystackPaths()), edge.SecurityHeaders, edge.Recover)
 	r.NoRoute(edge.NotFound)
 	r.NoMethod(edge.MethodNotAllowed)
 

@@ -2,6 +2,8 @@ package edge
 
 import (
 	"log/slog"
+	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -11,7 +13,9 @@ import (
 
 // AccessLog writes one line per request and counts it. Neither holds personal data: the route's pattern stands for the address, and there is no client
 // address and no query. Requests for unknown addresses share one route, so that nobody can make metrics grow.
-func AccessLog(metrics prometheus.Registerer) gin.HandlerFunc {
+//
+// Good answers on the quiet routes are logged at DEBUG: webhooks come by the thousand, and each has a row that says more than the line would.
+func AccessLog(metrics prometheus.Registerer, quiet []string) gin.HandlerFunc {
 	seconds := prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name: "makola_http_request_seconds", Help: "Time from the request's header to the end of the answer.",
 		Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30},
@@ -28,8 +32,12 @@ func AccessLog(metrics prometheus.Registerer) gin.HandlerFunc {
 		}
 		took := time.Since(begin)
 		seconds.WithLabelValues(method, route, strconv.Itoa(status)).Observe(took.Seconds())
-		slog.InfoContext(c.Request.Context(), "request answered", "method", method, "route", route, "status", status,
-			"bytes", max(c.Writer.Size(), 0), "took_ms", float64(took.Microseconds())/1000)
+		level := slog.LevelInfo
+		if status < http.StatusBadRequest && slices.Contains(quiet, route) {
+			level = slog.LevelDebug
+		}
+		slog.LogAttrs(c.Request.Context(), level, "request answered", slog.String("method", method), slog.String("route", route), slog.Int("status", status),
+			slog.Int("bytes", max(c.Writer.Size(), 0)), slog.Float64("took_ms", float64(took.Microseconds())/1000))
 	}
 }
 

@@ -69,7 +69,7 @@ func TestServerFinishesWhatItBegan(t *testing.T) {
 	require.NoError(t, s.Start(t.Context()))
 	answer := make(chan string, 1)
 	go func() {
-		res, err := http.Get("http://" + s.Addr().String()) //nolint:noctx // the test ends it
+		res, err := http.Get("http://" + s.Addr().String())
 		if err != nil {
 			answer <- err.Error()
 			return
@@ -100,7 +100,7 @@ func TestServerGivesUpWhenTimeIsUp(t *testing.T) {
 	require.NoError(t, s.Start(t.Context()))
 	defer close(end)
 	go func() {
-		if res, err := http.Get("http://" + s.Addr().String()); err == nil { //nolint:noctx // broken off by the server
+		if res, err := http.Get("http://" + s.Addr().String()); err == nil {
 			_ = res.Body.Close()
 		}
 	}()

@@ -37,7 +37,7 @@ func Recover(c *gin.Context) {
 		v := recover()
 		switch v {
 		case nil:
-		case http.ErrAbortHandler: //nolint:errorlint // a sentinel panic value of net/http: it means to break off without a word
+		case http.ErrAbortHandler: // net/http's way to break off without a word
 			panic(v)
 		default:
 			slog.ErrorContext(c.Request.Context(), "handler panicked", "panic", fmt.Sprint(v), "stack", string(debug.Stack()))

@@ -60,17 +60,21 @@ func TestAMessageWithoutEvidenceIsAskedAbout(t *testing.T) {
 		make func(t *testing.T, s *shop, p *billing.Purchase) contract.ID
 	}{
 		{"an old publisher's message", func(t *testing.T, s *shop, p *billing.Purchase) contract.ID {
+			t.Helper()
 			return s.process(t, &aifeatures.ProcessPaymentWebhookArgs{PaymentReference: p.Reference, AmountPaid: "96.00"})
 		}},
 		{"an event that is only a hint", func(t *testing.T, s *shop, p *billing.Purchase) contract.ID {
+			t.Helper()
 			e := success(p)
 			e.Trusted = false
 			return s.event(t, e)
 		}},
 		{"an event that does not exist", func(t *testing.T, s *shop, p *billing.Purchase) contract.ID {
+			t.Helper()
 			return s.process(t, &aifeatures.ProcessPaymentWebhookArgs{PaymentReference: p.Reference, EventId: uuid.NewString(), AmountMinor: 9600, Currency: "GHS", Status: "success"})
 		}},
 		{"another payment's event", func(t *testing.T, s *shop, p *billing.Purchase) contract.ID {
+			t.Helper()
 			other := success(s.buy(t))
 			s.event(t, other)
 			return s.process(t, &aifeatures.ProcessPaymentWebhookArgs{PaymentReference: p.Reference, EventId: other.ID.String()})
@@ -160,6 +164,35 @@ func TestAnUnknownReferenceIsRetriedForADayAndThenUnmatched(t *testing.T) {
 		require.Equal(t, 1, reviews)
 		return nil
 	}))
+}
+
+func TestTasksOfSeveralBusinessesShareABatch(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	stranger := uuid.Must(uuid.NewV7())
+	paid, asked := s.buy(t), s.buy(t)
+	e := success(paid)
+	require.NoError(t, s.webhook.InSystem(t.Context(), func(tx *gorm.DB) error {
+		_, err := billing.RecordEvents(tx, []billing.Event{e})
+		return err
+	}))
+	s.provider.answer = payments.Verification{Status: payments.StatusPending, ProviderStatus: "ongoing"}
+	enqueue := func(id uuid.UUID, args *aifeatures.ProcessPaymentWebhookArgs) (task contract.ID) {
+		require.NoError(t, s.worker.InTenant(tenant.With(t.Context(), id), func(tx *gorm.DB) (err error) {
+			task, err = aifeatures.NewTasks(s.h.Queue).ProcessPaymentWebhook(tenant.With(t.Context(), id), tx, args)
+			return err
+		}))
+		return task
+	}
+	mine := enqueue(s.tenant, &aifeatures.ProcessPaymentWebhookArgs{PaymentReference: paid.Reference, EventId: e.ID.String()})
+	theirs := enqueue(stranger, &aifeatures.ProcessPaymentWebhookArgs{PaymentReference: paid.Reference, EventId: e.ID.String()})
+	doubt := enqueue(stranger, &aifeatures.ProcessPaymentWebhookArgs{PaymentReference: asked.Reference})
+	s.h.Drain(t.Context())
+	require.Contains(t, s.result(t, mine), `"success"`)
+	require.Equal(t, "queued", s.h.View(t.Context(), theirs).Status(), "another business's reference is as good as none")
+	require.Contains(t, s.result(t, doubt), `"verifying"`)
+	require.Zero(t, s.provider.asked, "nobody asks about another business's payment")
+	require.Equal(t, money.Credits(100_00), s.balance(t))
 }
 
 func TestAProviderThatFailsIsClassified(t *testing.T) {
@@ -258,6 +291,7 @@ func (s *shop) reconcile(t *testing.T) {
 func TestEveryTaskPassesTheTrial(t *testing.T) {
 	t.Parallel()
 	arrange := func(t *testing.T, pg *postgrestest.Database, sample func(s *shop, p *billing.Purchase) tasktest.Sample) tasktest.Sample {
+		t.Helper()
 		s := &shop{gateway: pg.Open("makola_gateway"), webhook: pg.Open("makola_webhook")}
 		s.tenant, s.owner = openShop(t, pg)
 		return sample(s, s.buy(t))
@@ -270,6 +304,7 @@ func TestEveryTaskPassesTheTrial(t *testing.T) {
 		},
 		Samples: map[string]func(t *testing.T, pg *postgrestest.Database) tasktest.Sample{
 			"ai_features.process_payment_webhook": func(t *testing.T, pg *postgrestest.Database) tasktest.Sample {
+				t.Helper()
 				return arrange(t, pg, func(s *shop, p *billing.Purchase) tasktest.Sample {
 					e := success(p)
 					require.NoError(t, s.webhook.InSystem(t.Context(), func(tx *gorm.DB) error {
@@ -280,11 +315,13 @@ func TestEveryTaskPassesTheTrial(t *testing.T) {
 				})
 			},
 			"ai_features.verify_payment": func(t *testing.T, pg *postgrestest.Database) tasktest.Sample {
+				t.Helper()
 				return arrange(t, pg, func(s *shop, p *billing.Purchase) tasktest.Sample {
 					return tasktest.Sample{Args: &aifeatures.VerifyPaymentArgs{PaymentReference: p.Reference}, Tenant: s.tenant}
 				})
 			},
 			"ai_features.send_credit_purchase_notification": func(t *testing.T, pg *postgrestest.Database) tasktest.Sample {
+				t.Helper()
 				return arrange(t, pg, func(s *shop, p *billing.Purchase) tasktest.Sample {
 					_, err := pg.Admin().Exec(t.Context(), "update billing.credit_purchase set status = 'completed', completed_at = now()")
 					require.NoError(t, err)

@@ -11,6 +11,7 @@ import (
 	"makola/pkg/billing"
 	"makola/pkg/money"
 	"makola/pkg/payments"
+	"makola/pkg/postgres"
 	"makola/pkg/task"
 	"makola/pkg/tenant"
 	"makola/proto/contract"
@@ -57,6 +58,9 @@ func (a *AIFeatures) ProcessPaymentWebhook(ctx context.Context, tx *gorm.DB, ite
 	if err != nil {
 		return fmt.Errorf("credit batch of %d: %w", len(evidence), err)
 	}
+	if err := bindAll(tx, items, outcomes); err != nil {
+		return err
+	}
 	var unmatched []billing.Evidence
 	for i, item := range settled {
 		if outcomes[i].Kind == billing.UnknownReference && item.Run.Attempt >= item.Run.MaxAttempts {
@@ -67,6 +71,29 @@ func (a *AIFeatures) ProcessPaymentWebhook(ctx context.Context, tx *gorm.DB, ite
 		}
 	}
 	return billing.Unmatched(tx, unmatched)
+}
+
+// bindAll binds the transaction to the businesses of the tasks as well as to those of the purchases, where CreditBatch bound it to the latter alone: what
+// follows is enqueued for either.
+func bindAll(tx *gorm.DB, items []*paymentItem, outcomes []billing.Outcome) error {
+	seen := map[uuid.UUID]bool{uuid.Nil: true}
+	var tenants []uuid.UUID
+	add := func(id uuid.UUID) {
+		if !seen[id] {
+			seen[id] = true
+			tenants = append(tenants, id)
+		}
+	}
+	for _, item := range items {
+		add(item.Run.Tenant)
+	}
+	if len(tenants) == 0 {
+		return nil // the usual case: platform tasks
+	}
+	for _, o := range outcomes {
+		add(o.Tenant)
+	}
+	return postgres.BindTenants(tx, tenants)
 }
 
 // events reads the events that the items name, and refuses items whose arguments can never be understood.

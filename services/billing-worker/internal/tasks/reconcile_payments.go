@@ -31,5 +31,5 @@ func (a *AIFeatures) ReconcilePayments(ctx context.Context, tx *gorm.DB, _ *aife
 	if expired > 0 {
 		slog.WarnContext(ctx, "payments expired without an answer", "count", expired)
 	}
-	return &aifeatures.ReconcilePaymentsResult{Status: "done", Checked: int32(len(doubts) + expired)}, nil //nolint:gosec // at most reconcileLimit
+	return &aifeatures.ReconcilePaymentsResult{Status: "done", Checked: int32(len(doubts) + expired)}, nil
 }

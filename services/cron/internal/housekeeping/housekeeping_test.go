@@ -1,7 +1,6 @@
 package housekeeping
 
 import (
-	"context"
 	"testing"
 	"time"
 
@@ -37,7 +36,7 @@ func TestTurnDeletesWhatIsOldAndKeepsWhatMatters(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, Deleted{Tasks: 2500, Workers: 2, Runs: 21}, deleted)
 	count := func(q string) (n int) {
-		require.NoError(t, look.QueryRow(context.Background(), q).Scan(&n))
+		require.NoError(t, look.QueryRow(t.Context(), q).Scan(&n))
 		return n
 	}
 	require.Equal(t, 5, count(`select count(*) from task.task where name = 'kept'`))

@@ -49,7 +49,7 @@ var (
 // messages to stderr. Cancelling ctx ends the command.
 func Run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {
 	e := &env{vars: environ, out: stdout, log: slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))}
-	root := newRoot(e)
+	root := newRoot(e) //nolint:contextcheck // cobra hands each command the context of ExecuteContext
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)

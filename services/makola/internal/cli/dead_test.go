@@ -39,7 +39,7 @@ func TestDeadListShowsTasksAndMessages(t *testing.T) {
 	require.Len(t, decode[[]map[string]any](r, "dead", "list", "--queue", "sales"), 1)
 	require.Contains(t, r.ok("dead", "list"), "no luck")
 
-	require.Contains(t, r.ok("dead", "show", ids[0].String()), "timeline")
+	require.Contains(t, r.ok("dead", "show", ids[0].String()), "attempt 4  attempts_used_up no luck", "the timeline ends with the failure")
 	shown := r.ok("dead", "show", letter.String())
 	require.Contains(t, shown, "{oops")
 	require.Contains(t, shown, "5 bytes, 5 kept")

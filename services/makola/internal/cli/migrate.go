@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -19,18 +20,32 @@ func newMigrate(e *env) *cobra.Command {
 makola_owner. Any number of these may run at once: one works, the others wait.`,
 		Args: exactly(0),
 		RunE: func(c *cobra.Command, _ []string) error {
-			var cfg databaseConfig
-			if err := e.load(&cfg); err != nil {
-				return err
-			}
-			if err := waitForServer(c.Context(), cfg.PG, min(cfg.PG.ConnectWait, migrateWait)); err != nil {
-				return err
-			}
-			version, err := postgres.Migrate(c.Context(), cfg.PG.URL)
+			version, err := e.migrate(c.Context())
 			if err != nil {
-				return fmt.Errorf("migrate: %w", err)
+				return err
 			}
 			return e.print(map[string]any{"schema_version": version}, nil, [][]string{{fmt.Sprintf("schema version  %d", version)}})
 		},
 	}
+}
+
+// migrate waits for the server and returns the version it brought the schema to.
+func (e *env) migrate(ctx context.Context) (int64, error) {
+	var cfg databaseConfig
+	if err := e.load(&cfg); err != nil {
+		return 0, err
+	}
+	db, err := postgres.Open(ctx, cfg.PG)
+	if err != nil {
+		return 0, fmt.Errorf("open database: %w", err)
+	}
+	defer func() { _ = db.Close() }()
+	if err := waitForServer(ctx, db, min(cfg.PG.ConnectWait, migrateWait)); err != nil {
+		return 0, err
+	}
+	version, err := postgres.Migrate(ctx, cfg.PG.URL)
+	if err != nil {
+		return 0, fmt.Errorf("migrate: %w", err)
+	}
+	return version, nil
 }

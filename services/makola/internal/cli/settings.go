@@ -54,6 +54,9 @@ func (e *env) refuseProduction(what string) error {
 	return nil
 }
 
+// patience is how long a command waits for the database: a person sits in front of it.
+const patience = 10 * time.Second
+
 // openDatabase opens the database that DATABASE_URL names and waits for it. The caller closes it.
 func (e *env) openDatabase(ctx context.Context) (*postgres.DB, error) {
 	var cfg databaseConfig
@@ -65,8 +68,11 @@ func (e *env) openDatabase(ctx context.Context) (*postgres.DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
-	// A person waits: what does not answer within some seconds is reported.
-	if err := db.WaitReady(ctx, min(cfg.PG.ConnectWait, 10*time.Second)); err != nil {
+	err = waitForServer(ctx, db, min(cfg.PG.ConnectWait, patience))
+	if err == nil {
+		err = db.CheckVersion(ctx)
+	}
+	if err != nil {
 		_ = db.Close()
 		return nil, err
 	}

@@ -91,8 +91,10 @@ that is running, and one that has ended, is too late to cancel: exit code 4.`,
 
 func (e *env) cancel(ctx context.Context, id uuid.UUID, actor string) (result task.CancelResult, err error) {
 	err = e.inSystem(ctx, func(tx *gorm.DB) (err error) {
-		result, err = task.Cancel(tx, id, actor)
-		return err
+		if result, err = task.Cancel(tx, id, actor); err != nil || result == task.CancelTooLate {
+			return err
+		}
+		return task.RecordAction(tx, actor, "cancel", &id, nil, "")
 	})
 	if err == nil && result == task.CancelTooLate {
 		err = fmt.Errorf("%w: task %s has ended, or is about to", errRefused, id)

@@ -105,12 +105,24 @@ func timeline(v *task.View) []moment {
 		}
 		m = append(m, moment{At: h.At, Event: h.Event, Attempt: h.Attempt, Detail: detail})
 	}
-	// Failures and cancellations have their entry in the history.
-	if v.State == task.Succeeded {
-		add(v.FinishedAt, string(v.State), "")
+	if v.State.Terminal() && !endsHistory(v) {
+		add(v.FinishedAt, string(v.State), strings.TrimSpace(v.ErrorKind+" "+v.Error))
 	}
 	sort.SliceStable(m, func(i, j int) bool { return m[i].At.Before(m[j].At) })
 	return m
+}
+
+// endsHistory reports whether the history's last entry tells the task's end already, as it does for most failures and cancellations.
+func endsHistory(v *task.View) bool {
+	if v.State == task.Succeeded || len(v.History) == 0 {
+		return false
+	}
+	switch v.History[len(v.History)-1].Event {
+	case "failed", "cancelled", "cancel", "discard":
+		return true
+	default:
+		return false
+	}
 }
 
 // family reads the tasks with the same root as the given one. There is no index for it: on a big table it reads it all, once.

@@ -11,14 +11,9 @@ import (
 	"makola/pkg/postgres"
 )
 
-// waitForServer waits until the server answers; unlike DB.WaitReady it does not ask for a schema, which may not be there yet. A server
-// that answers and refuses (wrong password, no such database) is reported at once.
-func waitForServer(ctx context.Context, cfg postgres.Config, wait time.Duration) error {
-	db, err := postgres.Open(ctx, cfg)
-	if err != nil {
-		return fmt.Errorf("open database: %w", err)
-	}
-	defer func() { _ = db.Close() }()
+// waitForServer waits until the server answers, whatever its schema. A server that answers and refuses (wrong password, no such database) is
+// reported at once.
+func waitForServer(ctx context.Context, db *postgres.DB, wait time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	for {
