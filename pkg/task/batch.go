@@ -134,7 +134,7 @@ func (b *batch) admit(jobs []*job, rows []*claimed, mine bool) (left []leftover)
 			continue
 		}
 		byID[j.id] = nil
-		if next := b.worker.admit(c, mine); next != proceed {
+		if next := b.worker.admit(j, c, mine); next != proceed {
 			left = append(left, leftover{j, c, next})
 			continue
 		}

@@ -100,7 +100,7 @@ func (w *Worker) claimLong(ctx context.Context, j *job, mine bool) (*claimed, ad
 		return nil, 0, err
 	}
 	defer tx.Rollback()
-	next := w.admit(c, mine)
+	next := w.admit(j, c, mine)
 	if next == stale && c.state == Running {
 		switch {
 		case mine:

@@ -118,3 +118,22 @@ func TestASuspectByItsRowIsSettledByOneLane(t *testing.T) {
 	r.eventually("all run", "select count(*) from task.task where state = 'succeeded' and attempt = 1", 40)
 	rabbittest.Eventually(t, "nothing is left behind", func() bool { return r.broker.Depth(t, "selftest") == 0 })
 }
+
+func TestAMessageCannotFinishAnotherTaskByItsID(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	id := r.enqueue(func(ctx context.Context, tx *gorm.DB) (uuid.UUID, error) {
+		return r.tasks.Fail(ctx, tx, &selftest.FailArgs{Kind: "permanent"})
+	})
+	r.eventually("it is published", "select count(*) from task.task where state = 'published'", 1)
+	r.broker.DeleteQueue(t, "selftest") // so that its own message does not come first
+	require.NoError(t, r.broker.Declare(t, rabbit.Standard("selftest"), false))
+	for _, name := range []string{"selftest.noop", "selftest.noop_batch", "selftest.noop_long"} {
+		m, err := celery.Encode(celery.Message{ID: id.String(), Task: name})
+		require.NoError(t, err)
+		require.NoError(t, r.pub.NewPublisher(rabbit.PublisherOptions{}).PublishBatch(t.Context(), []rabbit.Publishing{{Key: "selftest", Msg: m}})[0])
+	}
+	r.worker(&handlers{}, func(c *task.WorkerConfig) { c.ResendAfter = 2 * time.Second })
+	r.eventually("the strangers are recorded", "select count(*) from task.dead_letter where reason = 'refused' and message_id = $1", 3, id.String())
+	r.eventually("and the task runs", "select count(*) from task.task where id = $1 and state = 'failed' and error_kind = 'permanent'", 1, id)
+}

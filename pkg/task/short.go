@@ -47,7 +47,7 @@ func (w *Worker) runShort(ctx context.Context, j *job, mine bool) (err error) {
 		return w.claimFailed(ctx, j, err)
 	}
 	defer tx.Rollback()
-	if next := w.admit(c, mine); next != proceed {
+	if next := w.admit(j, c, mine); next != proceed {
 		tx.Rollback()
 		return w.divert(ctx, j, c, next)
 	}

@@ -37,15 +37,18 @@ const (
 	isCancelled           // cancelled before the start
 	vanished              // no row: a foreign publisher's message
 	undecodable           // the row's arguments do not fit the contract
+	misnamed              // the message names another task than the row
 )
 
 // admit decides about a SHORT or BATCH row from what the lock showed. mine means that the suspect lane has claimed it for this process.
-func (w *Worker) admit(c *claimed, mine bool) admission {
+func (w *Worker) admit(j *job, c *claimed, mine bool) admission {
 	switch {
 	case c == nil:
 		return vanished
 	case c.state.Terminal():
 		return finished
+	case w.handlers[c.name] != j.handler: // a foreign publisher used an id twice; the row must not be finished by another task's handler
+		return misnamed
 	case c.state == Pending:
 		// The relay crashed after the broker had the message, or a retry is waiting for its time: the row will be published (again).
 		return stale
@@ -81,6 +84,8 @@ func (w *Worker) divert(ctx context.Context, j *job, c *claimed, next admission)
 		return w.end(ctx, c, verdict{state: Failed, kind: KindInvalidArguments}, err)
 	case vanished:
 		return w.runForeign(ctx, j, false)
+	case misnamed:
+		return w.bury(ctx, j.delivery.RoutingKey, "refused", fmt.Sprintf("its id belongs to a task named %s", c.name), j.delivery)
 	default:
 		return fmt.Errorf("%w: no way for admission %d", errNotAcked, next)
 	}
@@ -185,7 +190,7 @@ func (w *Worker) claimSuspect(ctx context.Context, j *job) (admission, *claimed,
 	if c != nil { // this process lives, so it did not die of the task; an entry of its own is one that could not be taken back
 		c.holders = slices.DeleteFunc(c.holders, func(h uuid.UUID) bool { return h == w.id })
 	}
-	next := w.admit(c, true)
+	next := w.admit(j, c, true)
 	if next == stale && c.state == Running {
 		// A LONG task that was delivered again, or whose lease ran out: its holder has lost it, and the fence makes its commit fail.
 		next = proceed

@@ -34,6 +34,13 @@ if [ ! -x "$tool" ]; then
 fi
 
 "$tool" -config api/oapi-codegen.yaml -o "$work/api.go" api/openapi.yaml
+# The generator hands gin's own context to the handlers. gin uses it again for the next request while database/sql may still look at it, which is a race;
+# the request's context lives as long as it must.
+sed -i 's/return sh\.ssi\.\([A-Za-z]*\)(ctx, /return sh.ssi.\1(ctx.Request.Context(), /' "$work/api.go"
+if grep -q 'sh\.ssi\.[A-Za-z]*(ctx,' "$work/api.go" || ! grep -q 'ctx.Request.Context()' "$work/api.go"; then
+	echo "gen.sh: the generated handlers do not look as expected" >&2
+	exit 1
+fi
 if [ -n "$check" ]; then
 	cmp -s "$work/api.go" "$target" || {
 		echo "$target is not up to date: run services/api-gateway/gen.sh" >&2

@@ -71,10 +71,9 @@ func (w *world) offer(ctx context.Context, kinds ...kind) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, id := range ids {
-		switch {
-		case err == nil:
+		if err == nil {
 			w.accepted[id] = outcome{}
-		default: // a commit whose outcome is unknown, and every other error: if the row exists, it must end like any other
+		} else { // if the row exists all the same (the connection broke during COMMIT), it must end like any other
 			w.doubtful[id] = true
 		}
 	}

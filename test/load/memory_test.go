@@ -52,7 +52,7 @@ func BenchmarkMemory(b *testing.B) {
 }
 
 // busy gives the workers that have no part in a payment n tasks each.
-func busy(b *testing.B, s *stack.Stack, n int) {
+func busy(b testing.TB, s *stack.Stack, n int) {
 	b.Helper()
 	db := s.DB.Open("makola_cron")
 	queue := task.NewQueue(db, nil, task.QueueConfig{})

@@ -1,11 +1,6 @@
 package stack
 
 import (
-	"context"
-	"fmt"
-	"math/rand/v2"
-	"net"
-	"sync"
 	"testing"
 
 	"makola/pkg/payments/paystack"
@@ -127,29 +122,4 @@ func (s *Stack) Env(name, admin string) []string {
 		add("MAIL_FROM", "Makola <no-reply@makola.example>")
 	}
 	return env
-}
-
-// taken are the ports that this test process has given out.
-var taken sync.Map
-
-// FreeAddr returns an address of 127.0.0.1 which nothing listens on and which this process has not given out before. Its port lies below the range from which
-// the kernel takes ports for outgoing connections, so it stays free until its program listens.
-func FreeAddr(t testing.TB) string {
-	t.Helper()
-	for range 1000 {
-		port := 12000 + rand.IntN(8000)
-		addr := fmt.Sprintf("127.0.0.1:%d", port)
-		if _, given := taken.LoadOrStore(port, true); given {
-			continue
-		}
-		var config net.ListenConfig
-		l, err := config.Listen(context.WithoutCancel(t.Context()), "tcp", addr)
-		if err != nil {
-			continue
-		}
-		_ = l.Close()
-		return addr
-	}
-	t.Fatal("no free port between 12000 and 19999")
-	return ""
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/gin-gonic/gin"
 	"github.com/google/uuid"
 	"gorm.io/gorm"
 
@@ -53,15 +52,8 @@ func (s *Server) Register(ctx context.Context, req gen.RegisterRequestObject) (g
 	return gen.Register201JSONResponse(sessionBody(session, now)), nil
 }
 
-// Login signs a person in. Besides the limit per address there is one per person, so that many addresses cannot share the guessing.
+// Login signs a person in.
 func (s *Server) Login(ctx context.Context, req gen.LoginRequestObject) (gen.LoginResponseObject, error) {
-	if email, err := accounts.NormalizeEmail(req.Body.Email); err == nil {
-		if c, ok := ctx.(*gin.Context); ok {
-			if err := s.signIns.Allow(c, email); err != nil {
-				return nil, err
-			}
-		}
-	}
 	now := time.Now()
 	session, err := s.Sessions.SignIn(ctx, req.Body.Email, req.Body.Password, clientOf(ctx), now)
 	if err != nil {

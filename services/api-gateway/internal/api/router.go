@@ -8,6 +8,7 @@ import (
 	"github.com/gin-gonic/gin"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"makola/pkg/accounts"
 	"makola/pkg/problem"
 	spec "makola/services/api-gateway/api"
 	"makola/services/api-gateway/internal/api/gen"
@@ -53,7 +54,7 @@ func NewRouter(s *Server, o Options) (http.Handler, error) {
 	}
 	gin.SetMode(gin.ReleaseMode) // else gin writes to standard output as it likes
 	r := gin.New()
-	r.ContextWithFallback = true
+	r.ContextWithFallback = true // gin's context carries the request's values and deadline
 	r.HandleMethodNotAllowed = true
 	r.RedirectTrailingSlash = false
 	r.RedirectFixedPath = false
@@ -76,7 +77,6 @@ func NewRouter(s *Server, o Options) (http.Handler, error) {
 		return nil, fmt.Errorf("make the documentation page: %w", err)
 	}
 	operations := r.Group("", l.address, edge.Deadline(requestTime), s.admit(contract, l))
-	s.signIns = l.person
 	gen.RegisterHandlersWithOptions(operations, gen.NewStrictHandlerWithOptions(s, nil, gen.StrictGinServerOptions{
 		RequestErrorHandlerFunc:  edge.Fail,
 		HandlerErrorFunc:         edge.Fail,
@@ -103,10 +103,14 @@ func (s *Server) admit(contract *edge.Contract, l limits) gin.HandlerFunc {
 		if err == nil {
 			err = op.Check(c)
 		}
+		if err == nil && op.ID == "Login" {
+			err = l.login(c)
+		}
 		if err != nil {
 			edge.Fail(c, err)
 			return
 		}
+		withClient(c)
 		c.Next()
 	}
 }
@@ -115,6 +119,21 @@ func (s *Server) admit(contract *edge.Contract, l limits) gin.HandlerFunc {
 type limits struct {
 	address                gin.HandlerFunc
 	signIn, person, tenant *edge.Limiter
+}
+
+// login limits the attempts on one person besides those from one address, so that many addresses cannot share the guessing.
+func (l limits) login(c *gin.Context) error {
+	body, ok := c.Request.Body.(interface{ ValidatedValue() any }) // left by Check
+	if !ok {
+		return nil
+	}
+	members, _ := body.ValidatedValue().(map[string]any)
+	text, _ := members["email"].(string)
+	email, err := accounts.NormalizeEmail(text)
+	if err != nil {
+		return nil //nolint:nilerr // an address that cannot exist is nobody's; signing in will fail
+	}
+	return l.person.Allow(c, email)
 }
 
 // burst is how many seconds' worth of requests may come at once; a page of the console opens with a dozen.

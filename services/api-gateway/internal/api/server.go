@@ -14,10 +14,9 @@ import (
 	"makola/pkg/postgres"
 	accountspb "makola/proto/makola/accounts/v1"
 	"makola/services/api-gateway/internal/api/gen"
-	"makola/services/api-gateway/internal/edge"
 )
 
-// Server answers every operation. Its exported fields are set once, before NewRouter; it is safe for concurrent use.
+// Server answers every operation. Its fields are set once, before NewRouter; it is safe for concurrent use.
 type Server struct {
 	// DB is the gateway's own database role.
 	DB *postgres.DB
@@ -32,19 +31,22 @@ type Server struct {
 	TrialCredits money.Credits
 	// CallbackOrigins are the origins (scheme, host and port) that a browser may be sent to after paying.
 	CallbackOrigins []*url.URL
-
-	signIns *edge.Limiter
 }
 
 var _ gen.StrictServerInterface = (*Server)(nil)
 
-// clientOf describes who calls, for the list of a person's sessions. gin passes its own context to handlers.
+type clientKey struct{}
+
+// withClient remembers who calls, for the list of a person's sessions.
+func withClient(c *gin.Context) {
+	client := accounts.Client{IP: c.ClientIP(), UserAgent: c.Request.UserAgent()}
+	c.Request = c.Request.WithContext(context.WithValue(c.Request.Context(), clientKey{}, client))
+}
+
+// clientOf returns what withClient remembered.
 func clientOf(ctx context.Context) accounts.Client {
-	c, ok := ctx.(*gin.Context)
-	if !ok {
-		return accounts.Client{}
-	}
-	return accounts.Client{IP: c.ClientIP(), UserAgent: c.Request.UserAgent()}
+	client, _ := ctx.Value(clientKey{}).(accounts.Client)
+	return client
 }
 
 // optional turns a text that may be missing into a member that may be null.

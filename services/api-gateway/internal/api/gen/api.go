@@ -3578,7 +3578,7 @@ func (sh *strictHandler) GetTaskStatusAlias(ctx *gin.Context, id TaskID, params 
 	request.Params = params
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.GetTaskStatusAlias(ctx, request.(GetTaskStatusAliasRequestObject))
+		return sh.ssi.GetTaskStatusAlias(ctx.Request.Context(), request.(GetTaskStatusAliasRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
 		handler = middleware(handler, "GetTaskStatusAlias")
@@ -3605,7 +3605,7 @@ func (sh *strictHandler) GetTaskStatusAliasSlash(ctx *gin.Context, id TaskID, pa
 	request.Params = params
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.GetTaskStatusAliasSlash(ctx, request.(GetTaskStatusAliasSlashRequestObject))
+		return sh.ssi.GetTaskStatusAliasSlash(ctx.Request.Context(), request.(GetTaskStatusAliasSlashRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
 		handler = middleware(handler, "GetTaskStatusAliasSlash")
@@ -3629,7 +3629,7 @@ func (sh *strictHandler) GetCreditBalance(ctx *gin.Context) {
 	var request GetCreditBalanceRequestObject
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.GetCreditBalance(ctx, request.(GetCreditBalanceRequestObject))
+		return sh.ssi.GetCreditBalance(ctx.Request.Context(), request.(GetCreditBalanceRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
 		handler = middleware(handler, "GetCreditBalance")
@@ -3655,7 +3655,7 @@ func (sh *strictHandler) ListCreditLedger(ctx *gin.Context, params ListCreditLed
 	request.Params = params
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.ListCreditLedger(ctx, request.(ListCreditLedgerRequestObject))
+		return sh.ssi.ListCreditLedger(ctx.Request.Context(), request.(ListCreditLedgerRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
 		handler = middleware(handler, "ListCreditLedger")
@@ -3679,7 +3679,7 @@ func (sh *strictHandler) ListCreditPackages(ctx *gin.Context) {
 	var request ListCreditPackagesRequestObject
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.ListCreditPackages(ctx, request.(ListCreditPackagesRequestObject))
+		return sh.ssi.ListCreditPackages(ctx.Request.Context(), request.(ListCreditPackagesRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
 		handler = middleware(handler, "ListCreditPackages")
@@ -3705,7 +3705,7 @@ func (sh *strictHandler) ListCreditPurchases(ctx *gin.Context, params ListCredit
 	request.Params = params
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.ListCreditPurchases(ctx, request.(ListCreditPurchasesRequestObject))
+		return sh.ssi.ListCreditPurchases(ctx.Request.Context(), request.(ListCreditPurchasesRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
 		handler = middleware(handler, "ListCreditPurchases")
@@ -3749,7 +3749,7 @@ func (sh *strictHandler) CreateCreditPurchase(ctx *gin.Context, params CreateCre
 	request.Body = &body
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.CreateCreditPurchase(ctx, request.(CreateCreditPurchaseRequestObject))
+		return sh.ssi.CreateCreditPurchase(ctx.Request.Context(), request.(CreateCreditPurchaseRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
 		handler = middleware(handler, "CreateCreditPurchase")
@@ -3775,7 +3775,7 @@ func (sh *strictHandler) GetCreditPurchase(ctx *gin.Context, reference string) {
 	request.Reference = reference
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.GetCreditPurchase(ctx, request.(GetCreditPurchaseRequestObject))
+		return sh.ssi.GetCreditPurchase(ctx.Request.Context(), request.(GetCreditPurchaseRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
 		handler = middleware(handler, "GetCreditPurchase")
@@ -3817,7 +3817,7 @@ func (sh *strictHandler) Login(ctx *gin.Context) {
 	request.Body = &body
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.Login(ctx, request.(LoginRequestObject))
+		return sh.ssi.Login(ctx.Request.Context(), request.(LoginRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
 		handler = middleware(handler, "Login")
@@ -3859,7 +3859,7 @@ func (sh *strictHandler) Logout(ctx *gin.Context) {
 	request.Body = &body
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.Logout(ctx, request.(LogoutRequestObject))
+		return sh.ssi.Logout(ctx.Request.Context(), request.(LogoutRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
 		handler = middleware(handler, "Logout")
@@ -3883,7 +3883,7 @@ func (sh *strictHandler) GetAuthMe(ctx *gin.Context) {
 	var request GetAuthMeRequestObject
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.GetAuthMe(ctx, request.(GetAuthMeRequestObject))
+		return sh.ssi.GetAuthMe(ctx.Request.Context(), request.(GetAuthMeRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
 		handler = middleware(handler, "GetAuthMe")
@@ -3925,7 +3925,7 @@ func (sh *strictHandler) Refresh(ctx *gin.Context) {
 	request.Body = &body
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.Refresh(ctx, request.(RefreshRequestObject))
+		return sh.ssi.Refresh(ctx.Request.Context(), request.(RefreshRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
 		handler = middleware(handler, "Refresh")
@@ -3967,7 +3967,7 @@ func (sh *strictHandler) Register(ctx *gin.Context) {
 	request.Body = &body
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.Register(ctx, request.(RegisterRequestObject))
+		return sh.ssi.Register(ctx.Request.Context(), request.(RegisterRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
 		handler = middleware(handler, "Register")
@@ -3993,7 +3993,7 @@ func (sh *strictHandler) ListTasks(ctx *gin.Context, params ListTasksParams) {
 	request.Params = params
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.ListTasks(ctx, request.(ListTasksRequestObject))
+		return sh.ssi.ListTasks(ctx.Request.Context(), request.(ListTasksRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
 		handler = middleware(handler, "ListTasks")
@@ -4019,7 +4019,7 @@ func (sh *strictHandler) CancelTask(ctx *gin.Context, id TaskID) {
 	request.ID = id
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.CancelTask(ctx, request.(CancelTaskRequestObject))
+		return sh.ssi.CancelTask(ctx.Request.Context(), request.(CancelTaskRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
 		handler = middleware(handler, "CancelTask")
@@ -4046,7 +4046,7 @@ func (sh *strictHandler) GetTask(ctx *gin.Context, id TaskID, params GetTaskPara
 	request.Params = params
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.GetTask(ctx, request.(GetTaskRequestObject))
+		return sh.ssi.GetTask(ctx.Request.Context(), request.(GetTaskRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
 		handler = middleware(handler, "GetTask")
@@ -4073,7 +4073,7 @@ func (sh *strictHandler) GetTaskStatus(ctx *gin.Context, id TaskID, params GetTa
 	request.Params = params
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.GetTaskStatus(ctx, request.(GetTaskStatusRequestObject))
+		return sh.ssi.GetTaskStatus(ctx.Request.Context(), request.(GetTaskStatusRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
 		handler = middleware(handler, "GetTaskStatus")
@@ -4097,7 +4097,7 @@ func (sh *strictHandler) GetUsersMe(ctx *gin.Context) {
 	var request GetUsersMeRequestObject
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.GetUsersMe(ctx, request.(GetUsersMeRequestObject))
+		return sh.ssi.GetUsersMe(ctx.Request.Context(), request.(GetUsersMeRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
 		handler = middleware(handler, "GetUsersMe")
