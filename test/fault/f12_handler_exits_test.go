@@ -34,7 +34,7 @@ func TestF12HandlerThatExitsTheProcess(t *testing.T) {
 	}
 }
 
-// TestF12Replayed replays a crash loop whose cause was not mended. It is a suspect from its first delivery on; that delivery must stay
+// TestF12ReplayedCrashLoop replays a crash loop whose cause was not mended. It is a suspect from its first delivery on; that delivery must stay
 // unacknowledged while it runs, because only the broker can bring it back at once (the sweeper's patience is made longer than the test's).
 func TestF12ReplayedCrashLoop(t *testing.T) {
 	t.Parallel()
@@ -53,7 +53,7 @@ func TestF12ReplayedCrashLoop(t *testing.T) {
 	w.finish(0)
 }
 
-// TestF12TwoWorkers lets two workers share the guilty task and the good ones.
+// TestF12HandlerThatExitsTheProcessWithTwoWorkers lets two workers share the guilty task and the good ones.
 func TestF12HandlerThatExitsTheProcessWithTwoWorkers(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

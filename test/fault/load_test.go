@@ -2,6 +2,7 @@ package fault
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -71,10 +72,12 @@ func (w *world) offer(ctx context.Context, kinds ...kind) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, id := range ids {
-		if err == nil {
+		switch {
+		case err == nil:
 			w.accepted[id] = outcome{}
-		} else { // if the row exists all the same (the connection broke during COMMIT), it must end like any other
+		case errors.Is(err, postgres.ErrOutcomeUnknown): // if the row exists, it must end like any other
 			w.doubtful[id] = true
+		default: // refused: the row must not exist
 		}
 	}
 	return err
