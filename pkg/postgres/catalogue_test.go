@@ -28,7 +28,7 @@ var platformTables = map[string]string{
 
 // widePolicies let a role see more than its bound tenants' rows. Each is a hole in the wall and needs its reason.
 var widePolicies = map[string]string{
-	"task.task/task_system":                          "relay, workers and sweeper serve all tenants",
+	"task.task/task_scope":                           "relay, workers and sweeper serve all tenants",
 	"task.task/task_platform_insert":                 "a tenant's change may cause a platform task; it cannot be read back",
 	"accounts.membership/membership_sign_in":         "signing in finds a person's business",
 	"accounts.membership/membership_welcome":         "a welcome mail is asked for by user, and names the role",
@@ -74,6 +74,7 @@ func TestEveryTenantTableIsBehindTheWall(t *testing.T) {
 		var table, policy, using, check, cmd string
 		require.NoError(t, rows.Scan(&table, &policy, &using, &check, &cmd))
 		if widePolicies[table+"/"+policy] != "" {
+			walled[table] = walled[table] || strings.Contains(using, "app.tenants()")
 			continue
 		}
 		require.Contains(t, using, "app.tenants()", "%s/%s opens the table wider than its tenants and is not listed", table, policy)

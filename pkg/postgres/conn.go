@@ -16,18 +16,22 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 )
 
-const bindSQL = "select set_config('app.tenants', $1, true), set_config('app.scope', $2, true), set_config('statement_timeout', $3, true), set_config('lock_timeout', $4, true)"
+const (
+	bindSQL     = "select set_config('app.tenants', $1, true), set_config('app.scope', $2, true)"
+	timeoutsSQL = "select set_config('app.tenants', $1, true), set_config('app.scope', $2, true), set_config('statement_timeout', $3, true), set_config('lock_timeout', $4, true)"
+)
 
 // conn is one checked-out connection inside a transaction: gorm's ConnPool and TxCommitter. BEGIN is sent with the first statement.
 type conn struct {
 	*sql.Conn
-	ctx    context.Context // the transaction's own context, which ends with it; not kept beyond
-	scope  Scope
-	before []func() []Statement
-	after  []func()
-	local  map[any]any
-	begun  bool
-	done   bool
+	ctx     context.Context // the transaction's own context, which ends with it; not kept beyond
+	scope   Scope
+	before  []func() []Statement
+	after   []func()
+	local   map[any]any
+	begun   bool
+	rebound bool
+	done    bool
 }
 
 // queueBegin puts BEGIN and the binding in front of a batch, once.
@@ -36,8 +40,17 @@ func (c *conn) queueBegin(b *pgx.Batch) (queued int) {
 		return 0
 	}
 	b.Queue("begin")
-	b.Queue(bindSQL, arrayLiteral(c.scope.Tenants), scopeName(c.scope), milliseconds(c.scope.Timeout), milliseconds(c.scope.LockTimeout))
+	c.queueBinding(b)
 	return 2
+}
+
+func (c *conn) queueBinding(b *pgx.Batch) {
+	tenants, scope := arrayLiteral(c.scope.Tenants), scopeName(c.scope)
+	if c.scope.Timeout == 0 && c.scope.LockTimeout == 0 {
+		b.Queue(bindSQL, tenants, scope)
+		return
+	}
+	b.Queue(timeoutsSQL, tenants, scope, milliseconds(c.scope.Timeout), milliseconds(c.scope.LockTimeout))
 }
 
 // send runs a batch whose first queued begin statements, if any, have been counted, and calls read for the rest of the results.
@@ -127,13 +140,23 @@ func (c *conn) commit(dc any, statements []Statement) error {
 		return err
 	}
 	b := &pgx.Batch{}
-	begin := c.queueBegin(b)
+	whole := !c.begun // one batch without BEGIN is one transaction, which its end commits
+	if whole {
+		c.queueBinding(b)
+	}
 	for _, s := range statements {
 		b.Queue(s.SQL, s.Args...)
 	}
-	b.Queue("commit")
+	if !whole {
+		b.Queue("commit")
+	}
 	var tag pgconn.CommandTag
-	err = c.send(pc, b, begin, func(res pgx.BatchResults) error {
+	err = c.send(pc, b, 0, func(res pgx.BatchResults) error {
+		if whole {
+			if _, err := res.Exec(); err != nil {
+				return err
+			}
+		}
 		for _, s := range statements {
 			t, err := res.Exec()
 			if err != nil {
@@ -142,6 +165,9 @@ func (c *conn) commit(dc any, statements []Statement) error {
 			if s.Affected != nil {
 				*s.Affected = t.RowsAffected()
 			}
+		}
+		if whole {
+			return nil
 		}
 		tag, err = res.Exec()
 		return err

@@ -141,6 +141,9 @@ func (t *Tx) Rollback() { _ = t.conn.Rollback() }
 // Exec runs one statement in the transaction, past gorm, and returns the number of rows it changed.
 func (t *Tx) Exec(query string, args ...any) (int64, error) { return t.conn.exec(query, args...) }
 
+// Rebound reports whether BindTenants has changed what the transaction was begun with.
+func (t *Tx) Rebound() bool { return t.conn.rebound }
+
 // BindTenants replaces the set of tenants tx may touch, from here to its end. It is for batches that serve many tenants in one transaction and must first look up whose rows they are.
 func BindTenants(tx *gorm.DB, ids []uuid.UUID) error {
 	if err := RequireTx(tx); err != nil {
@@ -148,6 +151,9 @@ func BindTenants(tx *gorm.DB, ids []uuid.UUID) error {
 	}
 	if _, err := Exec(tx, "select set_config('app.tenants', $1, true)", arrayLiteral(ids)); err != nil {
 		return fmt.Errorf("bind tenants: %w", err)
+	}
+	if c, ok := tx.Statement.ConnPool.(*conn); ok {
+		c.rebound = true
 	}
 	return nil
 }

@@ -73,7 +73,7 @@ func (w *Worker) insertContinuations(tx *gorm.DB, c *claimed, next []*celery.Mes
 			return fmt.Errorf("encode continuation %s: %w", m.ID, err)
 		}
 		_, err = postgres.Exec(tx, `insert into task.task (id, tenant_id, name, queue, args, available_at, expires_at, parent_id, root_id, origin)
-			values ($1, $2, $3, $4, $5, coalesce($6, now()), $7, $8, $9, $10) on conflict do nothing`,
+			values ($1, $2, $3, $4, $5::jsonb, coalesce($6, now()), $7, $8, $9, $10) on conflict do nothing`,
 			celery.TaskUUID(m.ID), c.tenant, m.Task, queue, kwargs(m.Kwargs), m.ETA, m.Expires, c.id, rootOf(c), string(raw))
 		if err != nil {
 			return fmt.Errorf("insert continuation %s of %s: %w", m.Task, c.origin.ID, err)

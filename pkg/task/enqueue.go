@@ -114,7 +114,7 @@ from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::text
 
 // insertOneSQL is insertSQL for a lone task: half the work for the server.
 const insertOneSQL = `insert into task.task (id, tenant_id, created_by, parent_id, root_id, name, queue, args, unique_key, available_at, expires_at)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, coalesce($11, now() + $10::bigint * interval '1 ms'), $12)`
+values ($1, $2, $3, $4, $5, $6, $7, $8::jsonb, $9, coalesce($11, now() + $10::bigint * interval '1 ms'), $12)`
 
 // buffer gathers the tasks of one transaction, column by column.
 type buffer struct {

@@ -157,7 +157,7 @@ func (w *Worker) insertForeign(ctx context.Context, f *foreign) (inserted bool, 
 		kind, reason = &f.kind, &f.reason
 	}
 	n, err := tx.Exec(`insert into task.task (id, tenant_id, name, queue, state, args, available_at, expires_at, published_at, finished_at, parent_id, root_id, origin, error, error_kind)
-		values ($1, $2, $3, $4, $5, $6, coalesce($7, now()), $8, case when $5 = 'published' then now() end, case when $5 = 'failed' then now() end, $9, $10, $11, $12, $13)
+		values ($1, $2, $3, $4, $5::text, $6::jsonb, coalesce($7, now()), $8, case when $5::text = 'published' then now() end, case when $5::text = 'failed' then now() end, $9, $10, $11, $12, $13)
 		on conflict do nothing`,
 		f.id, f.tenant, f.name, f.queue, string(f.state), string(f.args), f.eta, f.expires, f.parent, f.root, string(raw), reason, kind)
 	if err != nil {

@@ -21,7 +21,7 @@ from task.task t where t.id = $1 for update`
 
 const finishShortSQL = `update task.task set state = 'succeeded', result = $2, started_at = greatest(now(), published_at), finished_at = clock_timestamp(), error = null, error_kind = null where id = $1`
 
-// platformScope precedes every finish: a handler may have bound the transaction to other tenants, and row security would then hide the task's own row from its update.
+// platformScope precedes the finish of a task whose handler has bound the transaction to other tenants: row security would then hide the task's own row from its update.
 var platformScope = postgres.Statement{SQL: "select set_config('app.scope', 'system', true)"}
 
 // lockWait bounds how long a claim waits for a row somebody else holds.
@@ -72,7 +72,11 @@ func (w *Worker) runShort(ctx context.Context, j *job, mine bool) (err error) {
 	}
 	if err == nil {
 		crash("short.before_commit")
-		err = tx.CommitWith(platformScope, postgres.Statement{SQL: finishShortSQL, Args: []any{id, result}})
+		finish := []postgres.Statement{platformScope, {SQL: finishShortSQL, Args: []any{id, result}}}
+		if !tx.Rebound() {
+			finish = finish[1:]
+		}
+		err = tx.CommitWith(finish...)
 	}
 	if err != nil {
 		tx.Rollback()
