@@ -18,6 +18,6 @@
 //
 // # Traps
 //
-// A mail belongs to the context's tenant (tenant.With), or to the platform when there is none. A BATCH handler, whose context names no
-// tenant, must set it for each of its mails.
+// A mail belongs to its Tenant, else to the context's (tenant.With), else to the platform. A BATCH handler, whose context names no
+// tenant, must set Tenant for each of its mails, and queues them together with QueueAll.
 package notifications

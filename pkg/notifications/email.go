@@ -1,13 +1,18 @@
 package notifications
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/mail"
+	"slices"
+	"strings"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 	"gorm.io/gorm"
 
 	"makola/pkg/postgres"
@@ -20,6 +25,8 @@ var ErrAddress = errors.New("not a mail address")
 
 // Email is one mail to be queued.
 type Email struct {
+	// Tenant is the business that the mail belongs to; uuid.Nil means the context's, or the platform when that has none.
+	Tenant uuid.UUID
 	// Key names the event, for example welcome:<user>. Within a tenant, one key is one mail for ever.
 	Key string
 	// To is the recipient's bare address: no name, no angle brackets.
@@ -28,42 +35,173 @@ type Email struct {
 	Content Content
 }
 
-// Queue stores e for the context's tenant and enqueues notifications.send_email for it, both in tx. When the tenant already has a mail with
-// that key, nothing is stored or enqueued; id is then the first one's and queued is false. Two transactions that queue the same key at once
-// wait for each other.
+// Queued is what became of one Email.
+type Queued struct {
+	// ID is the mail's: the new one, or the one that the tenant already had under that key.
+	ID uuid.UUID
+	// New is set when the mail was stored just now.
+	New bool
+	// Err says why this mail cannot be stored, the others being none the worse: ErrAddress, no key, content that cannot be encoded.
+	Err error
+}
+
+// Queue stores e and enqueues notifications.send_email for it, both in tx. When the tenant already has a mail with that key, nothing is stored or
+// enqueued; id is then the first one's and queued is false. Two transactions that queue the same key at once wait for each other.
 //
 // Errors: ErrAddress; postgres.ErrNoTransaction; whatever the database says.
 func Queue(ctx context.Context, tx *gorm.DB, tasks *notificationspb.Tasks, e Email) (id uuid.UUID, queued bool, err error) {
+	all, err := QueueAll(ctx, tx, tasks, []Email{e})
+	if err != nil {
+		return uuid.Nil, false, err
+	}
+	return all[0].ID, all[0].New, all[0].Err
+}
+
+// QueueAll is Queue for many mails, with two statements at most whatever their number. The results are in the order of the mails; of two with one
+// tenant and key, the first is new. tx must be bound to the tenants of all of them. A mail that cannot be stored fails alone (Queued.Err).
+//
+// Errors, of the whole: postgres.ErrNoTransaction; whatever the database says.
+func QueueAll(ctx context.Context, tx *gorm.DB, tasks *notificationspb.Tasks, emails []Email) ([]Queued, error) {
+	if err := postgres.RequireTx(tx); err != nil {
+		return nil, fmt.Errorf("queue mails: %w", err)
+	}
+	own, _ := tenant.From(ctx)
+	queued := make([]Queued, len(emails))
+	var drafts []draft
+	for i, e := range emails {
+		if e.Tenant == uuid.Nil {
+			e.Tenant = own
+		}
+		data, err := e.encode()
+		if err != nil {
+			queued[i].Err = fmt.Errorf("queue mail %s: %w", e.Key, err)
+			continue
+		}
+		drafts = append(drafts, draft{Email: e, id: uuid.Must(uuid.NewV7()), data: data, at: i})
+	}
+	if len(drafts) == 0 {
+		return queued, nil
+	}
+	// In the order of their keys, so that two transactions that queue the same mails wait for each other instead of deadlocking.
+	slices.SortStableFunc(drafts, func(a, b draft) int {
+		if c := bytes.Compare(a.Tenant[:], b.Tenant[:]); c != 0 {
+			return c
+		}
+		return strings.Compare(a.Key, b.Key)
+	})
+	fresh, err := insert(tx, drafts)
+	if err != nil {
+		return nil, fmt.Errorf("queue %d mails: %w", len(drafts), err)
+	}
+	var known []draft
+	for _, d := range drafts {
+		if !fresh[d.id] {
+			known = append(known, d)
+			continue
+		}
+		queued[d.at] = Queued{ID: d.id, New: true}
+		of := ctx
+		if d.Tenant != uuid.Nil {
+			of = tenant.With(ctx, d.Tenant)
+		}
+		// The row is new in this transaction, so its task is too: no unique key is needed.
+		if _, err := tasks.SendEmail(of, tx, &notificationspb.SendEmailArgs{EmailId: d.id.String()}); err != nil {
+			return nil, fmt.Errorf("queue mail %s: %w", d.Key, err)
+		}
+	}
+	if err := find(tx, known, queued); err != nil {
+		return nil, err
+	}
+	return queued, nil
+}
+
+// encode checks e and returns its content as JSON.
+func (e Email) encode() (string, error) {
 	if e.Key == "" {
-		return uuid.Nil, false, errors.New("queue mail: no key")
+		return "", errors.New("no key")
 	}
 	if a, err := mail.ParseAddress(e.To); err != nil || a.Address != e.To {
-		return uuid.Nil, false, fmt.Errorf("queue mail %s: recipient: %w", e.Key, ErrAddress)
+		return "", fmt.Errorf("recipient: %w", ErrAddress)
 	}
 	data, err := json.Marshal(e.Content)
 	if err != nil {
-		return uuid.Nil, false, fmt.Errorf("queue mail %s: encode content: %w", e.Key, err)
+		return "", fmt.Errorf("encode content: %w", err)
 	}
-	var owner *uuid.UUID
-	if t, ok := tenant.From(ctx); ok {
-		owner = &t
-	}
-	id = uuid.Must(uuid.NewV7())
-	inserted, err := postgres.Exec(tx, `insert into notifications.email (id, tenant_id, key, recipient, template, data) values ($1, $2, $3, $4, $5, $6::jsonb)
-		on conflict (tenant_id, key) do nothing`, id, owner, e.Key, e.To, e.Content.Template(), string(data))
-	if err != nil {
-		return uuid.Nil, false, fmt.Errorf("queue mail %s: %w", e.Key, err)
-	}
-	if inserted == 0 {
-		err := postgres.QueryRow(tx, `select id from notifications.email where tenant_id is not distinct from $1 and key = $2`, owner, e.Key).Scan(&id)
-		if err != nil {
-			return uuid.Nil, false, fmt.Errorf("find mail %s: %w", e.Key, err)
+	return string(data), nil
+}
+
+// draft is a mail about to be stored; at is its place among the results.
+type draft struct {
+	Email
+	id   uuid.UUID
+	data string
+	at   int
+}
+
+// owner is the tenant as the table has it: NULL for the platform.
+func (d draft) owner() pgtype.UUID { return pgtype.UUID{Bytes: d.Tenant, Valid: d.Tenant != uuid.Nil} }
+
+// insert stores the drafts whose keys are new, in order, and returns the ids of those.
+func insert(tx *gorm.DB, drafts []draft) (map[uuid.UUID]bool, error) {
+	fresh := make(map[uuid.UUID]bool, len(drafts))
+	err := postgres.Query(tx, func(rows pgx.Rows) error {
+		for rows.Next() {
+			var id uuid.UUID
+			if err := rows.Scan(&id); err != nil {
+				return err
+			}
+			fresh[id] = true
 		}
-		return id, false, nil
+		return rows.Err()
+	}, `insert into notifications.email (id, tenant_id, key, recipient, template, data)
+		select v.id, v.tenant, v.key, v.recipient, v.template, v.data::jsonb
+		  from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[]) as v (id, tenant, key, recipient, template, data)
+		on conflict (tenant_id, key) do nothing returning id`,
+		column(drafts, func(d draft) uuid.UUID { return d.id }),
+		column(drafts, draft.owner),
+		column(drafts, func(d draft) string { return d.Key }),
+		column(drafts, func(d draft) string { return d.To }),
+		column(drafts, func(d draft) string { return d.Content.Template() }),
+		column(drafts, func(d draft) string { return d.data }))
+	return fresh, err
+}
+
+// find fills in the ids of the mails that were there before. The two halves of the query each match the index, which IS NOT DISTINCT FROM would not.
+func find(tx *gorm.DB, known []draft, queued []Queued) error {
+	if len(known) == 0 {
+		return nil
 	}
-	// The row is new in this transaction, so its task is too: no unique key is needed.
-	if _, err := tasks.SendEmail(ctx, tx, &notificationspb.SendEmailArgs{EmailId: id.String()}); err != nil {
-		return uuid.Nil, false, fmt.Errorf("queue mail %s: %w", e.Key, err)
+	err := postgres.Query(tx, func(rows pgx.Rows) error {
+		for rows.Next() {
+			var n int
+			var id uuid.UUID
+			if err := rows.Scan(&n, &id); err != nil {
+				return err
+			}
+			queued[known[n-1].at].ID = id
+		}
+		return rows.Err()
+	}, `with v as (select * from unnest($1::uuid[], $2::text[]) with ordinality as v (tenant, key, n))
+		select v.n, e.id from v join notifications.email e on e.tenant_id = v.tenant and e.key = v.key
+		union all
+		select v.n, e.id from v join notifications.email e on e.tenant_id is null and e.key = v.key where v.tenant is null`,
+		column(known, draft.owner), column(known, func(d draft) string { return d.Key }))
+	if err != nil {
+		return fmt.Errorf("find %d mails: %w", len(known), err)
 	}
-	return id, true, nil
+	for _, d := range known {
+		if queued[d.at].ID == uuid.Nil {
+			return fmt.Errorf("find mail %s: %w", d.Key, ErrNotFound)
+		}
+	}
+	return nil
+}
+
+// column returns one field of every draft, for a statement that takes arrays.
+func column[T any](drafts []draft, of func(draft) T) []T {
+	values := make([]T, len(drafts))
+	for i, d := range drafts {
+		values[i] = of(d)
+	}
+	return values
 }

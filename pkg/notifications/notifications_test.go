@@ -113,6 +113,44 @@ func TestQueueRefusesWhatIsNoAddress(t *testing.T) {
 	}
 }
 
+func TestQueueAllKeepsOneMailPerTenantAndKey(t *testing.T) {
+	t.Parallel()
+	pg := postgrestest.New(t)
+	db := pg.Open("makola_billing")
+	tasks := notificationspb.NewTasks(task.NewQueue(db, nil, task.QueueConfig{}))
+	shop, other := uuid.New(), uuid.New()
+	mail := func(of uuid.UUID, key, to string) notifications.Email {
+		return notifications.Email{Tenant: of, Key: key, To: to, Content: notifications.Welcome{}}
+	}
+	queue := func(emails ...notifications.Email) (queued []notifications.Queued) {
+		require.NoError(t, db.InSystem(t.Context(), func(tx *gorm.DB) (err error) {
+			require.NoError(t, postgres.BindTenants(tx, []uuid.UUID{shop, other}))
+			queued, err = notifications.QueueAll(t.Context(), tx, tasks, emails)
+			return err
+		}))
+		return queued
+	}
+
+	before := queue(mail(other, "b", "b@example.com"), mail(uuid.Nil, "b", "b@example.com"))
+	got := queue(mail(shop, "b", "b@example.com"), mail(shop, "c", "nobody"), mail(other, "b", "b@example.com"), mail(shop, "b", "b@example.com"),
+		mail(uuid.Nil, "b", "b@example.com"), mail(shop, "", "b@example.com"), mail(shop, "a", "a@example.com"))
+	require.ErrorIs(t, got[1].Err, notifications.ErrAddress)
+	require.ErrorContains(t, got[5].Err, "no key")
+	for i, want := range map[int]notifications.Queued{
+		0: {ID: got[0].ID, New: true}, 2: {ID: before[0].ID}, 3: {ID: got[0].ID}, 4: {ID: before[1].ID}, 6: {ID: got[6].ID, New: true},
+	} {
+		require.Equal(t, want, got[i], i)
+	}
+	require.Len(t, map[uuid.UUID]bool{before[0].ID: true, before[1].ID: true, got[0].ID: true, got[6].ID: true}, 4)
+	require.Empty(t, queue())
+
+	var mails, sends int
+	require.NoError(t, pg.Admin().QueryRow(t.Context(), `select count(*), count(t.id) from notifications.email e left join task.task t
+		on t.name = 'notifications.send_email' and t.args ->> 'email_id' = e.id::text and t.tenant_id is not distinct from e.tenant_id`).Scan(&mails, &sends))
+	require.Equal(t, 4, mails)
+	require.Equal(t, 4, sends, "each mail has one task, of its own tenant")
+}
+
 func TestTheFirstTextStored_IsTheOneThatIsSent(t *testing.T) {
 	t.Parallel()
 	db, ctx, id := queued(t)

@@ -579,15 +579,15 @@ const file_makola_ai_features_v1_tasks_proto_rawDesc = "" +
 	"\x15ReconcilePaymentsArgs\"K\n" +
 	"\x17ReconcilePaymentsResult\x12\x16\n" +
 	"\x06status\x18\x01 \x01(\tR\x06status\x12\x18\n" +
-	"\achecked\x18\x02 \x01(\x05R\achecked2\xfd\x06\n" +
+	"\achecked\x18\x02 \x01(\x05R\achecked2\xff\x06\n" +
 	"\fTasksService\x12\x8e\x02\n" +
 	"\x15ProcessPaymentWebhook\x120.makola.ai_features.v1.ProcessPaymentWebhookArgs\x1a2.makola.ai_features.v1.ProcessPaymentWebhookResult\"\x8e\x01\xaa\xd4\x18\x89\x01\n" +
 	"#ai_features.process_payment_webhook\x12)ai_features.tasks.process_payment_webhook\x12!app.tasks.process_payment_webhook\x18\x02\"\x02\b<($2\t\n" +
 	"\x02\b\x05\x12\x03\b\x90\x1c8\x80\x02\x12\x8d\x01\n" +
 	"\rVerifyPayment\x12(.makola.ai_features.v1.VerifyPaymentArgs\x1a*.makola.ai_features.v1.VerifyPaymentResult\"&\xaa\xd4\x18\"\n" +
-	"\x1aai_features.verify_payment\x18\x03\"\x02\b<\x12\xb1\x02\n" +
-	"\x1eSendCreditPurchaseNotification\x129.makola.ai_features.v1.SendCreditPurchaseNotificationArgs\x1a;.makola.ai_features.v1.SendCreditPurchaseNotificationResult\"\x96\x01\xaa\xd4\x18\x91\x01\n" +
-	"-ai_features.send_credit_purchase_notification\x123ai_features.tasks.send_credit_purchase_notification\x12+app.tasks.send_credit_purchase_notification\x12\x97\x01\n" +
+	"\x1aai_features.verify_payment\x18\x03\"\x02\b<\x12\xb3\x02\n" +
+	"\x1eSendCreditPurchaseNotification\x129.makola.ai_features.v1.SendCreditPurchaseNotificationArgs\x1a;.makola.ai_features.v1.SendCreditPurchaseNotificationResult\"\x98\x01\xaa\xd4\x18\x93\x01\n" +
+	"-ai_features.send_credit_purchase_notification\x123ai_features.tasks.send_credit_purchase_notification\x12+app.tasks.send_credit_purchase_notification\x18\x02\x12\x97\x01\n" +
 	"\x11ReconcilePayments\x12,.makola.ai_features.v1.ReconcilePaymentsArgs\x1a..makola.ai_features.v1.ReconcilePaymentsResult\"$\xaa\xd4\x18 \n" +
 	"\x1eai_features.reconcile_paymentsB/Z-makola/proto/makola/ai_features/v1;aifeaturesb\x06proto3"
 

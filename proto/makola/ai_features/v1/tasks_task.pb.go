@@ -54,16 +54,18 @@ var VerifyPaymentTask = &contract.Descriptor{
 //
 // SendCreditPurchaseNotification stores the receipt of a completed purchase and enqueues notifications.send_email for it. The receipt goes to
 // the purchaser, or to the owner of the business when the purchaser is gone.
+// Many are stored together, so that a flood of payments is not held up by its receipts.
 // Fails for good when the purchase does not exist; a purchase that is not completed is skipped. Running it twice stores one mail.
 var SendCreditPurchaseNotificationTask = &contract.Descriptor{
 	Name:        "ai_features.send_credit_purchase_notification",
 	Aliases:     []string{"ai_features.tasks.send_credit_purchase_notification", "app.tasks.send_credit_purchase_notification"},
 	Queue:       "ai_features",
-	Mode:        contract.ModeShort,
+	Mode:        contract.ModeBatch,
 	Timeout:     time.Minute,
 	MaxAttempts: 12,
 	BackoffBase: 5 * time.Second,
 	BackoffCap:  time.Hour,
+	BatchSize:   256,
 	NewArgs:     func() proto.Message { return new(SendCreditPurchaseNotificationArgs) },
 	NewResult:   func() proto.Message { return new(SendCreditPurchaseNotificationResult) },
 }
@@ -132,6 +134,7 @@ func (t *Tasks) VerifyPayment(ctx context.Context, tx *gorm.DB, args *VerifyPaym
 //
 // SendCreditPurchaseNotification stores the receipt of a completed purchase and enqueues notifications.send_email for it. The receipt goes to
 // the purchaser, or to the owner of the business when the purchaser is gone.
+// Many are stored together, so that a flood of payments is not held up by its receipts.
 // Fails for good when the purchase does not exist; a purchase that is not completed is skipped. Running it twice stores one mail.
 func (t *Tasks) SendCreditPurchaseNotification(ctx context.Context, tx *gorm.DB, args *SendCreditPurchaseNotificationArgs, opts ...contract.Option) (contract.ID, error) {
 	return t.q.Enqueue(ctx, tx, SendCreditPurchaseNotificationTask, args, opts...)
@@ -163,8 +166,9 @@ type TasksHandler interface {
 
 	// SendCreditPurchaseNotification stores the receipt of a completed purchase and enqueues notifications.send_email for it. The receipt goes to
 	// the purchaser, or to the owner of the business when the purchaser is gone.
+	// Many are stored together, so that a flood of payments is not held up by its receipts.
 	// Fails for good when the purchase does not exist; a purchase that is not completed is skipped. Running it twice stores one mail.
-	SendCreditPurchaseNotification(ctx context.Context, tx *gorm.DB, args *SendCreditPurchaseNotificationArgs) (*SendCreditPurchaseNotificationResult, error)
+	SendCreditPurchaseNotification(ctx context.Context, tx *gorm.DB, items []*contract.Item[*SendCreditPurchaseNotificationArgs, *SendCreditPurchaseNotificationResult]) error
 
 	// ReconcilePayments finds payments that have been pending for too long, enqueues ai_features.verify_payment for each and expires the oldest,
 	// so that a webhook that never came is noticed. It asks no provider itself.
@@ -176,6 +180,6 @@ type TasksHandler interface {
 func HandleTasks(r contract.Registrar, h TasksHandler) {
 	r.Register(contract.BatchHandler(ProcessPaymentWebhookTask, h.ProcessPaymentWebhook))
 	r.Register(contract.LongHandler(VerifyPaymentTask, h.VerifyPayment))
-	r.Register(contract.ShortHandler(SendCreditPurchaseNotificationTask, h.SendCreditPurchaseNotification))
+	r.Register(contract.BatchHandler(SendCreditPurchaseNotificationTask, h.SendCreditPurchaseNotification))
 	r.Register(contract.ShortHandler(ReconcilePaymentsTask, h.ReconcilePayments))
 }

@@ -222,20 +222,6 @@ func TestAProviderThatFailsIsClassified(t *testing.T) {
 	}
 }
 
-func TestOnlyACompletedPurchaseGetsAReceipt(t *testing.T) {
-	t.Parallel()
-	s := newShop(t)
-	p := s.buy(t)
-	var id contract.ID
-	require.NoError(t, s.worker.InSystem(t.Context(), func(tx *gorm.DB) (err error) {
-		id, err = aifeatures.NewTasks(s.h.Queue).SendCreditPurchaseNotification(t.Context(), tx, &aifeatures.SendCreditPurchaseNotificationArgs{PurchaseId: p.ID.String()})
-		return err
-	}))
-	s.h.Drain(t.Context())
-	require.Contains(t, s.result(t, id), `"skipped"`)
-	require.Empty(t, s.h.Tasks(t.Context(), "notifications.send_email"))
-}
-
 func TestALostWebhookIsFoundByTheReconciler(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)

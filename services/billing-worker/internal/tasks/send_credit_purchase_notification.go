@@ -1,9 +1,11 @@
 package tasks
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/google/uuid"
 	"gorm.io/gorm"
@@ -12,51 +14,89 @@ import (
 	"makola/pkg/notifications"
 	"makola/pkg/postgres"
 	"makola/pkg/task"
-	"makola/pkg/tenant"
+	"makola/proto/contract"
 	aifeatures "makola/proto/makola/ai_features/v1"
 )
 
-// SendCreditPurchaseNotification stores the receipt of a completed purchase as a mail, once for each purchase.
-// SHORT: the mail itself is sent by notifier.
-func (a *AIFeatures) SendCreditPurchaseNotification(ctx context.Context, tx *gorm.DB, args *aifeatures.SendCreditPurchaseNotificationArgs,
-) (*aifeatures.SendCreditPurchaseNotificationResult, error) {
-	id, err := uuid.Parse(args.GetPurchaseId())
-	if err != nil {
-		return nil, task.Permanent(errors.New("purchase_id is not a UUID"))
-	}
-	p, err := billing.PurchaseByID(tx, id)
-	if errors.Is(err, billing.ErrNotFound) {
-		return nil, task.Permanent(fmt.Errorf("receipt of %s: %w", id, err))
-	}
-	if err != nil {
-		return nil, fmt.Errorf("receipt of %s: %w", id, err)
-	}
-	if p.Status != billing.Completed {
-		return &aifeatures.SendCreditPurchaseNotificationResult{Status: "skipped"}, nil
-	}
-	// A message of an old publisher names no business; the purchase does.
-	if _, ok := tenant.From(ctx); !ok {
-		if err := postgres.BindTenants(tx, []uuid.UUID{p.Tenant}); err != nil {
-			return nil, err
+// receiptItem is one receipt task of a batch.
+type receiptItem = contract.Item[*aifeatures.SendCreditPurchaseNotificationArgs, *aifeatures.SendCreditPurchaseNotificationResult]
+
+// SendCreditPurchaseNotification stores the receipts of completed purchases as mails, once for each purchase.
+// BATCH: everything is set-based, so 256 receipts need as many statements as one. The mails themselves are sent by notifier.
+func (a *AIFeatures) SendCreditPurchaseNotification(ctx context.Context, tx *gorm.DB, items []*receiptItem) error {
+	ids := make([]uuid.UUID, len(items))
+	for i, item := range items {
+		var err error
+		if ids[i], err = uuid.Parse(item.Args.GetPurchaseId()); err != nil {
+			item.Err = task.Permanent(errors.New("purchase_id is not a UUID"))
 		}
 	}
-	ctx = tenant.With(ctx, p.Tenant)
-	r, err := billing.ReceiptFor(tx.WithContext(ctx), id)
+	if err := bindReceipts(tx, items, ids); err != nil {
+		return fmt.Errorf("receipts of %d purchases: %w", len(ids), err)
+	}
+	receipts, err := billing.ReceiptsFor(tx.WithContext(ctx), ids)
 	if err != nil {
-		return nil, fmt.Errorf("receipt of %s: %w", id, err)
+		return fmt.Errorf("receipts of %d purchases: %w", len(ids), err)
 	}
-	mail, queued, err := notifications.Queue(ctx, tx, a.Mail, notifications.Email{Key: "purchase-mail:" + id.String(), To: r.Email, Content: receipt(r)})
-	if errors.Is(err, notifications.ErrAddress) {
-		return nil, task.Permanent(fmt.Errorf("receipt of %s: %w", id, err))
+	var mails []notifications.Email
+	var mailed []*receiptItem
+	for i, item := range items {
+		if item.Err != nil {
+			continue
+		}
+		r, ok := receipts[ids[i]]
+		switch {
+		case !ok || item.Run.Tenant != uuid.Nil && item.Run.Tenant != r.Purchase.Tenant: // another business's purchase is as good as none
+			item.Err = task.Permanent(fmt.Errorf("receipt of %s: %w", ids[i], billing.ErrNotFound))
+		case r.Purchase.Status != billing.Completed:
+			item.Result = &aifeatures.SendCreditPurchaseNotificationResult{Status: "skipped"}
+		default:
+			mails = append(mails, notifications.Email{Tenant: r.Purchase.Tenant, Key: "purchase-mail:" + ids[i].String(), To: r.Email, Content: receipt(r)})
+			mailed = append(mailed, item)
+		}
 	}
+	queued, err := notifications.QueueAll(ctx, tx, a.Mail, mails)
 	if err != nil {
-		return nil, fmt.Errorf("receipt of %s: %w", id, err)
+		return err
 	}
-	status := "queued"
-	if !queued {
-		status = "already_queued"
+	for i, item := range mailed {
+		item.Result, item.Err = mailResult(queued[i])
 	}
-	return &aifeatures.SendCreditPurchaseNotificationResult{Status: status, EmailId: mail.String()}, nil
+	return nil
+}
+
+// bindReceipts binds the transaction to the businesses of purchases whose tasks name none, as an old publisher's do, beside those of the other tasks, to which
+// the engine has bound it.
+func bindReceipts(tx *gorm.DB, items []*receiptItem, ids []uuid.UUID) error {
+	var tenants, nameless []uuid.UUID
+	for i, item := range items {
+		if item.Run.Tenant != uuid.Nil {
+			tenants = append(tenants, item.Run.Tenant)
+		} else if item.Err == nil {
+			nameless = append(nameless, ids[i])
+		}
+	}
+	owners, err := billing.PurchaseOwners(tx, nameless)
+	if err != nil || len(owners) == 0 {
+		return err
+	}
+	tenants = append(tenants, owners...)
+	slices.SortFunc(tenants, func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) })
+	return postgres.BindTenants(tx, slices.Compact(tenants))
+}
+
+// mailResult turns what became of a receipt's mail into what becomes of its task.
+func mailResult(q notifications.Queued) (*aifeatures.SendCreditPurchaseNotificationResult, error) {
+	switch {
+	case errors.Is(q.Err, notifications.ErrAddress):
+		return nil, task.Permanent(q.Err)
+	case q.Err != nil:
+		return nil, q.Err
+	case q.New:
+		return &aifeatures.SendCreditPurchaseNotificationResult{Status: "queued", EmailId: q.ID.String()}, nil
+	default:
+		return &aifeatures.SendCreditPurchaseNotificationResult{Status: "already_queued", EmailId: q.ID.String()}, nil
+	}
 }
 
 // receipt is the content of the mail.
