@@ -17,6 +17,7 @@ import (
 
 	"makola/pkg/postgres"
 	"makola/pkg/tenant"
+	"makola/proto/contract"
 	notificationspb "makola/proto/makola/notifications/v1"
 )
 
@@ -33,6 +34,8 @@ type Email struct {
 	To string
 	// Content is what the mail says; its type decides the template.
 	Content Content
+	// Cause is the task that asks for the mail, for a caller that works for many tasks at once; a handler called for one task need not name it.
+	Cause contract.Run
 }
 
 // Queued is what became of one Email.
@@ -105,7 +108,7 @@ func QueueAll(ctx context.Context, tx *gorm.DB, tasks *notificationspb.Tasks, em
 			of = tenant.With(ctx, d.Tenant)
 		}
 		// The row is new in this transaction, so its task is too: no unique key is needed.
-		if _, err := tasks.SendEmail(of, tx, &notificationspb.SendEmailArgs{EmailId: d.id.String()}); err != nil {
+		if _, err := tasks.SendEmail(of, tx, &notificationspb.SendEmailArgs{EmailId: d.id.String()}, causedBy(d.Cause)); err != nil {
 			return nil, fmt.Errorf("queue mail %s: %w", d.Key, err)
 		}
 	}
@@ -204,4 +207,9 @@ func column[T any](drafts []draft, of func(draft) T) []T {
 		values[i] = of(d)
 	}
 	return values
+}
+
+// causedBy links the sending to what asked for it; the zero Run leaves that to the context.
+func causedBy(run contract.Run) contract.Option {
+	return func(o *contract.Options) { o.Parent, o.Root = run.ID, run.Root }
 }

@@ -82,7 +82,8 @@ func newRow(ctx context.Context, d *contract.Descriptor, o contract.Options, arg
 		o.Tenant, _ = tenant.From(ctx)
 	}
 	n.tenant, n.createdBy = pgUUID(o.Tenant), pgUUID(o.CreatedBy)
-	if parent, ok := runFrom(ctx); ok {
+	n.parent, n.root = pgUUID(o.Parent), pgUUID(o.Root)
+	if parent, ok := runFrom(ctx); ok && o.Parent == uuid.Nil {
 		n.parent, n.root = pgUUID(parent.ID), pgUUID(parent.root)
 	}
 	if o.UniqueKey != "" {

@@ -117,7 +117,7 @@ func TestAShortTaskRunsOnceAndKeepsItsResult(t *testing.T) {
 	v := b.View(t.Context(), id)
 	require.Equal(t, "completed", v.Status())
 	require.JSONEq(t, `{"text":"Akwaaba ₵ <b>","number":9007199254740993,"flag":false}`, string(v.Result))
-	require.Equal(t, contract.Run{ID: id, Tenant: shop, Attempt: 1, MaxAttempts: seen.MaxAttempts, CreatedAt: seen.CreatedAt}, seen)
+	require.Equal(t, contract.Run{ID: id, Root: id, Tenant: shop, Attempt: 1, MaxAttempts: seen.MaxAttempts, CreatedAt: seen.CreatedAt}, seen)
 	require.Zero(t, b.Drain(t.Context()))
 }
 

@@ -29,5 +29,10 @@ func CreatedBy(user uuid.UUID) contract.Option {
 	return func(o *contract.Options) { o.CreatedBy = user }
 }
 
+// CausedBy links the new task to the one that run belongs to. BATCH handlers say it, because their context stands for many tasks.
+func CausedBy(run contract.Run) contract.Option {
+	return func(o *contract.Options) { o.Parent, o.Root = run.ID, run.Root }
+}
+
 // WithID fixes the new task's id.
 func WithID(id uuid.UUID) contract.Option { return func(o *contract.Options) { o.ID = id } }

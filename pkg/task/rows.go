@@ -68,7 +68,7 @@ func (c *claimed) decode(d *contract.Descriptor) (proto.Message, error) {
 }
 
 func (c *claimed) run(d *contract.Descriptor) contract.Run {
-	r := contract.Run{ID: c.id, Attempt: c.attempt, MaxAttempts: d.MaxAttempts, CreatedAt: c.createdAt}
+	r := contract.Run{ID: c.id, Root: c.root, Attempt: c.attempt, MaxAttempts: d.MaxAttempts, CreatedAt: c.createdAt}
 	if c.tenant != nil {
 		r.Tenant = *c.tenant
 	}

@@ -83,6 +83,8 @@ type Options struct {
 	Tenant uuid.UUID
 	// CreatedBy is the user on whose behalf the task runs.
 	CreatedBy uuid.UUID
+	// Parent and Root link the new task to its cause. A handler that is called for one task need not set them: the engine does.
+	Parent, Root ID
 	// ID fixes the new task's id, for callers that must know it before the transaction begins. Zero means a new UUIDv7.
 	ID ID
 }
@@ -94,6 +96,8 @@ type Option func(*Options)
 type Run struct {
 	// ID is the task's id; it is the natural idempotency key for effects outside the database.
 	ID ID
+	// Root is the task that began the chain of causes this task stands in; its own id when it began one.
+	Root ID
 	// Tenant is the business the task belongs to; uuid.Nil for platform tasks.
 	Tenant uuid.UUID
 	// Attempt counts from 1.

@@ -138,7 +138,7 @@ func (a *AIFeatures) ask(ctx context.Context, tx *gorm.DB, item *paymentItem) er
 	if item.Args.GetEventId() != "" {
 		reason = "webhook"
 	}
-	var opts []contract.Option
+	opts := []contract.Option{task.CausedBy(item.Run)}
 	if item.Run.Tenant != uuid.Nil {
 		opts = append(opts, task.ForTenant(item.Run.Tenant))
 	}
@@ -162,7 +162,7 @@ func (a *AIFeatures) conclude(ctx context.Context, tx *gorm.DB, item *paymentIte
 	case billing.Credited:
 		result.Status = "success"
 		_, err := a.Tasks.SendCreditPurchaseNotification(tenant.With(ctx, o.Tenant), tx,
-			&aifeatures.SendCreditPurchaseNotificationArgs{PurchaseId: o.Purchase.String()}, task.ForTenant(o.Tenant))
+			&aifeatures.SendCreditPurchaseNotificationArgs{PurchaseId: o.Purchase.String()}, task.ForTenant(o.Tenant), task.CausedBy(item.Run))
 		if err != nil {
 			return err
 		}

@@ -51,7 +51,7 @@ func (a *AIFeatures) SendCreditPurchaseNotification(ctx context.Context, tx *gor
 		case r.Purchase.Status != billing.Completed:
 			item.Result = &aifeatures.SendCreditPurchaseNotificationResult{Status: "skipped"}
 		default:
-			mails = append(mails, notifications.Email{Tenant: r.Purchase.Tenant, Key: "purchase-mail:" + ids[i].String(), To: r.Email, Content: receipt(r)})
+			mails = append(mails, notifications.Email{Tenant: r.Purchase.Tenant, Key: "purchase-mail:" + ids[i].String(), To: r.Email, Content: receipt(r), Cause: item.Run})
 			mailed = append(mailed, item)
 		}
 	}
