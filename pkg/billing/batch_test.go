@@ -100,6 +100,7 @@ func TestAMatchingPaymentIsCreditedInFull(t *testing.T) {
 	requireBooksBalance(t, h.operator)
 }
 
+//nolint:tparallel // the cases share one database and follow each other
 func TestWhatDoesNotMatchGoesToReview(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -140,6 +141,7 @@ func TestWhatDoesNotMatchGoesToReview(t *testing.T) {
 	requireBooksBalance(t, h.operator)
 }
 
+//nolint:tparallel // the cases share one database and follow each other
 func TestEvidenceInAnyOrderCreditsOnce(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)

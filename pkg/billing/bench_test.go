@@ -18,6 +18,7 @@ func BenchmarkCreditBatch_256(b *testing.B) { benchmarkCreditBatch(b, 256) }
 
 // benchmarkCreditBatch settles batches of size payments, spread over 1,000 businesses, each with its stored event, and commits each batch.
 func benchmarkCreditBatch(b *testing.B, size int) {
+	b.Helper()
 	h := newHouse(b)
 	admin := h.admin
 	_, err := admin.Exec(b.Context(), `

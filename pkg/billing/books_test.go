@@ -42,6 +42,7 @@ func buy(t testing.TB, gateway *postgres.DB, id uuid.UUID, pkg string) *billing.
 	return p
 }
 
+//nolint:tparallel // the cases share one database and follow each other
 func TestTaxesFollowTheDateOfTheCharge(t *testing.T) {
 	t.Parallel()
 	db := postgrestest.New(t).Open("makola_gateway")

@@ -25,6 +25,7 @@ func ledgerFaults(t testing.TB, operator *postgres.DB) (faults []billing.Fault) 
 	return faults
 }
 
+//nolint:tparallel // the cases share one database and follow each other
 func TestTheLedgerCheckSeesEveryKindOfDrift(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)

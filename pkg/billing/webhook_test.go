@@ -111,6 +111,7 @@ func TestUnmatchedEvidenceIsFiledForAPerson(t *testing.T) {
 	require.Equal(t, 1, h.count(t, "select count(*) from billing.payment_review where reason = 'unknown_reference' and tenant_id is null and received_minor = 9600"))
 }
 
+//nolint:tparallel // the cases share one database and follow each other
 func TestRolesCannotDoWhatIsNotTheirs(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -157,6 +158,7 @@ func TestRolesCannotDoWhatIsNotTheirs(t *testing.T) {
 	})
 }
 
+//nolint:tparallel // the cases share one database and follow each other
 func TestTheWebhookRoleCanOnlyInsert(t *testing.T) {
 	t.Parallel()
 	webhook := postgrestest.New(t).Open("makola_webhook")
@@ -172,6 +174,7 @@ func TestTheWebhookRoleCanOnlyInsert(t *testing.T) {
 	}
 }
 
+//nolint:tparallel // the cases share one database and follow each other
 func TestTheLedgerRefusesWhatDoesNotBalance(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)

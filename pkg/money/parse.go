@@ -70,7 +70,7 @@ func fromNumber(raw string, shift int, c Currency) (Amount, error) {
 	if d.IsZero() {
 		return Amount{Currency: c}, nil
 	}
-	d = d.Shift(int32(shift)) //nolint:gosec // shift is an exponent of the table, at most 3
+	d = d.Shift(int32(shift))
 	if !d.IsInteger() {
 		return Amount{}, fmt.Errorf("convert provider number: %w", ErrPrecision)
 	}

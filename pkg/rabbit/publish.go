@@ -26,11 +26,11 @@ var (
 	ErrInvalid = errors.New("not a valid message")
 )
 
-// Message and Table are the library's types under a name of ours, so that other packages need not import it.
-type (
-	Message = amqp.Publishing
-	Table   = amqp.Table
-)
+// Message is the library's message under a name of ours, so that other packages need not import it.
+type Message = amqp.Publishing
+
+// Table is the library's table of headers or arguments, under a name of ours.
+type Table = amqp.Table
 
 // Persistent is the delivery mode of messages that survive a restart of the broker, Transient that of those that need not.
 const (

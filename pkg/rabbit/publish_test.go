@@ -261,7 +261,7 @@ func TestPublishBatch_blockedByTheBroker(t *testing.T) {
 // method encodes a method frame on channel 0.
 func method(class, number uint16, arguments string) []byte {
 	frame := []byte{1, 0, 0}
-	frame = binary.BigEndian.AppendUint32(frame, uint32(4+len(arguments))) //nolint:gosec // short
+	frame = binary.BigEndian.AppendUint32(frame, uint32(4+len(arguments)))
 	frame = binary.BigEndian.AppendUint16(frame, class)
 	frame = binary.BigEndian.AppendUint16(frame, number)
 	return append(append(frame, arguments...), 0xCE)

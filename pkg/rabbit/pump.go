@@ -201,6 +201,7 @@ func (k *Consumer) finish(s *session, closeOut func()) {
 	select {
 	case <-k.close:
 	case <-k.c.quit:
-	case <-s.closed:
+	case err := <-s.closed:
+		k.c.log.Info("channel closed while its last deliveries were handled", "queue", k.cfg.Queue, "error", err)
 	}
 }

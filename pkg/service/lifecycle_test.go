@@ -100,7 +100,7 @@ func launch(t *testing.T, environ []string, wire func(ctx context.Context, cfg e
 		name: "test-service", environ: append([]string{"ADMIN_ADDR=" + r.addr}, environ...), stdout: r.out, stderr: r.out, signals: r.signals,
 		exit: func(code int) { r.hard <- code },
 	}
-	go func() { r.exited <- run(context.Background(), p, wire) }()
+	go func() { r.exited <- run(context.WithoutCancel(t.Context()), p, wire) }()
 	return r
 }
 

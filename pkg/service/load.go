@@ -121,7 +121,7 @@ func (l *loader) lookup(f field) (string, bool) {
 		l.fault(f, "is set, and so is "+f.variable+"_FILE", "keep one of the two")
 		return "", false
 	}
-	content, err := os.ReadFile(file)
+	content, err := os.ReadFile(file) //nolint:gosec // the file that the operator names in NAME_FILE
 	if err != nil {
 		var path *os.PathError
 		if errors.As(err, &path) {

@@ -64,22 +64,7 @@ func (w *Worker) attemptFailed(ctx context.Context, d *contract.Descriptor, c *c
 	return nil
 }
 
-// handlerError marks what a LONG handler returned: it may speak of any network, so only PostgreSQL's own words in it mean that the database is away.
-type handlerError struct{ error }
-
-func (h handlerError) Unwrap() error { return h.error }
-
-// blameless reports whether an attempt ended because of the database or an orderly stop. Such an attempt is not spent.
-func (w *Worker) blameless(err error) bool {
-	if errors.Is(err, postgres.ErrOutcomeUnknown) || w.stopping(err) {
-		return true
-	}
-	if h, ok := errors.AsType[handlerError](err); ok {
-		return postgres.IsServerGone(h.error)
-	}
-	return postgres.IsUnavailable(err)
-}
-
+// record writes one failed attempt, and what a Celery client asked to run after a final failure.
 func (w *Worker) record(ctx context.Context, c *claimed, v verdict, cause error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()

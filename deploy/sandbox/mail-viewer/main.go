@@ -67,7 +67,7 @@ func run(ctx context.Context) error {
 	web := &http.Server{Handler: newHandler(store), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, IdleTimeout: time.Minute}
 	served := make(chan error, 1)
 	go func() { served <- web.Serve(listener) }()
-	slog.Info("mail viewer started", "smtp", receiver.Addr, "http", listener.Addr().String(), "mails", len(store.list("", time.Time{})))
+	slog.InfoContext(ctx, "mail viewer started", "smtp", receiver.Addr, "http", listener.Addr().String(), "mails", len(store.list("", time.Time{})))
 	var failed error
 	select {
 	case <-ctx.Done():

@@ -25,7 +25,7 @@ func start(t *testing.T, dir string) (string, *mail.Sender) {
 	require.NoError(t, err)
 	receiver := &mailbox.Server{Addr: "127.0.0.1:0", Deliver: s.add}
 	require.NoError(t, receiver.Start(t.Context()))
-	t.Cleanup(func() { require.NoError(t, receiver.Stop(context.Background())) })
+	t.Cleanup(func() { require.NoError(t, receiver.Stop(context.WithoutCancel(t.Context()))) })
 	web := httptest.NewServer(newHandler(s))
 	t.Cleanup(web.Close)
 	sender, err := mail.New(mail.Config{URL: service.Secret("smtp://" + receiver.Addr), From: "Makola <no-reply@makola.example>"})

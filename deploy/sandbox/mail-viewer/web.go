@@ -111,7 +111,7 @@ func (v *viewer) show(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	if err := v.page.Execute(w, data); err != nil {
-		slog.Warn("page not rendered", "error", err.Error())
+		slog.WarnContext(r.Context(), "page not rendered", "error", err.Error())
 	}
 }
 

@@ -31,7 +31,7 @@ const (
 	StageContent
 )
 
-// ErrDrop, returned from Server.Decide, closes the connection without an answer.
+// ErrDrop closes the connection without an answer, when Server.Decide returns it.
 var ErrDrop = errors.New("drop the connection")
 
 // Refusal is a server's answer of 4xx or 5xx.
@@ -87,8 +87,8 @@ func (s *Server) Stop(ctx context.Context) error {
 		err = nil
 	}
 	select {
-	case <-s.done:
-		return err
+	case served := <-s.done:
+		return errors.Join(err, served)
 	case <-ctx.Done():
 		return ctx.Err()
 	}

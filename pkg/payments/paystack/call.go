@@ -86,6 +86,7 @@ func (c *Client) call(ctx context.Context, method, path string, in, out any) err
 			return fmt.Errorf("%w: encode: %w", payments.ErrInvalidRequest, err)
 		}
 	}
+	//nolint:contextcheck // the execution's context is ctx with the policies' timeouts
 	got, err := executor.WithContext(ctx).GetWithExecution(func(exec failsafe.Execution[*answer]) (*answer, error) {
 		return c.attempt(exec.Context(), method, path, payload)
 	})

@@ -15,7 +15,7 @@ import (
 const ProductionHost = "api.paystack.co"
 
 // SimulatorSecretKey is the published key of the simulator in payments/fake. Production refuses it: anyone can sign with it.
-const SimulatorSecretKey SecretKey = "sk_test_makola_simulator"
+const SimulatorSecretKey SecretKey = "sk_test_makola_simulator" //nolint:gosec // published on purpose, and refused in production
 
 // maxSecretKeys is two, the old and the new one while a key is rotated.
 const maxSecretKeys = 2

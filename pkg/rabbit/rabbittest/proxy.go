@@ -94,7 +94,7 @@ func (p *Proxy) accept() {
 		if err != nil {
 			return
 		}
-		broker, err := net.Dial("tcp", p.target) //nolint:noctx // ends with the proxy
+		broker, err := net.Dial("tcp", p.target)
 		if err != nil {
 			_ = client.Close()
 			continue

@@ -37,7 +37,7 @@ func (p *process) await(ctx context.Context, name, log string, ask func(context.
 // tail is the end of a log, for error messages.
 func tail(path string) string {
 	const most = 1500
-	raw, err := os.ReadFile(path)
+	raw, err := os.ReadFile(path) //nolint:gosec // a log of our own
 	if err != nil {
 		return "(no log: " + err.Error() + ")"
 	}

@@ -26,7 +26,7 @@ func freePorts(ctx context.Context, n int) ([]int, error) {
 		if len(ports) == n {
 			return ports, nil
 		}
-		port := firstPort + rand.IntN(lastPort-firstPort+1)
+		port := firstPort + rand.IntN(lastPort-firstPort+1) //nolint:gosec // a port, not a secret
 		if taken[port] || !isFree(ctx, port) {
 			continue
 		}

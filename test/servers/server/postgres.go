@@ -141,7 +141,7 @@ func (p *Postgres) createRoles(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	sql, err := os.ReadFile(filepath.Join(root, "deploy", "postgres", "roles.sql"))
+	sql, err := os.ReadFile(filepath.Join(root, "deploy", "postgres", "roles.sql")) //nolint:gosec // a file of this repository
 	if err != nil {
 		return fmt.Errorf("read roles: %w", err)
 	}

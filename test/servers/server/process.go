@@ -38,7 +38,7 @@ func start(ctx context.Context, s spec) (*process, error) {
 		return nil, fmt.Errorf("open server log: %w", err)
 	}
 	defer out.Close()
-	cmd := exec.CommandContext(context.WithoutCancel(ctx), s.name, s.args...)
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), s.name, s.args...) //nolint:gosec // the servers of the tests
 	cmd.Env, cmd.Dir, cmd.Stdout, cmd.Stderr = s.env, s.dir, out, out
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: s.user}
 	dieWithParent(cmd.SysProcAttr)

@@ -54,6 +54,7 @@ func newFloor(t testing.TB) *gate {
 
 // benchmarkWebhook posts distinct genuine webhooks over conns connections; client, server and database share the machine.
 func benchmarkWebhook(b *testing.B, conns int, open func(testing.TB) *gate) {
+	b.Helper()
 	g := open(b)
 	type request struct {
 		body   []byte

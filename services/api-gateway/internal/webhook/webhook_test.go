@@ -44,7 +44,7 @@ func newGate(t testing.TB) *gate {
 	g := &gate{admin: pg.Admin(), db: pg.Open("makola_webhook")}
 	g.committer = webhook.NewCommitter(g.db, aifeatures.NewTasks(task.NewQueue(g.db, nil, task.QueueConfig{})), nil, prometheus.NewRegistry())
 	require.NoError(t, g.committer.Start(context.WithoutCancel(t.Context())))
-	t.Cleanup(func() { _ = g.committer.Stop(context.Background()) })
+	t.Cleanup(func() { _ = g.committer.Stop(context.WithoutCancel(t.Context())) })
 	g.serve(t, webhook.NewHandler("paystack", newProvider(t), g.committer).Handle)
 	return g
 }
@@ -113,6 +113,7 @@ func TestAnEventIsStoredWithItsTaskAndAnsweredOnce(t *testing.T) {
 	require.Equal(t, 1, g.count(t, "task.task"))
 }
 
+//nolint:tparallel // the cases share one gate and are counted together
 func TestWhatIsNotGenuineIsRefusedAndStoresNothing(t *testing.T) {
 	t.Parallel()
 	g := newGate(t)
