@@ -56,7 +56,7 @@ type Server struct {
 	listen net.Listener
 	ctx    context.Context // ends when the server stops; it outlives the call that made it
 	cancel context.CancelFunc
-	done   chan error
+	done   chan struct{} // closed when Serve has returned
 }
 
 // Start listens and serves until Stop.
@@ -72,8 +72,11 @@ func (s *Server) Start(ctx context.Context) error {
 	s.smtp.MaxMessageBytes, s.smtp.MaxRecipients, s.smtp.MaxLineLength = MaxMessageBytes, MaxRecipients, 8192
 	s.smtp.ReadTimeout, s.smtp.WriteTimeout = idleTimeout, idleTimeout
 	s.smtp.EnableSMTPUTF8 = true
-	s.done = make(chan error, 1)
-	go func() { s.done <- s.smtp.Serve(listener) }()
+	s.done = make(chan struct{})
+	go func() {
+		defer close(s.done)
+		_ = s.smtp.Serve(listener) // ends when Stop closes the listener, and that is its error
+	}()
 	return nil
 }
 
@@ -87,8 +90,8 @@ func (s *Server) Stop(ctx context.Context) error {
 		err = nil
 	}
 	select {
-	case served := <-s.done:
-		return errors.Join(err, served)
+	case <-s.done:
+		return err
 	case <-ctx.Done():
 		return ctx.Err()
 	}
