@@ -162,3 +162,29 @@ func TestDescribeConfigAndRender(t *testing.T) {
 	require.Contains(t, dotenv, "#PG_WAIT=5s\n")
 	require.Equal(t, 1, strings.Count(dotenv, "PG_URL="))
 }
+
+type nestedFaults struct {
+	URL   string `env:"NEEDED_URL,required"`
+	Inner struct {
+		Level int `env:"LEVEL" envDefault:"3"`
+	}
+}
+
+func (n nestedFaults) Validate() []error {
+	var faults []error
+	if n.URL == "" {
+		faults = append(faults, service.Invalid("NEEDED_URL", "is empty", "set it"))
+	}
+	if n.Inner.Level > 2 {
+		faults = append(faults, service.Invalid("LEVEL", "is above 2", "choose 1 or 2"))
+	}
+	return faults
+}
+
+func TestAMissingVariableHidesNoOtherFault(t *testing.T) {
+	t.Parallel()
+	err := service.Load(&nestedFaults{}, nil)
+	require.ErrorContains(t, err, "2 fault(s)")
+	require.ErrorContains(t, err, "NEEDED_URL is not set")
+	require.ErrorContains(t, err, "LEVEL is above 2")
+}

@@ -47,8 +47,8 @@ func (l FaultList) Error() string {
 func (l FaultList) Unwrap() []error { return l }
 
 // Load fills cfg, a pointer to a struct, from environ (as from os.Environ) and validates it and every struct within it. It returns nil or
-// a FaultList with all faults. A struct is validated by its Validate method, returning error or []error, unless a field within it is
-// already at fault; in production also by its ValidateProduction method.
+// a FaultList with all faults. A struct is validated by its Validate method, returning error or []error, and in production also by its ValidateProduction
+// method; what they say of a variable that could not be read is left out, because that one is at fault already.
 func Load(cfg any, environ []string) error {
 	root := reflect.ValueOf(cfg)
 	if root.Kind() != reflect.Pointer || root.Elem().Kind() != reflect.Struct {
@@ -72,7 +72,7 @@ type loader struct {
 	set        map[string]string
 	production bool
 	faults     FaultList
-	atFault    []uintptr // addresses of fields that hold no valid value
+	unread     []string // variables whose fields hold no valid value
 }
 
 // fill parses one field. Each is given to the library alone, in a struct made for it, so that every fault can name its variable.
@@ -80,7 +80,7 @@ func (l *loader) fill(f field) {
 	known := len(l.faults)
 	defer func() {
 		if len(l.faults) > known {
-			l.atFault = append(l.atFault, f.value.Addr().Pointer())
+			l.unread = append(l.unread, f.variable)
 		}
 	}()
 	value, ok := l.lookup(f)
@@ -140,10 +140,6 @@ func (l *loader) fault(f field, problem, remedy string) {
 
 // validate runs a struct's own checks. An embedding struct inherits the methods of what it embeds, so a fault already listed is not listed twice.
 func (l *loader) validate(v reflect.Value) {
-	start, end := v.Addr().Pointer(), v.Addr().Pointer()+v.Type().Size()
-	if slices.ContainsFunc(l.atFault, func(p uintptr) bool { return p >= start && p < end }) {
-		return
-	}
 	var found []error
 	switch c := v.Addr().Interface().(type) {
 	case interface{ Validate() []error }:
@@ -154,10 +150,31 @@ func (l *loader) validate(v reflect.Value) {
 	if c, ok := v.Addr().Interface().(interface{ ValidateProduction() []error }); ok && l.production {
 		found = append(found, c.ValidateProduction()...)
 	}
-	for _, err := range found {
+	for _, err := range flatten(found) {
 		listed := func(other error) bool { return other.Error() == err.Error() }
-		if err != nil && !slices.ContainsFunc(l.faults, listed) {
+		if !l.alreadyAtFault(err) && !slices.ContainsFunc(l.faults, listed) {
 			l.faults = append(l.faults, err)
 		}
 	}
+}
+
+// alreadyAtFault reports whether err speaks of a variable that could not be read at all: its field holds nothing worth checking, and one fault a variable is enough.
+func (l *loader) alreadyAtFault(err error) bool {
+	return slices.ContainsFunc(l.unread, func(name string) bool {
+		return strings.HasPrefix(err.Error(), name+" ") || strings.HasPrefix(err.Error(), name+":")
+	})
+}
+
+// flatten takes joined errors apart, so that each fault has a line of its own.
+func flatten(errs []error) (all []error) {
+	for _, err := range errs {
+		switch joined, ok := err.(interface{ Unwrap() []error }); {
+		case err == nil:
+		case ok && strings.Contains(err.Error(), "\n"): // errors.Join; a wrapped pair is one sentence
+			all = append(all, flatten(joined.Unwrap())...)
+		default:
+			all = append(all, err)
+		}
+	}
+	return all
 }
