@@ -9,16 +9,6 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// IsServerGone is the narrow form of IsUnavailable, for errors that may come from other networks too (a mail server, a provider): true only when PostgreSQL's own
-// driver or server says so.
-func IsServerGone(err error) bool {
-	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
-		return IsUnavailable(pg)
-	}
-	_, ok := errors.AsType[*pgconn.ConnectError](err)
-	return ok
-}
-
 // IsUnavailable reports whether err means that the server could not be reached or was shutting down, so that the same work may succeed later
 // and must not be counted against the task that ran into it.
 func IsUnavailable(err error) bool {
