@@ -31,9 +31,10 @@ const reserved = 1
 
 // DB is one process's way into the database. It is safe for concurrent use. The zero value is not usable; call Open.
 type DB struct {
-	pool *pgxpool.Pool
-	sql  *sql.DB
-	gorm *gorm.DB
+	pool    *pgxpool.Pool
+	sql     *sql.DB
+	gorm    *gorm.DB
+	sharing sharing
 }
 
 // Open prepares the pool without connecting, so that a service can start before its database does; use WaitReady to wait for it.
