@@ -14,6 +14,8 @@ import (
 	gormpg "gorm.io/driver/postgres"
 	"gorm.io/gorm"
 	"gorm.io/gorm/logger"
+
+	"makola/pkg/groupcommit"
 )
 
 // Config says which database a process uses and with how many connections. It is read from the environment.
@@ -34,7 +36,7 @@ type DB struct {
 	pool    *pgxpool.Pool
 	sql     *sql.DB
 	gorm    *gorm.DB
-	sharing sharing
+	sharing groupcommit.Group[*sharer]
 }
 
 // Open prepares the pool without connecting, so that a service can start before its database does; use WaitReady to wait for it.
@@ -79,7 +81,9 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 		pool.Close()
 		return nil, fmt.Errorf("open gorm: %w", err)
 	}
-	return &DB{pool: pool, sql: sqlDB, gorm: g}, nil
+	db := &DB{pool: pool, sql: sqlDB, gorm: g}
+	db.sharing.Run, db.sharing.Max, db.sharing.Leaders = db.commitAll, maxShared, sharedCommits
+	return db, nil
 }
 
 // Pool gives direct access for what gorm cannot do (COPY, LISTEN, advisory locks). Connections taken from it are bound to no tenant and see no tenant's rows.

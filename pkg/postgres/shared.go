@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"slices"
-	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"makola/pkg/groupcommit"
 )
 
 // Deferred is work that a transaction leaves for its end, such as the tasks it enqueued. Transactions that consist of nothing else share their commits.
@@ -21,103 +21,38 @@ type Deferred interface {
 const (
 	// maxShared is the most transactions that one commit holds; beyond it a commit takes longer without costing less for each.
 	maxShared = 256
-	// maxLeaders is how many shared commits are under way at once, so that one is prepared while another waits for the disk.
-	maxLeaders = 2
+	// sharedCommits is how many shared commits are under way at once, so that one is prepared while another waits for the disk.
+	sharedCommits = 2
 	// sharedTimeout bounds a shared commit, which no single caller's context may cut short.
 	sharedTimeout = 10 * time.Second
 )
-
-// sharing lets transactions that arrive while others commit be committed together. Whoever arrives first leads: it commits for all that wait, and then makes the next one
-// leader. Nobody waits for company, so a lone transaction is committed at once. The zero value is ready.
-type sharing struct {
-	mu      sync.Mutex
-	waiting []*sharer
-	leaders int
-}
 
 // sharer is one transaction that waits to be committed.
 type sharer struct {
 	scope    Scope
 	deferred []Deferred
-	promoted bool          // guarded by sharing.mu
-	lead     chan struct{} // capacity 1; a token makes it the leader
-	done     chan error    // capacity 1
+	err      error
 }
 
 // commitShared commits a transaction that has sent nothing yet and consists of deferred work alone.
 // A context that ends before the commit is under way means that nothing was committed; afterwards it means ErrOutcomeUnknown.
 func (db *DB) commitShared(ctx context.Context, scope Scope, deferred []Deferred) error {
-	s := &db.sharing
-	w := &sharer{scope: scope, deferred: deferred, lead: make(chan struct{}, 1), done: make(chan error, 1)}
-	s.mu.Lock()
-	s.waiting = append(s.waiting, w)
-	if s.leaders < maxLeaders {
-		s.leaders++
-		w.promoted = true
-		w.lead <- struct{}{}
-	}
-	s.mu.Unlock()
-	// Another leader may have taken along the transaction of one that was just made leader. Whoever holds the token passes it on, whatever became of its own.
-	defer func() {
-		select {
-		case <-w.lead:
-			db.leadCommit(ctx)
-		default:
-		}
-	}()
-	select {
-	case err := <-w.done:
+	s := &sharer{scope: scope, deferred: deferred}
+	err := db.sharing.Do(ctx, s)
+	switch {
+	case errors.Is(err, groupcommit.ErrUnderWay):
+		return fmt.Errorf("%w: %w", ErrOutcomeUnknown, err)
+	case err != nil:
 		return err
-	case <-w.lead:
-		db.leadCommit(ctx)
-		return <-w.done
-	case <-ctx.Done():
 	}
-	s.mu.Lock()
-	at := slices.Index(s.waiting, w)
-	if at < 0 {
-		s.mu.Unlock()
-		return fmt.Errorf("%w: %w", ErrOutcomeUnknown, context.Cause(ctx))
-	}
-	s.waiting = slices.Delete(s.waiting, at, at+1)
-	s.mu.Unlock()
-	return context.Cause(ctx)
+	return s.err
 }
 
-// leadCommit commits what waits, the leader's own transaction among it, and passes the lead on.
-func (db *DB) leadCommit(ctx context.Context) {
-	s := &db.sharing
-	s.mu.Lock()
-	n := min(len(s.waiting), maxShared)
-	// Leaders stand in front, so that each finds itself in its batch: of two, the first takes both.
-	slices.SortStableFunc(s.waiting, func(a, b *sharer) int { return ahead(b) - ahead(a) })
-	batch := s.waiting[:n:n]
-	s.waiting = slices.Clone(s.waiting[n:])
-	s.mu.Unlock()
-
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), sharedTimeout)
+// commitAll commits what arrived together.
+func (db *DB) commitAll(ctx context.Context, batch []*sharer) {
+	ctx, cancel := context.WithTimeout(ctx, sharedTimeout)
 	defer cancel()
-	if n > 0 { // none: the other leader took ours too
-		db.commitTogether(ctx, batch)
-	}
-
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, w := range s.waiting {
-		if !w.promoted {
-			w.promoted = true
-			w.lead <- struct{}{}
-			return
-		}
-	}
-	s.leaders--
-}
-
-func ahead(w *sharer) int {
-	if w.promoted {
-		return 1
-	}
-	return 0
+	db.commitTogether(ctx, batch)
 }
 
 // commitTogether commits the transactions in one, and in halves when the server refuses that because of one of them.
@@ -130,7 +65,7 @@ func (db *DB) commitTogether(ctx context.Context, batch []*sharer) {
 		return
 	}
 	for _, w := range batch {
-		w.done <- err
+		w.err = err
 	}
 }
 
