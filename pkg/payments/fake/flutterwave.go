@@ -17,22 +17,22 @@ import (
 	"makola/pkg/money"
 )
 
-// FlutterwaveSignature is how Flutterwave proves that a webhook is its own.
-type FlutterwaveSignature string
+// FlutterwaveMode is how Flutterwave proves that a webhook is its own.
+type FlutterwaveMode string
 
 const (
-	// SignatureHash sends the secret hash itself in verif-hash, the same for every body: version 3 as it always was.
-	SignatureHash FlutterwaveSignature = "verif-hash"
-	// SignatureHMAC sends base64 HMAC-SHA256 of the body, keyed with the secret hash, in flutterwave-signature.
-	SignatureHMAC FlutterwaveSignature = "flutterwave-signature"
+	// FlutterwaveSignature sends base64 HMAC-SHA256 of the body, keyed with the secret hash, in flutterwave-signature.
+	FlutterwaveSignature FlutterwaveMode = "signature"
+	// FlutterwaveHash sends the secret hash itself in verif-hash, the same for every body: version 3 as it always was.
+	FlutterwaveHash FlutterwaveMode = "hash"
 )
 
 // FlutterwaveConfig is the part of the configuration that Flutterwave needs.
 type FlutterwaveConfig struct {
-	SecretKey  Secret               // Authenticates calls. Empty means DefaultFlutterwaveKey. Live keys are refused.
-	WebhookURL string               // Empty: none are sent.
-	SecretHash Secret               // Proves webhooks. Empty means DefaultFlutterwaveHash.
-	Signature  FlutterwaveSignature // How it does. Empty means SignatureHash.
+	SecretKey     Secret          // Authenticates calls. Empty means DefaultFlutterwaveKey. Live keys are refused.
+	WebhookURL    string          // Empty: none are sent.
+	WebhookSecret Secret          // The "secret hash", which proves webhooks. Empty means DefaultFlutterwaveSecret.
+	WebhookMode   FlutterwaveMode // How it does. Empty means FlutterwaveSignature.
 }
 
 // flutterwaveFacade speaks version 3 of Flutterwave's API, under /flutterwave/v3. A payment is unknown to it until the customer has tried to pay:
@@ -117,8 +117,8 @@ func (f flutterwaveFacade) sign(body []byte, _ time.Time) http.Header {
 	header := http.Header{}
 	header.Set("Content-Type", "application/json")
 	header.Set("User-Agent", "Flutterwave-Simulator")
-	secret := f.s.cfg.Flutterwave.SecretHash
-	if f.s.cfg.Flutterwave.Signature == SignatureHMAC {
+	secret := f.s.cfg.Flutterwave.WebhookSecret
+	if f.s.cfg.Flutterwave.WebhookMode == FlutterwaveSignature {
 		mac := hmac.New(sha256.New, []byte(secret))
 		mac.Write(body) // A hash never returns an error.
 		header.Set("Flutterwave-Signature", base64.StdEncoding.EncodeToString(mac.Sum(nil)))
@@ -182,7 +182,7 @@ func (f flutterwaveFacade) initialize(r *http.Request, _ Kind) answer {
 		ReturnURL: in.RedirectURL, Metadata: in.Meta,
 	})
 	if !fresh {
-		return f.refuse(http.StatusBadRequest, "Duplicate tx_ref")
+		return f.refuse(http.StatusBadRequest, "Duplicate transaction reference: tx_ref was used before")
 	}
 	return f.grant("Hosted Link", map[string]string{"link": f.s.base(r) + "/checkout/" + tx.AccessCode})
 }

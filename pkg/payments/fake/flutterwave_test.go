@@ -69,9 +69,9 @@ func TestFlutterwaveKnowsAPaymentFromTheFirstAttempt(t *testing.T) {
 	}
 }
 
-func TestFlutterwaveTellsBothOutcomesWithTheSecretHash(t *testing.T) {
+func TestFlutterwaveTellsBothOutcomes(t *testing.T) {
 	t.Parallel()
-	l := newLab(t)
+	l := newLab(t, func(c *fake.Config) { c.Flutterwave.WebhookMode = fake.FlutterwaveHash })
 	l.open(t, fake.Flutterwave, "AI-1")
 	l.pay(t, "AI-1", fake.Fail)
 	l.names(t, 1)
@@ -82,15 +82,15 @@ func TestFlutterwaveTellsBothOutcomesWithTheSecretHash(t *testing.T) {
 		if data := p.data(t); p.name(t) != "charge.completed" || data["status"] != status || data["tx_ref"] != "AI-1" || fmt.Sprint(data["amount"]) != "96" {
 			t.Errorf("webhook %d: %s", i, p.body)
 		}
-		if p.header.Get("Verif-Hash") != string(fake.DefaultFlutterwaveHash) || p.header.Get("Flutterwave-Signature") != "" {
+		if p.header.Get("Verif-Hash") != string(fake.DefaultFlutterwaveSecret) || p.header.Get("Flutterwave-Signature") != "" {
 			t.Errorf("headers %v", p.header)
 		}
 	}
 }
 
-func TestFlutterwaveSignsTheBodyWhenConfigured(t *testing.T) {
+func TestFlutterwaveSignsTheBody(t *testing.T) {
 	t.Parallel()
-	l := newLab(t, func(c *fake.Config) { c.Flutterwave.Signature, c.Flutterwave.SecretHash = fake.SignatureHMAC, "another" })
+	l := newLab(t, func(c *fake.Config) { c.Flutterwave.WebhookSecret = "another" })
 	l.open(t, fake.Flutterwave, "AI-1")
 	l.pay(t, "AI-1", fake.Pay)
 	l.names(t, 1)

@@ -21,7 +21,7 @@ type Secret = paystack.SecretKey
 const (
 	DefaultSecretKey                 = paystack.SimulatorSecretKey
 	DefaultFlutterwaveKey            = Secret("FLWSECK_TEST-makola-simulator") //nolint:gosec // published on purpose
-	DefaultFlutterwaveHash           = Secret("makola-simulator-hash")         //nolint:gosec // published on purpose
+	DefaultFlutterwaveSecret         = Secret("makola-simulator-flutterwave")  //nolint:gosec // published on purpose
 	DefaultStripeKey                 = Secret("sk_test_makola_simulator")      //nolint:gosec // published on purpose
 	DefaultStripeWebhookSecret       = Secret("whsec_makola_simulator")        //nolint:gosec // published on purpose
 	defaultMaxTransactions           = 10_000                                  // A few KiB each.
@@ -99,11 +99,11 @@ func (c *Config) fillIn() {
 	}
 	set(&c.SecretKey, DefaultSecretKey)
 	set(&c.Flutterwave.SecretKey, DefaultFlutterwaveKey)
-	set(&c.Flutterwave.SecretHash, DefaultFlutterwaveHash)
+	set(&c.Flutterwave.WebhookSecret, DefaultFlutterwaveSecret)
 	set(&c.Stripe.SecretKey, DefaultStripeKey)
 	set(&c.Stripe.WebhookSecret, DefaultStripeWebhookSecret)
-	if c.Flutterwave.Signature == "" {
-		c.Flutterwave.Signature = SignatureHash
+	if c.Flutterwave.WebhookMode == "" {
+		c.Flutterwave.WebhookMode = FlutterwaveSignature
 	}
 	if c.RetryDelays == nil {
 		c.RetryDelays = DefaultRetryDelays()
@@ -130,8 +130,8 @@ func (c *Config) check() error {
 			faults = append(faults, fmt.Errorf("%s must be an http or https URL", name))
 		}
 	}
-	if c.Flutterwave.Signature != SignatureHash && c.Flutterwave.Signature != SignatureHMAC {
-		faults = append(faults, fmt.Errorf("signature of Flutterwave must be %s or %s", SignatureHash, SignatureHMAC))
+	if mode := c.Flutterwave.WebhookMode; mode != FlutterwaveSignature && mode != FlutterwaveHash {
+		faults = append(faults, fmt.Errorf("webhook mode of Flutterwave must be %s or %s", FlutterwaveSignature, FlutterwaveHash))
 	}
 	if c.MaxTransactions < 0 {
 		faults = append(faults, errors.New("the number of transactions must not be negative"))

@@ -84,8 +84,9 @@ func (f *stripeFacade) charge(tx Transaction) map[string]any {
 		"balance_transaction": stripeID("txn_", tx.ID), "billing_details": map[string]any{"email": orNull(tx.Email), "name": "Anonymous customer", "phone": nil, "address": nil},
 		"captured": true, "created": tx.PaidAt.Unix(), "currency": lower(tx.Paid.Currency), "customer": nil, "description": nil, "disputed": len(tx.Disputes) > 0,
 		"failure_code": nil, "failure_message": nil, "livemode": false, "metadata": orEmpty(tx.PaymentMetadata),
-		"outcome": map[string]any{"network_status": "approved_by_network", "risk_level": "normal", "seller_message": "Payment complete.", "type": "authorized"},
-		"paid":    true, "payment_intent": stripeID("pi_", tx.ID), "receipt_email": orNull(tx.Email), "refunded": refunded.Minor == tx.Paid.Minor, "status": "succeeded",
+		"outcome":                map[string]any{"network_status": "approved_by_network", "risk_level": "normal", "seller_message": "Payment complete.", "type": "authorized"},
+		"payment_method_details": map[string]any{"type": "card", "card": map[string]any{"brand": "visa", "country": "GH", "last4": "4242"}},
+		"paid":                   true, "payment_intent": stripeID("pi_", tx.ID), "receipt_email": orNull(tx.Email), "refunded": refunded.Minor == tx.Paid.Minor, "status": "succeeded",
 	}
 }
 
@@ -139,8 +140,9 @@ func (f *stripeFacade) sessionObject(tx Transaction) map[string]any {
 	return object
 }
 
-func (f *stripeFacade) refunded(tx Transaction, _ Refund) []event {
-	return []event{f.event("charge.refunded", f.charge(tx))}
+// refunded shows the charge, and what was refunded of it before; which refund it was has to be asked.
+func (f *stripeFacade) refunded(tx Transaction, r Refund) []event {
+	return []event{f.changed("charge.refunded", f.charge(tx), map[string]any{"amount_refunded": tx.refunded().Minor - r.Amount.Minor})}
 }
 
 func (f *stripeFacade) disputed(tx Transaction, d Dispute) []event {
@@ -153,11 +155,20 @@ func (f *stripeFacade) disputed(tx Transaction, d Dispute) []event {
 
 // event wraps an object as Stripe's webhooks carry it.
 func (f *stripeFacade) event(name string, object map[string]any) event {
+	return f.changed(name, object, nil)
+}
+
+// changed is event for an object that had other members before.
+func (f *stripeFacade) changed(name string, object, previous map[string]any) event {
+	data := map[string]any{"object": object}
+	if previous != nil {
+		data["previous_attributes"] = previous
+	}
 	f.versionMu.Lock()
 	version := f.version
 	f.versionMu.Unlock()
 	body, err := json.Marshal(map[string]any{
-		"id": stripeID("evt_", f.s.newID()), "object": "event", "api_version": version, "created": time.Now().Unix(), "data": map[string]any{"object": object},
+		"id": stripeID("evt_", f.s.newID()), "object": "event", "api_version": version, "created": time.Now().Unix(), "data": data,
 		"livemode": false, "pending_webhooks": 1, "request": map[string]any{"id": nil, "idempotency_key": nil}, "type": name,
 	})
 	if err != nil {

@@ -119,7 +119,8 @@ func TestStripesOwnLibraryAcceptsTheEvents(t *testing.T) {
 		{func() error { _, err := l.sim.Pay("AI-card", fake.Pay); return err }, []string{"checkout.session.completed complete paid"}},
 		{func() error { _, err := l.sim.Dispute("AI-card"); return err }, []string{"charge.dispute.created needs_response 9600"}},
 		{func() error { _, err := l.sim.CloseDispute("AI-card", true); return err }, []string{"charge.dispute.closed won 9600"}},
-		{func() error { _, err := l.sim.Refund("AI-card", ghs(600)); return err }, []string{"charge.refunded 600 of 9600 AI-card"}},
+		{func() error { _, err := l.sim.Refund("AI-card", ghs(600)); return err }, []string{"charge.refunded 600, was 0, of 9600 AI-card"}},
+		{func() error { _, err := l.sim.Refund("AI-card", ghs(1000)); return err }, []string{"charge.refunded 1600, was 600, of 9600 AI-card"}},
 		{func() error { _, err := l.sim.Pay("AI-later", fake.Async); return err }, []string{
 			"checkout.session.completed complete unpaid", "checkout.session.async_payment_succeeded complete paid",
 		}},
@@ -172,7 +173,7 @@ func describe(t *testing.T, e stripe.Event) string {
 		return fmt.Sprintf("%s %v %v", e.Type, o["status"], o["amount"])
 	default:
 		meta, _ := o["metadata"].(map[string]any)
-		return fmt.Sprintf("%s %v of %v %v", e.Type, o["amount_refunded"], o["amount"], meta["reference"])
+		return fmt.Sprintf("%s %v, was %v, of %v %v", e.Type, o["amount_refunded"], e.Data.PreviousAttributes["amount_refunded"], o["amount"], meta["reference"])
 	}
 }
 
