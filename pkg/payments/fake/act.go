@@ -57,7 +57,8 @@ func (s *Simulator) Pay(reference string, mode Mode) (Transaction, error) {
 		return Transaction{}, fmt.Errorf("%w: only Stripe has asynchronous payments", ErrUnsupported)
 	}
 	tx.settle(mode, time.Now())
-	s.tell(tx, s.twist(tx, kind, tx.State == StatePaid), func(told Transaction, twist Fault) []event {
+	told := tx.State == StatePaid || mode == AsyncFail || tx.Provider == Flutterwave
+	s.tell(tx, s.twist(tx, kind, told, tx.State == StatePaid), func(told Transaction, twist Fault) []event {
 		earlier := mode == Async || mode == AsyncFail || twist.Kind == KindOutOfOrder
 		events := s.facade(tx.Provider).charged(told, earlier)
 		switch twist.Kind { //nolint:exhaustive // the other kinds change the delivery, not the events
@@ -114,7 +115,7 @@ func (s *Simulator) refund(tx *Transaction, amount money.Amount, reason string, 
 		return Refund{}, fmt.Errorf("%w: %s of %s", ErrRefundTooLarge, amount.Display(), left.Display())
 	}
 	r := s.giveBack(tx, amount, reason, metadata)
-	s.tell(tx, s.twist(tx, "", false), func(told Transaction, twist Fault) []event {
+	s.tell(tx, s.twist(tx, "", tx.Provider != Flutterwave, false), func(told Transaction, twist Fault) []event {
 		shown := r
 		shown.Amount = twistedAmount(r.Amount, twist.Kind)
 		told.Paid.Minor, told.Refunds[len(told.Refunds)-1] = tx.Paid.Minor, shown // The refund is told wrongly, not the payment.
@@ -173,7 +174,7 @@ func (s *Simulator) complain(tx *Transaction) Dispute {
 }
 
 func (s *Simulator) tellOfDispute(tx *Transaction, d Dispute) {
-	s.tell(tx, s.twist(tx, "", false), func(told Transaction, twist Fault) []event {
+	s.tell(tx, s.twist(tx, "", true, false), func(told Transaction, twist Fault) []event {
 		shown := d
 		shown.Amount = twistedAmount(d.Amount, twist.Kind)
 		told.Paid.Minor = tx.Paid.Minor
@@ -190,6 +191,9 @@ func (s *Simulator) Resend(reference, name string) (string, error) {
 	if tx == nil {
 		return "", ErrUnknownReference
 	}
+	if s.facade(tx.Provider).webhook() == "" {
+		return "", fmt.Errorf("%w: the simulator knows no address for it", ErrNoEvent)
+	}
 	for _, e := range slices.Backward(tx.events) {
 		if e.name == name || (name == "" && e.charge) {
 			s.launch(tx, parcel{events: []event{e}, copies: 1})
@@ -199,9 +203,10 @@ func (s *Simulator) Resend(reference, name string) (string, error) {
 	return "", fmt.Errorf("%w: %.40q", ErrNoEvent, name)
 }
 
-// twist returns how the webhooks of one action go wrong: as the mode says, or else as the next fault does that suits. The caller holds s.mu.
-func (s *Simulator) twist(tx *Transaction, kind Kind, paid bool) Fault {
-	if kind != "" {
+// twist returns how the webhooks of one action go wrong: as the mode says, or else as the next fault does that suits. An action that is not told, because
+// the provider tells of no such thing, uses no fault up. The caller holds s.mu.
+func (s *Simulator) twist(tx *Transaction, kind Kind, told, paid bool) Fault {
+	if kind != "" || !told {
 		return Fault{Kind: kind}
 	}
 	f, _ := s.take(tx.Provider, OpWebhook, tx.Reference, func(k Kind) bool {

@@ -40,7 +40,7 @@ const (
 func (s *Simulator) Deliveries() []Delivery {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.Clone(s.deliveries)
+	return append([]Delivery{}, s.deliveries...)
 }
 
 // parcel is the webhooks of one action, delivered one after the other.
@@ -87,6 +87,9 @@ func (s *Simulator) carry(id int64, p parcel) {
 		}
 	}
 	for _, e := range p.events {
+		if s.life.Err() != nil {
+			break
+		}
 		var wg sync.WaitGroup
 		for range p.copies {
 			wg.Go(func() { s.deliverUntilDone(p, e) })

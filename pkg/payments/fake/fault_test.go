@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -405,6 +406,56 @@ func TestAFaultIsForWhatItNames(t *testing.T) {
 	if r, _ := l.verify(t, fake.Stripe, "AI-1", mine); r.status != http.StatusOK {
 		t.Errorf("cleared: %d", r.status)
 	}
+}
+
+func TestAnActionThatIsNotToldUsesNoFaultUp(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, p fake.Provider) {
+		l := newLab(t)
+		l.open(t, p, "AI-1")
+		l.inject(t, fake.Fault{Operation: fake.OpWebhook, Kind: fake.KindNoWebhook, Times: 1})
+		if p == fake.Flutterwave {
+			l.pay(t, "AI-1", fake.Lose)
+			if _, err := l.sim.Refund("AI-1", ghs(1)); err != nil {
+				t.Fatal(err)
+			}
+		} else {
+			l.pay(t, "AI-1", fake.Fail)
+		}
+		if left := l.sim.Faults(); len(left) != 1 {
+			t.Errorf("faults left: %v", left)
+		}
+	})
+}
+
+func TestWebhooksThatWaitAreBounded(t *testing.T) {
+	t.Parallel()
+	release := make(chan struct{}) // Closed below, so that the receiver can end.
+	hook := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		select {
+		case <-release:
+		case <-r.Context().Done():
+		}
+	}))
+	t.Cleanup(hook.Close)
+	t.Cleanup(func() { close(release) })
+	l := newLab(t, func(c *fake.Config) { c.WebhookURL = hook.URL })
+	l.open(t, fake.Paystack, "AI-1")
+	l.pay(t, "AI-1", fake.Pay)
+	dropped := func() bool {
+		d := l.sim.Deliveries()
+		return len(d) > 0 && strings.Contains(d[len(d)-1].Error, "dropped")
+	}
+	for range 20_000 {
+		if _, err := l.sim.Resend("AI-1", ""); err != nil {
+			t.Fatal(err)
+		}
+		if dropped() {
+			l.sim.Close()
+			return
+		}
+	}
+	t.Error("there is no end of waiting webhooks")
 }
 
 func TestFlutterwaveIgnoresFaultsThatItCannotHave(t *testing.T) {

@@ -96,7 +96,7 @@ func paystackStatus(tx Transaction) string {
 		return "failed"
 	case tx.State == StateOpen:
 		return "abandoned"
-	case tx.refunded() == tx.Paid:
+	case tx.Paid.Positive() && tx.refunded() == tx.Paid:
 		return "reversed"
 	default:
 		return succeeded
