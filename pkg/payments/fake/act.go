@@ -57,8 +57,8 @@ func (s *Simulator) Pay(reference string, mode Mode) (Transaction, error) {
 		return Transaction{}, fmt.Errorf("%w: only Stripe has asynchronous payments", ErrUnsupported)
 	}
 	tx.settle(mode, time.Now())
-	told := tx.State == StatePaid || mode == AsyncFail || tx.Provider == Flutterwave
-	s.tell(tx, s.twist(tx, kind, told, tx.State == StatePaid), func(told Transaction, twist Fault) []event {
+	tells := tx.State == StatePaid || mode == AsyncFail || tx.Provider == Flutterwave
+	s.tell(tx, s.twist(tx, kind, tells, tx.State == StatePaid), func(told Transaction, twist Fault) []event {
 		earlier := mode == Async || mode == AsyncFail || twist.Kind == KindOutOfOrder
 		events := s.facade(tx.Provider).charged(told, earlier)
 		switch twist.Kind { //nolint:exhaustive // the other kinds change the delivery, not the events
