@@ -85,56 +85,59 @@ func TestFaultsAreBounded(t *testing.T) {
 
 func TestATransactionIsActedOnLater(t *testing.T) {
 	t.Parallel()
-	each(t, func(t *testing.T, p fake.Provider) {
-		l := newLab(t)
-		l.open(t, p, "AI-1")
-		act := func(action, body string, status int) result {
-			t.Helper()
-			got := l.call(t, "POST", "/_simulator/transactions/AI-1/"+action, body)
-			if got.status != status {
-				t.Errorf("%s %s: %d %v", action, body, got.status, got.body)
+	for _, p := range everyProvider {
+		t.Run(string(p), func(t *testing.T) {
+			t.Parallel()
+			l := newLab(t)
+			l.open(t, p, "AI-1")
+			act := func(action, body string, status int) result {
+				t.Helper()
+				got := l.call(t, "POST", "/_simulator/transactions/AI-1/"+action, body)
+				if got.status != status {
+					t.Errorf("%s %s: %d %v", action, body, got.status, got.body)
+				}
+				return got
 			}
-			return got
-		}
-		act("refund", "", http.StatusConflict)
-		act("webhook", "", http.StatusConflict)
-		l.pay(t, "AI-1", fake.Lose)
-		act("webhook", "", http.StatusOK) // It is sent for the first time.
-		if got := l.names(t, 1); got[0] != success[p] {
-			t.Errorf("webhook: %v", got)
-		}
-		act("webhook", `{"event":"`+success[p]+`"}`, http.StatusOK)
-		l.names(t, 2)
-		if in := l.received(); string(in[0].body) != string(in[1].body) {
-			t.Error("the webhook changed when it was sent again")
-		}
-		act("webhook", `{"event":"no.such"}`, http.StatusConflict)
-		act("refund", `{"amount":"96.01"}`, http.StatusConflict)
-		act("refund", `{"amount":"0.005"}`, http.StatusBadRequest)
-		act("refund", `{"amount":1}`, http.StatusBadRequest)
-		if got := act("refund", `{"amount":"6.00"}`, http.StatusOK); got.at("data", "amount") != "6.00" {
-			t.Errorf("refund: %v", got.body)
-		}
-		act("refund", "", http.StatusOK)
-		show := l.call(t, "GET", "/_simulator/transactions/AI-1", "")
-		if show.at("data", "refunded") != "96.00" || show.at("data", "state") != "paid" || show.at("data", "provider") != string(p) {
-			t.Errorf("shown as %v", show.body)
-		}
-		act("dispute", `{"resolution":"draw"}`, http.StatusBadRequest)
-		if p == fake.Flutterwave {
-			act("dispute", "", http.StatusBadRequest)
-			return
-		}
-		act("dispute", `{"resolution":"won"}`, http.StatusConflict)
-		act("dispute", "", http.StatusOK)
-		act("dispute", "", http.StatusConflict)
-		act("dispute", `{"resolution":"lost"}`, http.StatusOK)
-		names := l.settled(t, map[fake.Provider]int{fake.Paystack: 10, fake.Stripe: 6}[p])
-		closed := map[fake.Provider]string{fake.Paystack: "charge.dispute.resolve", fake.Stripe: "charge.dispute.closed"}[p]
-		if !slices.Contains(names, closed) {
-			t.Errorf("webhooks %v lack %s", names, closed)
-		}
-	})
+			act("refund", "", http.StatusConflict)
+			act("webhook", "", http.StatusConflict)
+			l.pay(t, "AI-1", fake.Lose)
+			act("webhook", "", http.StatusOK) // It is sent for the first time.
+			if got := l.names(t, 1); got[0] != success[p] {
+				t.Errorf("webhook: %v", got)
+			}
+			act("webhook", `{"event":"`+success[p]+`"}`, http.StatusOK)
+			l.names(t, 2)
+			if in := l.received(); string(in[0].body) != string(in[1].body) {
+				t.Error("the webhook changed when it was sent again")
+			}
+			act("webhook", `{"event":"no.such"}`, http.StatusConflict)
+			act("refund", `{"amount":"96.01"}`, http.StatusConflict)
+			act("refund", `{"amount":"0.005"}`, http.StatusBadRequest)
+			act("refund", `{"amount":1}`, http.StatusBadRequest)
+			if got := act("refund", `{"amount":"6.00"}`, http.StatusOK); got.at("data", "amount") != "6.00" {
+				t.Errorf("refund: %v", got.body)
+			}
+			act("refund", "", http.StatusOK)
+			show := l.call(t, "GET", "/_simulator/transactions/AI-1", "")
+			if show.at("data", "refunded") != "96.00" || show.at("data", "state") != "paid" || show.at("data", "provider") != string(p) {
+				t.Errorf("shown as %v", show.body)
+			}
+			act("dispute", `{"resolution":"draw"}`, http.StatusBadRequest)
+			if p == fake.Flutterwave {
+				act("dispute", "", http.StatusBadRequest)
+				return
+			}
+			act("dispute", `{"resolution":"won"}`, http.StatusConflict)
+			act("dispute", "", http.StatusOK)
+			act("dispute", "", http.StatusConflict)
+			act("dispute", `{"resolution":"lost"}`, http.StatusOK)
+			names := l.settled(t, map[fake.Provider]int{fake.Paystack: 10, fake.Stripe: 6}[p])
+			closed := map[fake.Provider]string{fake.Paystack: "charge.dispute.resolve", fake.Stripe: "charge.dispute.closed"}[p]
+			if !slices.Contains(names, closed) {
+				t.Errorf("webhooks %v lack %s", names, closed)
+			}
+		})
+	}
 }
 
 func TestActionsOnUnknownTransactionsAre404(t *testing.T) {
@@ -226,49 +229,52 @@ func TestTheStartPageShowsWhatHappened(t *testing.T) {
 func TestThePageMisbehavesAndActsLater(t *testing.T) {
 	t.Parallel()
 	const form = "application/x-www-form-urlencoded"
-	each(t, func(t *testing.T, p fake.Provider) {
-		l := newLab(t)
-		code := l.open(t, p, "AI-1")
-		page := l.url + "/checkout/" + code
-		_, text := do(t, "GET", page, "", "")
-		title := map[fake.Provider]string{fake.Paystack: "Paystack", fake.Flutterwave: "Flutterwave", fake.Stripe: "Stripe"}[p]
-		for _, want := range []string{title, "<details>", `value="late"`, `value="out_of_order"`, `value="wrong_amount"`, `value="wrong_currency"`} {
-			if !strings.Contains(text, want) {
-				t.Errorf("the page lacks %q", want)
+	for _, p := range everyProvider {
+		t.Run(string(p), func(t *testing.T) {
+			t.Parallel()
+			l := newLab(t)
+			code := l.open(t, p, "AI-1")
+			page := l.url + "/checkout/" + code
+			_, text := do(t, "GET", page, "", "")
+			title := map[fake.Provider]string{fake.Paystack: "Paystack", fake.Flutterwave: "Flutterwave", fake.Stripe: "Stripe"}[p]
+			for _, want := range []string{title, "<details>", `value="late"`, `value="out_of_order"`, `value="wrong_amount"`, `value="wrong_currency"`} {
+				if !strings.Contains(text, want) {
+					t.Errorf("the page lacks %q", want)
+				}
 			}
-		}
-		if strings.Contains(text, `value="dispute"`) != (p != fake.Flutterwave) || strings.Contains(text, `value="async"`) != (p == fake.Stripe) {
-			t.Error("the page offers what the provider does not do, or not what it does")
-		}
-		if resp, _ := do(t, "POST", page+"/fault", form, "kind=500&times=2"); resp.StatusCode != http.StatusSeeOther || len(l.sim.Faults()) != 1 {
-			t.Errorf("fault: %d, %v", resp.StatusCode, l.sim.Faults())
-		}
-		for _, bad := range []string{"kind=500&times=0", "kind=explode&times=1", "kind=500"} {
-			if resp, _ := do(t, "POST", page+"/fault", form, bad); resp.StatusCode != http.StatusBadRequest {
-				t.Errorf("%s: %d", bad, resp.StatusCode)
+			if strings.Contains(text, `value="dispute"`) != (p != fake.Flutterwave) || strings.Contains(text, `value="async"`) != (p == fake.Stripe) {
+				t.Error("the page offers what the provider does not do, or not what it does")
 			}
-		}
-		if _, text := do(t, "GET", page, "", ""); !strings.Contains(text, "next 2 times") {
-			t.Error("the page does not show its fault")
-		}
-		if resp, _ := do(t, "POST", page+"/later", form, "action=refund"); resp.StatusCode != http.StatusConflict {
-			t.Errorf("refund before paying: %d", resp.StatusCode)
-		}
-		l.pay(t, "AI-1", fake.Lose)
-		for _, action := range []string{"webhook", "dispute", "won", "refund"} {
-			want := http.StatusSeeOther
-			if p == fake.Flutterwave && action == "dispute" {
-				want = http.StatusBadRequest
+			if resp, _ := do(t, "POST", page+"/fault", form, "kind=500&times=2"); resp.StatusCode != http.StatusSeeOther || len(l.sim.Faults()) != 1 {
+				t.Errorf("fault: %d, %v", resp.StatusCode, l.sim.Faults())
 			}
-			if p == fake.Flutterwave && action == "won" {
-				want = http.StatusConflict
+			for _, bad := range []string{"kind=500&times=0", "kind=explode&times=1", "kind=500"} {
+				if resp, _ := do(t, "POST", page+"/fault", form, bad); resp.StatusCode != http.StatusBadRequest {
+					t.Errorf("%s: %d", bad, resp.StatusCode)
+				}
 			}
-			if resp, _ := do(t, "POST", page+"/later", form, "action="+action); resp.StatusCode != want {
-				t.Errorf("%s: %d", action, resp.StatusCode)
+			if _, text := do(t, "GET", page, "", ""); !strings.Contains(text, "next 2 times") {
+				t.Error("the page does not show its fault")
 			}
-		}
-		if _, text := do(t, "GET", page, "", ""); !strings.Contains(text, "GHS 96.00") || !strings.Contains(text, "Given back") {
-			t.Error("the page does not show the refund")
-		}
-	})
+			if resp, _ := do(t, "POST", page+"/later", form, "action=refund"); resp.StatusCode != http.StatusConflict {
+				t.Errorf("refund before paying: %d", resp.StatusCode)
+			}
+			l.pay(t, "AI-1", fake.Lose)
+			for _, action := range []string{"webhook", "dispute", "won", "refund"} {
+				want := http.StatusSeeOther
+				if p == fake.Flutterwave && action == "dispute" {
+					want = http.StatusBadRequest
+				}
+				if p == fake.Flutterwave && action == "won" {
+					want = http.StatusConflict
+				}
+				if resp, _ := do(t, "POST", page+"/later", form, "action="+action); resp.StatusCode != want {
+					t.Errorf("%s: %d", action, resp.StatusCode)
+				}
+			}
+			if _, text := do(t, "GET", page, "", ""); !strings.Contains(text, "GHS 96.00") || !strings.Contains(text, "Given back") {
+				t.Error("the page does not show the refund")
+			}
+		})
+	}
 }

@@ -75,8 +75,8 @@ var ErrFault = errors.New("invalid fault")
 type Fault struct {
 	ID         int64     `json:"id"`                    // Given by Inject.
 	Provider   Provider  `json:"provider,omitempty"`    // Empty: all that can.
-	Operation  Operation `json:"operation"`             //
-	Kind       Kind      `json:"kind"`                  //
+	Operation  Operation `json:"operation"`             // What goes wrong …
+	Kind       Kind      `json:"kind"`                  // … and how.
 	Reference  string    `json:"reference,omitempty"`   // Only this payment; for verify and webhook. Empty: any.
 	Times      int       `json:"times,omitempty"`       // How many calls are still to go wrong. Zero: all, until cleared.
 	DelayMS    int64     `json:"delay_ms,omitempty"`    // For slow and out_of_order, 60 000 at most. Zero: 5 000.

@@ -234,16 +234,8 @@ func (l *lab) pay(t *testing.T, reference string, mode fake.Mode) fake.Transacti
 	return tx
 }
 
-// each runs a test for every provider.
-func each(t *testing.T, test func(*testing.T, fake.Provider)) {
-	t.Helper()
-	for _, p := range []fake.Provider{fake.Paystack, fake.Flutterwave, fake.Stripe} {
-		t.Run(string(p), func(t *testing.T) {
-			t.Parallel()
-			test(t, p)
-		})
-	}
-}
+// everyProvider is read only.
+var everyProvider = []fake.Provider{fake.Paystack, fake.Flutterwave, fake.Stripe}
 
 // verify asks what became of a payment: the status in the provider's word, the amount as it writes it, the currency.
 func (l *lab) verify(t *testing.T, p fake.Provider, reference, access string) (result, [3]any) {

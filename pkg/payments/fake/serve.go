@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"makola/pkg/money"
@@ -124,8 +125,8 @@ func (n *number) UnmarshalJSON(raw []byte) error {
 // major is an amount as a JSON number in major units, as Flutterwave writes it: 96, 96.5.
 func major(a money.Amount) json.RawMessage {
 	text := a.Decimal()
-	if bytes.ContainsRune([]byte(text), '.') {
-		text = string(bytes.TrimRight(bytes.TrimRight([]byte(text), "0"), "."))
+	if strings.Contains(text, ".") {
+		text = strings.TrimRight(strings.TrimRight(text, "0"), ".")
 	}
 	return json.RawMessage(text)
 }

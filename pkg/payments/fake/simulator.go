@@ -19,13 +19,18 @@ type Secret = paystack.SecretKey
 
 // The published secrets of a simulator whose Config names none. Anyone can sign with them.
 const (
-	DefaultSecretKey                 = paystack.SimulatorSecretKey
-	DefaultFlutterwaveKey            = Secret("FLWSECK_TEST-makola-simulator") //nolint:gosec // published on purpose
-	DefaultFlutterwaveSecret         = Secret("makola-simulator-flutterwave")  //nolint:gosec // published on purpose
-	DefaultStripeKey                 = Secret("sk_test_makola_simulator")      //nolint:gosec // published on purpose
-	DefaultStripeWebhookSecret       = Secret("whsec_makola_simulator")        //nolint:gosec // published on purpose
-	defaultMaxTransactions           = 10_000                                  // A few KiB each.
-	maxBody                    int64 = 1 << 20
+	DefaultSecretKey           = paystack.SimulatorSecretKey
+	DefaultFlutterwaveKey      = Secret("FLWSECK_TEST-makola-simulator")
+	DefaultFlutterwaveSecret   = Secret("makola-simulator-flutterwave")
+	DefaultStripeKey           = Secret("sk_test_makola_simulator")
+	DefaultStripeWebhookSecret = Secret("whsec_makola_simulator")
+)
+
+const (
+	// defaultMaxTransactions is a long afternoon of clicking or a short load run; each takes a few KiB, most of it webhooks that may be sent again.
+	defaultMaxTransactions = 10_000
+	// maxBody bounds a request, in bytes. The largest that the product sends is a few KiB.
+	maxBody int64 = 1 << 20
 )
 
 // Config says how a simulator behaves. The zero value works for tests that ask only the APIs.

@@ -81,8 +81,10 @@ var versionRule = regexp.MustCompile(`^\d{4}-\d{2}-\d{2}(\.[a-z]{1,20})?$`)
 func (f *stripeFacade) authorized(r *http.Request) bool {
 	key := f.s.cfg.Stripe.SecretKey
 	user, _, basic := r.BasicAuth() // As in curl -u sk_test_…:
-	if !bearer(r, key) && !(basic && hmac.Equal([]byte(user), []byte(key))) {
-		return false
+	if !basic || !hmac.Equal([]byte(user), []byte(key)) {
+		if !bearer(r, key) {
+			return false
+		}
 	}
 	if v := r.Header.Get("Stripe-Version"); versionRule.MatchString(v) {
 		f.versionMu.Lock()

@@ -101,7 +101,7 @@ func parameters(form url.Values) (out []parameter, err error) {
 // form reads the body as Stripe's clients encode it.
 func form(r *http.Request) ([]parameter, error) {
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/x-www-form-urlencoded" {
-		return nil, errors.New("Content-Type must be application/x-www-form-urlencoded") //nolint:staticcheck // the header's name
+		return nil, errors.New("Content-Type must be application/x-www-form-urlencoded")
 	}
 	if err := r.ParseForm(); err != nil {
 		return nil, fmt.Errorf("body cannot be read as a form: %w", err)

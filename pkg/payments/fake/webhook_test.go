@@ -24,8 +24,12 @@ func TestWebhooksMisbehave(t *testing.T) {
 	dispute := map[fake.Provider]string{fake.Paystack: "charge.dispute.create", fake.Stripe: "charge.dispute.created"}
 	// As a mode of the one payment, and as a fault that any payment runs into.
 	ways := map[string]func(*testing.T, *lab, fake.Provider, fake.Kind, fake.Mode){
-		"by mode": func(t *testing.T, l *lab, _ fake.Provider, _ fake.Kind, mode fake.Mode) { l.pay(t, "AI-1", mode) },
+		"by mode": func(t *testing.T, l *lab, _ fake.Provider, _ fake.Kind, mode fake.Mode) {
+			t.Helper()
+			l.pay(t, "AI-1", mode)
+		},
 		"by fault": func(t *testing.T, l *lab, p fake.Provider, kind fake.Kind, _ fake.Mode) {
+			t.Helper()
 			l.inject(t, fake.Fault{Provider: p, Operation: fake.OpWebhook, Kind: kind, Reference: "AI-1", Times: 1})
 			l.pay(t, "AI-1", fake.Pay)
 		},
@@ -33,75 +37,81 @@ func TestWebhooksMisbehave(t *testing.T) {
 	for way, act := range ways {
 		t.Run(way, func(t *testing.T) {
 			t.Parallel()
-			each(t, func(t *testing.T, p fake.Provider) {
-				l := newLab(t)
-				l.open(t, p, "AI-1")
-				act(t, l, p, fake.KindDuplicate, fake.Twice)
-				if got := l.settled(t, 2); !slices.Equal(got, []string{success[p], success[p]}) {
-					t.Errorf("duplicate: %v", got)
-				}
-				if in := l.received(); string(in[0].body) != string(in[1].body) {
-					t.Error("the duplicates differ")
-				}
+			for _, p := range everyProvider {
+				t.Run(string(p), func(t *testing.T) {
+					t.Parallel()
+					l := newLab(t)
+					l.open(t, p, "AI-1")
+					act(t, l, p, fake.KindDuplicate, fake.Twice)
+					if got := l.settled(t, 2); !slices.Equal(got, []string{success[p], success[p]}) {
+						t.Errorf("duplicate: %v", got)
+					}
+					if in := l.received(); string(in[0].body) != string(in[1].body) {
+						t.Error("the duplicates differ")
+					}
 
-				l = newLab(t)
-				l.open(t, p, "AI-1")
-				act(t, l, p, fake.KindNoWebhook, fake.Lose)
-				if got := l.settled(t, 0); len(got) != 0 {
-					t.Errorf("no webhook: %v", got)
-				}
-				if tx, err := l.sim.Transaction("AI-1"); err != nil || tx.State != fake.StatePaid {
-					t.Errorf("the payment of the lost webhook: %v %v", tx.State, err)
-				}
-				if p == fake.Flutterwave {
-					return
-				}
+					l = newLab(t)
+					l.open(t, p, "AI-1")
+					act(t, l, p, fake.KindNoWebhook, fake.Lose)
+					if got := l.settled(t, 0); len(got) != 0 {
+						t.Errorf("no webhook: %v", got)
+					}
+					if tx, err := l.sim.Transaction("AI-1"); err != nil || tx.State != fake.StatePaid {
+						t.Errorf("the payment of the lost webhook: %v %v", tx.State, err)
+					}
+					if p == fake.Flutterwave {
+						return
+					}
 
-				l = newLab(t)
-				l.open(t, p, "AI-1")
-				act(t, l, p, fake.KindRefundBeforeSuccess, fake.RefundFirst)
-				if got, want := l.settled(t, len(refund[p])+1), append(slices.Clone(refund[p]), success[p]); !slices.Equal(got, want) {
-					t.Errorf("refund before success: %v, want %v", got, want)
-				}
-				if tx, err := l.sim.Transaction("AI-1"); err != nil || len(tx.Refunds) != 1 || tx.Refunds[0].Amount != ghs(9600) {
-					t.Errorf("refunds: %+v %v", tx.Refunds, err)
-				}
+					l = newLab(t)
+					l.open(t, p, "AI-1")
+					act(t, l, p, fake.KindRefundBeforeSuccess, fake.RefundFirst)
+					if got, want := l.settled(t, len(refund[p])+1), append(slices.Clone(refund[p]), success[p]); !slices.Equal(got, want) {
+						t.Errorf("refund before success: %v, want %v", got, want)
+					}
+					if tx, err := l.sim.Transaction("AI-1"); err != nil || len(tx.Refunds) != 1 || tx.Refunds[0].Amount != ghs(9600) {
+						t.Errorf("refunds: %+v %v", tx.Refunds, err)
+					}
 
-				l = newLab(t)
-				l.open(t, p, "AI-1")
-				act(t, l, p, fake.KindDispute, fake.Disputed)
-				if got, want := l.settled(t, 2), []string{success[p], dispute[p]}; !slices.Equal(got, want) {
-					t.Errorf("dispute: %v, want %v", got, want)
-				}
-			})
+					l = newLab(t)
+					l.open(t, p, "AI-1")
+					act(t, l, p, fake.KindDispute, fake.Disputed)
+					if got, want := l.settled(t, 2), []string{success[p], dispute[p]}; !slices.Equal(got, want) {
+						t.Errorf("dispute: %v, want %v", got, want)
+					}
+				})
+			}
 		})
 	}
 }
 
 func TestAWebhookContradictsTheVerifyAnswer(t *testing.T) {
 	t.Parallel()
-	each(t, func(t *testing.T, p fake.Provider) {
-		for kind, want := range map[fake.Kind][2]string{fake.KindWrongAmount: {"9599", "ghs"}, fake.KindWrongCurrency: {"9600", "ngn"}} {
-			l := newLab(t)
-			access := l.open(t, p, "AI-1")
-			_, before := l.verify(t, p, "AI-1", access)
-			l.inject(t, fake.Fault{Operation: fake.OpWebhook, Kind: kind, Times: 1})
-			l.pay(t, "AI-1", fake.Pay)
-			l.settled(t, 1)
-			data := l.received()[0].data(t)
-			amount := text(data["amount"]) + text(data["amount_total"]) // Whichever it has.
-			if p == fake.Flutterwave {
-				amount = map[string]string{"95.99": "9599", "96": "9600"}[amount]
+	for _, p := range everyProvider {
+		t.Run(string(p), func(t *testing.T) {
+			t.Parallel()
+			for kind, want := range map[fake.Kind][2]string{fake.KindWrongAmount: {"9599", "ghs"}, fake.KindWrongCurrency: {"9600", "ngn"}} {
+				l := newLab(t)
+				access := l.open(t, p, "AI-1")
+				_, before := l.verify(t, p, "AI-1", access)
+				l.inject(t, fake.Fault{Operation: fake.OpWebhook, Kind: kind, Times: 1})
+				l.pay(t, "AI-1", fake.Pay)
+				l.settled(t, 1)
+				data := l.received()[0].data(t)
+				amount := text(data["amount"]) + text(data["amount_total"]) // Whichever it has.
+				if p == fake.Flutterwave {
+					amount = map[string]string{"95.99": "9599", "96": "9600"}[amount]
+				}
+				if got := [2]string{amount, strings.ToLower(text(data["currency"]))}; got != want {
+					t.Errorf("%s told %v, want %v", kind, got, want)
+				}
+				_, after := l.verify(t, p, "AI-1", access)
+				if tx, err := l.sim.Transaction("AI-1"); err != nil || tx.Paid != ghs(9600) || (p == fake.Paystack && (after[1] != "9600" || before[1] != "9600")) {
+					t.Errorf("paid %v, verified %v", tx.Paid, after)
+				}
 			}
-			if got := [2]string{amount, strings.ToLower(text(data["currency"]))}; got != want {
-				t.Errorf("%s told %v, want %v", kind, got, want)
-			}
-			_, after := l.verify(t, p, "AI-1", access)
-			if tx, err := l.sim.Transaction("AI-1"); err != nil || tx.Paid != ghs(9600) || (p == fake.Paystack && (after[1] != "9600" || before[1] != "9600")) {
-				t.Errorf("paid %v, verified %v", tx.Paid, after)
-			}
-		}
-	})
+		})
+	}
 }
 
 func text(v any) string {
@@ -184,17 +194,20 @@ func TestWebhooksOutOfOrder(t *testing.T) {
 
 func TestASlowWebhookComesLate(t *testing.T) {
 	t.Parallel()
-	each(t, func(t *testing.T, p fake.Provider) {
-		l := newLab(t)
-		l.open(t, p, "AI-1")
-		l.inject(t, fake.Fault{Provider: p, Operation: fake.OpWebhook, Kind: fake.KindSlow, Times: 1, DelayMS: 50})
-		began := time.Now()
-		l.pay(t, "AI-1", fake.Pay)
-		l.names(t, 1)
-		if waited := time.Since(began); waited < 50*time.Millisecond {
-			t.Errorf("came after %s", waited)
-		}
-	})
+	for _, p := range everyProvider {
+		t.Run(string(p), func(t *testing.T) {
+			t.Parallel()
+			l := newLab(t)
+			l.open(t, p, "AI-1")
+			l.inject(t, fake.Fault{Provider: p, Operation: fake.OpWebhook, Kind: fake.KindSlow, Times: 1, DelayMS: 50})
+			began := time.Now()
+			l.pay(t, "AI-1", fake.Pay)
+			l.names(t, 1)
+			if waited := time.Since(began); waited < 50*time.Millisecond {
+				t.Errorf("came after %s", waited)
+			}
+		})
+	}
 }
 
 func TestClosingEndsWhatWaits(t *testing.T) {
