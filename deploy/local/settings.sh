@@ -158,6 +158,8 @@ write_env() {
         put PUBLIC_URL "http://127.0.0.1:$SIMULATOR_PORT"
         put PAYSTACK_SECRET_KEY "$PAYSTACK_SECRET_KEY"
         put WEBHOOK_URL "http://127.0.0.1:$GATEWAY_PORT/api/webhooks/paystack"
+        put FLUTTERWAVE_WEBHOOK_URL "http://127.0.0.1:$GATEWAY_PORT/api/webhooks/flutterwave"
+        put STRIPE_WEBHOOK_URL "http://127.0.0.1:$GATEWAY_PORT/api/webhooks/stripe"
         ;;
       mail-viewer)
         put LISTEN_ADDR "127.0.0.1:$MAIL_PORT"

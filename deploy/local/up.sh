@@ -72,7 +72,7 @@ Makola runs.
   gateway        http://127.0.0.1:$GATEWAY_PORT
   documentation  http://127.0.0.1:$GATEWAY_PORT/docs
   mails          http://127.0.0.1:$MAIL_PORT
-  Paystack       http://127.0.0.1:$SIMULATOR_PORT  (simulator)
+  payments       http://127.0.0.1:$SIMULATOR_PORT  (simulator of Paystack, Flutterwave and Stripe)
   RabbitMQ       http://127.0.0.1:$AMQP_API_PORT  (makola_admin, password in .local/secrets)
 EOF
   if [ -s "$state/demo" ]; then sed 's/^/  /' "$state/demo"; fi
@@ -88,7 +88,7 @@ compose() {
   say "  gateway        http://127.0.0.1:${GATEWAY_PORT:-8080}"
   say "  documentation  http://127.0.0.1:${GATEWAY_PORT:-8080}/docs"
   say "  mails          http://127.0.0.1:${MAIL_PORT:-8025}"
-  say "  Paystack       http://127.0.0.1:${SIMULATOR_PORT:-8095}  (simulator)"
+  say "  payments       http://127.0.0.1:${SIMULATOR_PORT:-8095}  (simulator of Paystack, Flutterwave and Stripe)"
   say "  RabbitMQ       http://127.0.0.1:${AMQP_API_PORT:-15672}  (makola_admin, password in docker-compose.yml)"
   docker compose logs --no-log-prefix seed | sed "s/^/  /"
 }

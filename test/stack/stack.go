@@ -97,6 +97,8 @@ func (s *Stack) Env(name, admin string) []string {
 		add("PUBLIC_URL", "http://"+s.Simulator)
 		add("PAYSTACK_SECRET_KEY", string(PaystackKey))
 		add("WEBHOOK_URL", "http://"+s.Gateway+"/api/webhooks/paystack")
+		add("FLUTTERWAVE_WEBHOOK_URL", "http://"+s.Gateway+"/api/webhooks/flutterwave")
+		add("STRIPE_WEBHOOK_URL", "http://"+s.Gateway+"/api/webhooks/stripe")
 		return env
 	case "mail-viewer":
 		add("LISTEN_ADDR", s.Mail)

@@ -2,8 +2,14 @@ package main
 
 import (
 	"context"
+	"reflect"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/caarlos0/env/v11"
+
+	"makola/pkg/payments/fake"
 )
 
 func TestProductionIsRefused(t *testing.T) {
@@ -16,9 +22,44 @@ func TestProductionIsRefused(t *testing.T) {
 }
 
 func TestLiveKeyIsRefusedAndNotShown(t *testing.T) {
-	t.Setenv("PAYSTACK_SECRET_KEY", "sk_live_hidden")
-	if err := run(t.Context()); err == nil || strings.Contains(err.Error(), "hidden") {
+	for name, key := range map[string]string{
+		"PAYSTACK_SECRET_KEY": "sk_live_hidden", "FLUTTERWAVE_SECRET_KEY": "FLWSECK-hidden", "STRIPE_SECRET_KEY": "rk_live_hidden",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv(name, key)
+			if err := run(t.Context()); err == nil || strings.Contains(err.Error(), "hidden") {
+				t.Errorf("%v", err)
+			}
+		})
+	}
+}
+
+func TestUnknownWebhookModeIsRefused(t *testing.T) {
+	t.Setenv("FLUTTERWAVE_WEBHOOK_MODE", "verif-hash")
+	if err := run(t.Context()); err == nil || !strings.Contains(err.Error(), "mode") {
 		t.Errorf("%v", err)
+	}
+}
+
+func TestEverySettingReachesTheSimulator(t *testing.T) {
+	for name, value := range map[string]string{
+		"WEBHOOK_RETRY_DELAYS": "10ms,1s", "FLUTTERWAVE_SECRET_KEY": "FLWSECK_TEST-a", "FLUTTERWAVE_WEBHOOK_SECRET": "b", "FLUTTERWAVE_WEBHOOK_MODE": "hash",
+		"FLUTTERWAVE_WEBHOOK_URL": "http://127.0.0.1:1/f", "STRIPE_SECRET_KEY": "sk_test_c", "STRIPE_WEBHOOK_SECRET": "whsec_d", "STRIPE_WEBHOOK_URL": "http://127.0.0.1:1/s",
+	} {
+		t.Setenv(name, value)
+	}
+	var cfg Config
+	if err := env.Parse(&cfg); err != nil {
+		t.Fatal(err)
+	}
+	got := cfg.simulator()
+	want := fake.Config{
+		RetryDelays: []time.Duration{10 * time.Millisecond, time.Second},
+		Flutterwave: fake.FlutterwaveConfig{SecretKey: "FLWSECK_TEST-a", WebhookURL: "http://127.0.0.1:1/f", WebhookSecret: "b", WebhookMode: fake.FlutterwaveHash},
+		Stripe:      fake.StripeConfig{SecretKey: "sk_test_c", WebhookURL: "http://127.0.0.1:1/s", WebhookSecret: "whsec_d"},
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v, want %+v", got, want)
 	}
 }
 

@@ -4,11 +4,121 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strconv"
 	"time"
 
 	"makola/pkg/money"
 	"makola/pkg/payments/paystack"
 )
+
+// succeeded is Paystack's word for a paid transaction.
+const succeeded = "success"
+
+// charged tells a success. Paystack has no event for a failure.
+func (f paystackFacade) charged(tx Transaction, _ bool) []event {
+	if tx.State != StatePaid {
+		return nil
+	}
+	c := paystackCharge(tx)
+	c.Status = succeeded // Also when it was given back meanwhile.
+	return []event{{name: paystack.EventChargeSuccess, charge: true, body: paystackBody(paystack.EventChargeSuccess, c.data())}}
+}
+
+// refunded tells the three steps of a refund.
+func (f paystackFacade) refunded(tx Transaction, r Refund) (out []event) {
+	for _, step := range []string{"pending", "processing", "processed"} {
+		data := map[string]any{
+			"status": step, "transaction_reference": tx.Reference, "refund_reference": nil, "amount": strconv.FormatInt(r.Amount.Minor, 10),
+			"currency": r.Amount.Currency, "processor": "mpgs_zen", "customer": map[string]any{"first_name": nil, "last_name": nil, "email": tx.Email},
+			"integration": integration, "domain": "test",
+		}
+		if step == "processed" { // Only now the bank has given it a reference.
+			data["refund_reference"] = strconv.FormatInt(r.ID, 10)
+		}
+		out = append(out, event{name: "refund." + step, body: paystackBody("refund."+step, data)})
+	}
+	return out
+}
+
+func (f paystackFacade) disputed(tx Transaction, d Dispute) []event {
+	name, status, resolution := "charge.dispute.create", "awaiting-merchant-feedback", any(nil)
+	if !d.Open() {
+		name, status, resolution = "charge.dispute.resolve", "resolved", "merchant-accepted"
+		if d.Won {
+			resolution = "declined"
+		}
+	}
+	c := paystackCharge(tx)
+	c.Status = succeeded
+	data := map[string]any{
+		"id": d.ID, "refund_amount": d.Amount.Minor, "currency": d.Amount.Currency, "status": status, "resolution": resolution, "domain": "test",
+		"transaction": c.data(), "transaction_reference": nil, "category": "chargeback", "customer": c.data().Customer, "bin": "055XXX", "last4": "X149",
+		"dueAt": d.CreatedAt.Add(48 * time.Hour), "resolvedAt": nil, "evidence": nil, "attachments": "", "note": nil, "history": []any{}, "messages": []any{},
+		"created_at": d.CreatedAt, "updated_at": d.CreatedAt,
+	}
+	if !d.Open() {
+		data["resolvedAt"], data["updated_at"] = d.ClosedAt, d.ClosedAt
+	}
+	return []event{{name: name, body: paystackBody(name, data)}}
+}
+
+func (f paystackFacade) sign(body []byte, _ time.Time) http.Header {
+	return paystackHeader(f.s.cfg.SecretKey, body)
+}
+
+func paystackHeader(key paystack.SecretKey, body []byte) http.Header {
+	header := http.Header{}
+	header.Set("Content-Type", "application/json")
+	header.Set("User-Agent", "Paystack-Simulator")
+	header.Set(paystack.SignatureHeader, paystack.Sign(key, body))
+	return header
+}
+
+// paystackBody panics if data holds metadata that is not JSON; what the API takes is.
+func paystackBody(name string, data any) []byte {
+	body, err := json.Marshal(struct {
+		Event string `json:"event"`
+		Data  any    `json:"data"`
+	}{name, data})
+	if err != nil {
+		panic(fmt.Sprintf("webhook metadata is not JSON: %v", err))
+	}
+	return body
+}
+
+// integration is the number of the merchant's account.
+const integration = 412829
+
+// paystackStatus is Paystack's word for the state of a transaction.
+func paystackStatus(tx Transaction) string {
+	switch {
+	case tx.State == StateFailed:
+		return "failed"
+	case tx.State == StateOpen:
+		return "abandoned"
+	case tx.Paid.Positive() && tx.refunded() == tx.Paid:
+		return "reversed"
+	default:
+		return succeeded
+	}
+}
+
+func paystackCharge(tx Transaction) Charge {
+	return Charge{
+		TransactionID: tx.ID, Reference: tx.Reference, Amount: tx.shown(), Requested: tx.Requested, Status: paystackStatus(tx),
+		PaidAt: tx.PaidAt, CreatedAt: tx.CreatedAt, Email: tx.Email, Metadata: tx.Metadata,
+	}
+}
+
+// paystackRefund is a refund as the list shows it once it is through.
+func paystackRefund(tx Transaction, r Refund) map[string]any {
+	return map[string]any{
+		"id": r.ID, "integration": integration, "domain": "test", "transaction": tx.ID, "transaction_reference": tx.Reference, "dispute": nil, "settlement": nil,
+		"amount": r.Amount.Minor, "deducted_amount": r.Amount.Minor, "fully_deducted": true, "currency": r.Amount.Currency, "channel": "mobile_money",
+		"status": "processed", "refunded_by": "merchant@example.com", "refunded_at": r.CreatedAt, "expected_at": r.CreatedAt.Add(72 * time.Hour),
+		"customer_note": "Refund for transaction " + tx.Reference, "merchant_note": r.Reason, "createdAt": r.CreatedAt, "updatedAt": r.CreatedAt,
+	}
+}
 
 // Charge describes one webhook. Zero fields are filled with what a plain successful payment has.
 type Charge struct {
@@ -29,18 +139,8 @@ func SignedWebhook(key paystack.SecretKey, c Charge) (body []byte, header http.H
 	if c.Event == "" {
 		c.Event = paystack.EventChargeSuccess
 	}
-	body, err := json.Marshal(struct {
-		Event string          `json:"event"`
-		Data  transactionJSON `json:"data"`
-	}{c.Event, c.data()})
-	if err != nil {
-		panic(fmt.Sprintf("webhook metadata is not JSON: %v", err))
-	}
-	header = http.Header{}
-	header.Set("Content-Type", "application/json")
-	header.Set("User-Agent", "Paystack-Simulator")
-	header.Set(paystack.SignatureHeader, paystack.Sign(key, body))
-	return body, header
+	body = paystackBody(c.Event, c.data())
+	return body, paystackHeader(key, body)
 }
 
 // transactionJSON is a transaction as Paystack's documentation shows it, in webhooks and in verify's answer. Members that the product ignores are
