@@ -52,6 +52,9 @@ func NewRouter(s *Server, o Options) (http.Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read openapi.yaml: %w", err)
 	}
+	if err := checkPermissions(contract); err != nil {
+		return nil, fmt.Errorf("read openapi.yaml: %w", err)
+	}
 	gin.SetMode(gin.ReleaseMode) // else gin writes to standard output as it likes
 	r := gin.New()
 	r.ContextWithFallback = true // gin's context carries the request's values and deadline
@@ -95,6 +98,9 @@ func (s *Server) admit(contract *edge.Contract, l limits) gin.HandlerFunc {
 			err = auth.Bearer(c, s.Sessions.Keys)
 			if err == nil {
 				err = l.tenant.Allow(c, auth.From(c.Request.Context()).Tenant.String())
+			}
+			if err == nil {
+				err = permit(c, op)
 			}
 		}
 		if err == nil && op.Public {

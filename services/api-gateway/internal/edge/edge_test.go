@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/stretchr/testify/require"
 )
 
@@ -125,4 +126,22 @@ func TestRequestIDRule(t *testing.T) {
 	for _, bad := range []string{"", "a\nb", "ü", strings.Repeat("x", 129)} {
 		require.False(t, requestIDRule.MatchString(bad))
 	}
+}
+
+func TestAnOperationThatDoesNotSayWhoMayAskForItIsRefused(t *testing.T) {
+	t.Parallel()
+	load := func(operation string) error {
+		doc, err := openapi3.NewLoader().LoadFromData([]byte(`{"openapi":"3.1.0","info":{"title":"t","version":"1"},"security":[{"bearer":[]}],
+			"components":{"securitySchemes":{"bearer":{"type":"http","scheme":"bearer"}}},
+			"paths":{"/x":{"get":{"operationId":"X","responses":{"200":{"description":"ok"}}` + operation + `}}}}`))
+		require.NoError(t, err)
+		_, err = NewContract(doc)
+		return err
+	}
+	require.NoError(t, load(`,"x-permission":"member"`))
+	require.NoError(t, load(`,"x-permission":"public","security":[]`))
+	require.ErrorContains(t, load(``), "no x-permission")
+	require.ErrorContains(t, load(`,"x-permission":7`), "no x-permission")
+	require.ErrorContains(t, load(`,"x-permission":"public"`), "disagree")
+	require.ErrorContains(t, load(`,"x-permission":"member","security":[]`), "disagree")
 }
