@@ -1,6 +1,6 @@
 // Command api-gateway is the one way in: it serves the API, takes in the webhooks of payment providers, and turns both into rows and tasks.
 //
-// Consumes: nothing. Writes: schemas accounts, billing, gateway and task. Needs: PostgreSQL, Paystack; RabbitMQ only to publish at once what it enqueues.
+// Consumes: its own queue of task events. Writes: schemas accounts, billing, gateway and task. Needs: PostgreSQL, Paystack; RabbitMQ only to publish at once what it enqueues.
 package main
 
 import (
@@ -16,6 +16,7 @@ import (
 	aifeatures "makola/proto/makola/ai_features/v1"
 	"makola/services/api-gateway/internal/api"
 	"makola/services/api-gateway/internal/edge"
+	"makola/services/api-gateway/internal/live"
 	"makola/services/api-gateway/internal/webhook"
 )
 
@@ -39,19 +40,30 @@ func wire(ctx context.Context, cfg Config, app *service.App) error {
 	cfg.AMQP.Name = "api-gateway publish"
 	conn := rabbit.New(cfg.AMQP, rabbit.Standard(), app.Logger())
 	queue := task.NewQueue(db, conn, task.QueueConfig{Metrics: app.Metrics()})
+	consume := cfg.AMQP
+	consume.Name = "api-gateway consume"
+	topology := rabbit.Standard()
+	topology.Queues = append(topology.Queues, live.Queue(app.Instance()))
+	listen := rabbit.New(consume, topology, app.Logger())
+	hub := live.NewHub(listen, app.Instance(), live.Limits{Total: cfg.HTTP.Streams}, app.Metrics())
 	// The webhook's role can insert tasks and not relay them, so the other queue is rung after each commit.
 	committer := webhook.NewCommitter(events, aifeatures.NewTasks(task.NewQueue(events, nil, task.QueueConfig{})), queue.Wake, app.Metrics())
 	s, err := newServer(cfg.HTTP, &accounts.Sessions{DB: db, Hasher: accounts.NewHasher()}, accountspb.NewTasks(queue), provider)
 	if err != nil {
 		return err
 	}
+	s.Queue = queue
 	handler, err := api.NewRouter(s, api.Options{ //nolint:contextcheck // handlers take each request's context
 		TrustedProxies: cfg.HTTP.TrustedProxies, SignInPerMinute: cfg.HTTP.SignInPerMinute, RequestsPerSecond: cfg.HTTP.RequestsPerSecond,
+		CORSOrigins: cfg.HTTP.CORSOrigins, Share: edge.NewShare(db), Hub: hub,
 		Paystack: webhook.NewHandler(paystack.Name, provider, committer).Handle, Metrics: app.Metrics(),
 	})
 	if err != nil {
 		return fmt.Errorf("build router: %w", err)
 	}
-	app.Add(conn, queue, committer, edge.NewServer(cfg.HTTP.ListenAddr, handler, app.Fail))
+	server := edge.NewServer(cfg.HTTP.ListenAddr, handler, app.Fail)
+	server.DrainWait = cfg.HTTP.DrainWait
+	server.OnDrain(hub.Drain)
+	app.Add(conn, queue, listen, hub, committer, server)
 	return nil // readiness does not ask for the broker: rows wait for it
 }

@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"iter"
 	"maps"
+	"net/url"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/getkin/kin-openapi/openapi3filter"
@@ -32,6 +34,8 @@ type Operation struct {
 	Public bool
 	// Permission is the operation's x-permission: who may ask for it. It is never empty.
 	Permission string
+	// Once is the operation's x-idempotency: it honours an Idempotency-Key.
+	Once bool
 }
 
 // permissionPublic is the x-permission of operations that need no access token.
@@ -60,6 +64,7 @@ func NewContract(doc *openapi3.T) (*Contract, error) {
 			case o.Public != (o.Permission == permissionPublic):
 				return nil, fmt.Errorf("operation %s: x-permission %s and its security disagree on whether it is public", op.OperationID, o.Permission)
 			}
+			o.Once, _ = op.Extensions["x-idempotency"].(bool)
 			for _, p := range op.Parameters {
 				if err := plain(p.Value.Schema); err != nil {
 					return nil, fmt.Errorf("operation %s, parameter %s: %w", op.OperationID, p.Value.Name, err)
@@ -151,13 +156,19 @@ func (o *Operation) Check(c *gin.Context) error {
 
 // checkQuery refuses parameters that nobody reads: a misspelt one would silently do nothing.
 func (o *Operation) checkQuery(c *gin.Context) error {
+	query, err := url.ParseQuery(c.Request.URL.RawQuery)
+	if err != nil { // the library would leave out what it cannot read
+		return problem.New(problem.Malformed, "malformed_query", "The parameters after the question mark cannot be read.")
+	}
 	var fields []problem.FieldError
-	for name, values := range c.Request.URL.Query() {
+	for name, values := range query {
 		switch {
 		case !slices.Contains(o.query, name):
 			fields = append(fields, problem.FieldError{Field: name, Code: "unknown", Message: "is not a parameter of this address"})
 		case values[0] == "":
 			fields = append(fields, problem.FieldError{Field: name, Code: "empty", Message: "must not be empty"})
+		case !utf8.ValidString(values[0]) || strings.ContainsRune(values[0], 0):
+			fields = append(fields, problem.FieldError{Field: name, Code: "invalid", Message: "is not valid text"})
 		case len(values) > 1:
 			fields = append(fields, problem.FieldError{Field: name, Code: "duplicate", Message: "is there twice"})
 		}
