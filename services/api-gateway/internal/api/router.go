@@ -36,6 +36,8 @@ type Options struct {
 	Share *edge.Share
 	// Hub feeds the streams of task events. Without one they look at their rows.
 	Hub *live.Hub
+	// StreamPatience is how long a client may take to accept one event; zero means ten seconds.
+	StreamPatience time.Duration
 	// Paystack receives Paystack's webhooks, raw. Nil mounts nothing.
 	Paystack gin.HandlerFunc
 	// Metrics receives the request metrics when not nil.
@@ -101,7 +103,7 @@ func newEngine(s *Server, o Options) (*gin.Engine, error) {
 	if o.Hub == nil {
 		o.Hub = live.NewHub(nil, "", live.Limits{}, nil)
 	}
-	streams := &live.Streams{Hub: o.Hub, Read: s.watch}
+	streams := &live.Streams{Hub: o.Hub, Read: s.watch, Patience: o.StreamPatience}
 	r.GET("/api/v1/tasks/:id/events", l.address, s.admit(contract, l), streams.Handle) // no deadline: a stream ends when its task does
 	operations := r.Group("", l.address, edge.Deadline(requestTime), s.admit(contract, l))
 	gen.RegisterHandlersWithOptions(operations, gen.NewStrictHandlerWithOptions(s, nil, gen.StrictGinServerOptions{

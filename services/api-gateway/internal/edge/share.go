@@ -15,7 +15,10 @@ import (
 const (
 	// shareTime bounds one question to the database about a limit: a request must not wait for its own counting.
 	shareTime = 250 * time.Millisecond
-	// sharePause is how long nobody asks after a question failed; meanwhile each process limits by its own buckets.
+	// exactTime is that bound where the sum must be exact. Who signs in waits longer than this for the hash of a password.
+	exactTime = 2 * time.Second
+	// sharePause is how long nobody asks after a question failed; meanwhile each process limits by its own buckets. Exact limits ask all the same: without the
+	// database nobody can sign in anyway.
 	sharePause = time.Second
 )
 
@@ -41,10 +44,13 @@ const spendSQL = `insert into gateway.rate_bucket as b (policy, key, tokens) val
 
 // spend takes n tokens of a bucket of size burst that fills within window. With debt the bucket may go below zero and taken is always true.
 func (s *Share) spend(ctx context.Context, policy, key string, n, burst int, window time.Duration, debt bool) (tokens float64, taken bool, err error) {
-	if time.Now().UnixNano() < s.resume.Load() {
-		return 0, false, errShareAway
+	patience := exactTime
+	if debt {
+		if patience = shareTime; time.Now().UnixNano() < s.resume.Load() {
+			return 0, false, errShareAway
+		}
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), shareTime)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
 	sum := sha256.Sum256([]byte(key)) // whom we count is nobody's business who reads the table
 	err = s.db.Pool().QueryRow(ctx, spendSQL, policy, sum[:16], float64(burst), float64(n), float64(burst)/window.Seconds(), debt).Scan(&tokens, &taken)
