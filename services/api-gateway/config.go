@@ -67,7 +67,7 @@ func (h HTTP) Validate() []error {
 		}
 	}
 	for _, o := range h.CORSOrigins {
-		if u, err := origin(o); err != nil || u.String() != o || u.Path != "" || u.Host != strings.ToLower(u.Host) {
+		if u, err := origin(o); err != nil || u.String() != o || u.Path != "" || u.Host != strings.ToLower(u.Host) || strings.Contains(u.Host, "*") {
 			add("CORS_ORIGINS", fmt.Sprintf("names %q, which is no origin as a browser writes it", o), "write https://shop.example.com, in lower case, without a slash at the end")
 		}
 	}

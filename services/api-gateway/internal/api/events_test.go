@@ -4,8 +4,11 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"net"
 	"net/http"
+	"os"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -192,6 +195,70 @@ func TestAStreamTellsTheLifeOfATaskAtWhicheverGateway(t *testing.T) {
 	a := g.do("GET", "/api/v1/tasks/"+id+"/events", s.access, nil, "Last-Event-ID", last.id).is(t, 204, "")
 	require.Empty(t, a.raw, "do not come back")
 	require.Contains(t, string(other.do("GET", "/api/v1/tasks/"+id+"/events", s.access, nil).is(t, 200, "").raw), `"status":"completed"`)
+}
+
+// permissions are what deploy/rabbitmq/definitions.sh gives a service's user: configure, write, read.
+func permissions(t *testing.T, service string) [3]string {
+	t.Helper()
+	script := exec.CommandContext(t.Context(), "../../../../deploy/rabbitmq/definitions.sh")
+	script.Env = os.Environ()
+	for _, name := range []string{"ADMIN", "GATEWAY", "BILLING", "INVENTORY", "REPORTS", "NOTIFIER", "CRON", "OPERATOR"} {
+		script.Env = append(script.Env, "AMQP_PASSWORD_"+name+"=x")
+	}
+	raw, err := script.Output()
+	require.NoError(t, err)
+	var all struct {
+		Permissions []struct{ User, Configure, Write, Read string }
+	}
+	require.NoError(t, json.Unmarshal(raw, &all))
+	for _, p := range all.Permissions {
+		if p.User == "makola_"+service {
+			return [3]string{p.Configure, p.Write, p.Read}
+		}
+	}
+	t.Fatalf("definitions.sh has no user of %s", service)
+	return [3]string{}
+}
+
+// In production nobody may declare anything, but the gateway may have its own queue, and workers may write the events.
+func TestTheBrokersUsersMayDoWhatStreamsNeed(t *testing.T) {
+	t.Parallel()
+	b := rabbittest.New(t)
+	require.NoError(t, b.Declare(t, rabbit.Standard(), false))
+	user := func(service string, queues ...rabbit.Queue) *rabbit.Conn {
+		p := permissions(t, service)
+		cfg := b.Config(service)
+		cfg.URL, cfg.Declare = b.User(t, p[0], p[1], p[2]), false
+		topo := rabbit.Standard()
+		topo.Queues = append(topo.Queues, queues...)
+		return rabbittest.Start(t, cfg, topo)
+	}
+	conn := user("gateway", live.Queue("shop-1.example"))
+	rabbittest.WaitReady(t, conn)
+	hub := live.NewHub(conn, "shop-1.example", live.Limits{}, nil)
+	require.NoError(t, hub.Start(t.Context()))
+	t.Cleanup(func() { _ = hub.Stop(context.WithoutCancel(t.Context())) })
+	g := open(t, func(o *api.Options, _ *api.Server) { o.Hub = hub })
+	worker := task.NewQueue(g.server.DB, user("notifier"), task.QueueConfig{PollInterval: time.Hour})
+	require.NoError(t, worker.Start(t.Context()))
+	t.Cleanup(func() { _ = worker.Stop(context.WithoutCancel(t.Context())) })
+	s := g.register("ama")
+	id := g.enqueue(s)
+	w := g.watch(s, id)
+	w.next()
+	rabbittest.Eventually(t, "the hub consumes", hub.Hears)
+	g.exec(`update task.task set state = 'succeeded', finished_at = now() where id = $1`, id)
+	begin := time.Now()
+	worker.Announce(task.Event{ID: uuid.MustParse(id), Tenant: uuid.MustParse(s.business), State: task.Succeeded, Attempt: 1})
+	require.Equal(t, "completed", w.next().body["status"])
+	require.Less(t, time.Since(begin), 10*time.Second, "rung, not found at the heartbeat")
+
+	for name, conn := range map[string]*rabbit.Conn{
+		"another's queue": user("gateway", rabbit.OwnQueue("sales.spy", rabbit.Binding{Exchange: rabbit.ExchangeEvents, Key: "#"})),
+		"a worker's":      user("notifier", live.Queue("spy")),
+	} {
+		rabbittest.Eventually(t, name+" is refused", func() bool { return errors.Is(conn.Ready(t.Context()), rabbit.ErrTopology) })
+	}
 }
 
 func TestACancelledTaskIsToldAtOnce(t *testing.T) {

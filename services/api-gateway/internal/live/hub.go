@@ -104,8 +104,8 @@ func (h *Hub) Open() int {
 	return h.total
 }
 
-// hears reports whether events arrive.
-func (h *Hub) hears() bool { return h.consumer != nil && h.consumer.Ready() == nil }
+// Hears reports whether events arrive; without, streams look at their rows.
+func (h *Hub) Hears() bool { return h.consumer != nil && h.consumer.Ready() == nil }
 
 func (h *Hub) consume(ctx context.Context) {
 	for d := range h.consumer.Deliveries() {

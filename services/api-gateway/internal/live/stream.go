@@ -117,7 +117,7 @@ func (s *Streams) follow(ctx context.Context, w *watcher, out *writer, now Snaps
 				return err
 			}
 		case <-poll.C:
-			if s.Hub.hears() {
+			if s.Hub.Hears() {
 				continue
 			}
 		}
