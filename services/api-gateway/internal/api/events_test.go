@@ -174,7 +174,7 @@ func TestAStreamTellsTheLifeOfATaskAtWhicheverGateway(t *testing.T) {
 	// One client loses its connection, misses a state, and comes back to the other gateway.
 	missed := here
 	here.cancel()
-	for range missed.events { //nolint:revive // until it is closed
+	for range missed.events { // until it is closed
 	}
 	g.exec(`update task.task set progress = '{"done": 3, "total": 4}' where id = $1`, id)
 	tell(task.Running)

@@ -56,6 +56,14 @@ func TestARefusalIsGivenAgainToo(t *testing.T) {
 	g.do("POST", purchases, g.token(s, accounts.Staff, time.Now()), anyBody, once.Header, "j").is(t, 403, "permission_missing")
 	require.Equal(t, 1, g.count(`select count(*) from gateway.idempotent_request`))
 	g.do("POST", purchases, s.access, anyBody, once.Header, "j").is(t, 201, "")
+	req, err := http.NewRequestWithContext(t.Context(), "POST", g.url+purchases, strings.NewReader(anyBody))
+	require.NoError(t, err)
+	req.Header = http.Header{"Authorization": {"Bearer " + s.access}, "Content-Type": {"application/json"}, once.Header: {"a", "b"}}
+	res, err := http.DefaultClient.Do(req)
+	require.NoError(t, err)
+	require.NoError(t, res.Body.Close())
+	require.Equal(t, 422, res.StatusCode, "two keys are none")
+	require.Equal(t, 1, g.count(`select count(*) from billing.credit_purchase`))
 }
 
 // The provider fails, the process dies after its commit, the answer is lost: asking again goes on with the purchase that was made.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/gin-gonic/gin"
+	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"makola/pkg/accounts"
@@ -161,11 +162,14 @@ type limits struct {
 	signIn, person, account, tenant *edge.Limiter
 }
 
-// signedIn limits a person and their business.
+// signedIn limits a person and their business, if they are of one.
 func (l limits) signedIn(c *gin.Context) error {
 	who := auth.From(c.Request.Context())
 	if err := l.account.Allow(c, who.User.String()); err != nil {
 		return err
+	}
+	if who.Tenant == uuid.Nil {
+		return nil
 	}
 	return l.tenant.Allow(c, who.Tenant.String())
 }

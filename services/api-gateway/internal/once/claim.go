@@ -22,6 +22,7 @@ const Hold = time.Minute
 var (
 	errReused = problem.New(problem.Invalid, "idempotency_key_reused", "This Idempotency-Key was used with another request.",
 		problem.FieldError{Field: Header, Code: "reused", Message: "was used with another request"})
+	errMany = problem.New(problem.Invalid, "", "", problem.FieldError{Field: Header, Code: "duplicate", Message: "is there twice"})
 	errHeld = problem.Later(problem.Conflict, "request_in_progress", "A request with this Idempotency-Key is being worked on. Ask again shortly.", time.Second)
 )
 

@@ -38,8 +38,11 @@ type Requests struct {
 // Serve runs the rest of the chain under the request's key, once; operation says what the key belongs to. A request without a key just goes on. It must
 // come after the access token and the check of the body.
 func (r *Requests) Serve(c *gin.Context, operation string) error {
-	key := c.GetHeader(Header)
-	if key == "" {
+	keys := c.Request.Header.Values(Header)
+	switch {
+	case len(keys) > 1:
+		return errMany
+	case len(keys) == 0 || keys[0] == "":
 		c.Next()
 		return nil
 	}
@@ -48,7 +51,7 @@ func (r *Requests) Serve(c *gin.Context, operation string) error {
 	if err != nil {
 		return err
 	}
-	claim := &Claim{tenant: who.Tenant, user: who.User, operation: operation, key: key, hash: hash, holder: uuid.New()}
+	claim := &Claim{tenant: who.Tenant, user: who.User, operation: operation, key: keys[0], hash: hash, holder: uuid.New()}
 	var before *kept
 	err = r.DB.InTenant(c.Request.Context(), func(tx *gorm.DB) (err error) {
 		before, err = claim.take(tx)
