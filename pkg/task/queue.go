@@ -52,7 +52,7 @@ func NewQueue(db *postgres.DB, conn *rabbit.Conn, cfg QueueConfig) *Queue {
 	q := &Queue{db: db, conn: conn, cfg: cfg, wake: make(chan struct{}, 1), metrics: newQueueMetrics(cfg.Metrics)}
 	if conn != nil {
 		q.pub = conn.NewPublisher(rabbit.PublisherOptions{Timeout: cfg.ConfirmTimeout})
-		q.news = newAnnouncer(q.pub, cfg.Metrics)
+		q.news = newAnnouncer(conn.NewPublisher(rabbit.PublisherOptions{}), cfg.Metrics) // of its own, so that news never delays an answer
 	}
 	return q
 }
