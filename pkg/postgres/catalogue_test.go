@@ -29,21 +29,21 @@ var platformTables = map[string]string{
 
 // widePolicies let a role see more than its bound tenants' rows. Each is a hole in the wall and needs its reason.
 var widePolicies = map[string]string{
-	"task.task/task_scope":                                "relay, workers and sweeper serve all tenants",
-	"task.task/task_platform_insert":                      "a tenant's change may cause a platform task; it cannot be read back",
-	"accounts.membership/membership_sign_in":              "signing in finds a person's business",
-	"accounts.membership/membership_welcome":              "a welcome mail is asked for by user, and names the role",
-	"billing.credit_purchase/credit_purchase_match":       "a provider names a reference, not a tenant",
-	"billing.ledger_account/ledger_account_platform":      "platform accounts have no tenant",
-	"billing.payment_review/payment_review_platform":      "reviews of unknown references have no tenant",
-	"billing.ledger_account/ledger_account_check":         "the ledger check reads all tenants",
-	"billing.ledger_entry/ledger_entry_check":             "the ledger check reads all tenants",
-	"billing.ledger_transfer/ledger_transfer_check":       "the ledger check reads all tenants",
-	"billing.credit_lot/credit_lot_check":                 "the ledger check reads all tenants",
-	"billing.payment_review/payment_review_check":         "operators work the review queue",
-	"notifications.email/email_platform":                  "mails of the platform have no tenant",
-	"gateway.idempotent_request/idempotent_request_prune": "housekeeping deletes what is a day old, of all tenants",
-	"audit.entry/entry_platform":                          "operators and platform work write everybody's log",
+	"task.task/task_scope":                           "relay, workers and sweeper serve all tenants",
+	"task.task/task_platform_insert":                 "a tenant's change may cause a platform task; it cannot be read back",
+	"accounts.membership/membership_sign_in":         "signing in finds a person's business",
+	"accounts.membership/membership_welcome":         "a welcome mail is asked for by user, and names the role",
+	"billing.credit_purchase/credit_purchase_match":  "a provider names a reference, not a tenant",
+	"billing.ledger_account/ledger_account_platform": "platform accounts have no tenant",
+	"billing.payment_review/payment_review_platform": "reviews of unknown references have no tenant",
+	"billing.ledger_account/ledger_account_check":    "the ledger check reads all tenants",
+	"billing.ledger_entry/ledger_entry_check":        "the ledger check reads all tenants",
+	"billing.ledger_transfer/ledger_transfer_check":  "the ledger check reads all tenants",
+	"billing.credit_lot/credit_lot_check":            "the ledger check reads all tenants",
+	"billing.payment_review/payment_review_check":    "operators work the review queue",
+	"notifications.email/email_platform":             "mails of the platform have no tenant",
+	"gateway.idempotent_request/idempotent_prune":    "housekeeping deletes what is a day old, of all tenants",
+	"audit.entry/entry_platform":                     "operators and platform work write everybody's log",
 }
 
 // F26: every table, from the catalogue.

@@ -12,11 +12,9 @@ import (
 	"makola/pkg/rabbit"
 	"makola/pkg/service"
 	"makola/pkg/task"
-	accountspb "makola/proto/makola/accounts/v1"
 	aifeatures "makola/proto/makola/ai_features/v1"
 	"makola/services/api-gateway/internal/api"
 	"makola/services/api-gateway/internal/edge"
-	"makola/services/api-gateway/internal/live"
 	"makola/services/api-gateway/internal/webhook"
 )
 
@@ -40,19 +38,13 @@ func wire(ctx context.Context, cfg Config, app *service.App) error {
 	cfg.AMQP.Name = "api-gateway publish"
 	conn := rabbit.New(cfg.AMQP, rabbit.Standard(), app.Logger())
 	queue := task.NewQueue(db, conn, task.QueueConfig{Metrics: app.Metrics()})
-	consume := cfg.AMQP
-	consume.Name = "api-gateway consume"
-	topology := rabbit.Standard()
-	topology.Queues = append(topology.Queues, live.Queue(app.Instance()))
-	listen := rabbit.New(consume, topology, app.Logger())
-	hub := live.NewHub(listen, app.Instance(), live.Limits{Total: cfg.HTTP.Streams}, app.Metrics())
+	news, hub := newHub(cfg, app)
 	// The webhook's role can insert tasks and not relay them, so the other queue is rung after each commit.
 	committer := webhook.NewCommitter(events, aifeatures.NewTasks(task.NewQueue(events, nil, task.QueueConfig{})), queue.Wake, app.Metrics())
-	s, err := newServer(cfg.HTTP, &accounts.Sessions{DB: db, Hasher: accounts.NewHasher()}, accountspb.NewTasks(queue), provider)
+	s, err := newServer(cfg.HTTP, &accounts.Sessions{DB: db, Hasher: accounts.NewHasher()}, queue, provider)
 	if err != nil {
 		return err
 	}
-	s.Queue = queue
 	handler, err := api.NewRouter(s, api.Options{ //nolint:contextcheck // handlers take each request's context
 		TrustedProxies: cfg.HTTP.TrustedProxies, SignInPerMinute: cfg.HTTP.SignInPerMinute, RequestsPerSecond: cfg.HTTP.RequestsPerSecond,
 		CORSOrigins: cfg.HTTP.CORSOrigins, Share: edge.NewShare(db), Hub: hub,
@@ -64,6 +56,6 @@ func wire(ctx context.Context, cfg Config, app *service.App) error {
 	server := edge.NewServer(cfg.HTTP.ListenAddr, handler, app.Fail)
 	server.DrainWait = cfg.HTTP.DrainWait
 	server.OnDrain(hub.Drain)
-	app.Add(conn, queue, listen, hub, committer, server)
+	app.Add(conn, queue, news, hub, committer, server)
 	return nil // readiness does not ask for the broker: rows wait for it
 }

@@ -27,7 +27,7 @@ create policy idempotent_request_tenant on gateway.idempotent_request
   using (tenant_id = any ((select app.tenants())::uuid[]))
   with check (tenant_id = any ((select app.tenants())::uuid[]));
 -- Housekeeping deletes for all tenants; it may read which rows are old, not what they hold.
-create policy idempotent_request_prune on gateway.idempotent_request to makola_cron using (app.is_system());
+create policy idempotent_prune on gateway.idempotent_request to makola_cron using (app.is_system());
 
 -- Not logged: after a crash everybody's bucket is full again, which is no harm, and nothing is written twice.
 create unlogged table gateway.rate_bucket (
