@@ -37,6 +37,9 @@ const (
 	ManagePayments    Permission = "can_manage_payments"
 )
 
+// AllPermissions returns every permission there is in a business. The caller owns the slice.
+func AllPermissions() []Permission { return Owner.Permissions() }
+
 // Permissions returns what the role may do, in a fixed order; nothing for a role that does not exist. The caller owns the slice.
 func (r Role) Permissions() []Permission {
 	cashier := []Permission{CreateSales, ViewSales, ViewInventory, ViewProducts, ViewCustomers}

@@ -31,6 +31,9 @@ const deadDeliveryLimit = 1_000_000
 // takes (Config.BackoffMax), short enough not to fill up behind a process that is gone. In milliseconds, as the broker wants it.
 const ownQueueExpiry = 60_000
 
+// ownQueueLength is the most messages that wait in an OwnQueue; beyond it the oldest are dropped. They are news, and old news at that.
+const ownQueueLength = 10_000
+
 // ErrTopology marks errors which only an operator can repair: an exchange or queue that is missing, forbidden, or exists with
 // other arguments. The supervisor keeps trying all the same; a program that prefers to stop can test for it with errors.Is.
 var ErrTopology = errors.New("topology")
@@ -109,7 +112,7 @@ func deadQueue(q string) Queue {
 // process. It survives a reconnect and disappears a minute after its consumer did. It is not exclusive on purpose: an exclusive
 // queue stays locked (405) while the broker still believes in the previous, dead connection.
 func OwnQueue(name string, bindings ...Binding) Queue {
-	return Queue{Name: name, Durable: true, Own: true, Bindings: bindings, Args: amqp.Table{"x-expires": int32(ownQueueExpiry)}}
+	return Queue{Name: name, Durable: true, Own: true, Bindings: bindings, Args: amqp.Table{"x-expires": int32(ownQueueExpiry), "x-max-length": int32(ownQueueLength)}}
 }
 
 // Declare creates the topology on ch, or with passive only checks that its exchanges and queues exist (bindings cannot be checked).

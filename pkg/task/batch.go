@@ -202,6 +202,7 @@ func (b *batch) report(ctx context.Context) {
 		c := b.rows[i]
 		if it.Err == nil {
 			b.worker.metrics.observe(c.name, "succeeded", b.started)
+			b.worker.tell(c, Succeeded, nil)
 			b.worker.answerSuccess(ctx, c, b.results[i])
 			continue
 		}

@@ -26,6 +26,11 @@
 // the same for all that waits in the queue, split in halves around a task that fails the whole. LONG (long.go): claim in its own
 // transaction, run without one under a lease with a heartbeat, finish with the handler's Commit where the fence is still ours.
 //
+// # Events
+//
+// Whatever a person could see happen to a task of a tenant is announced on the exchange task.events (events.go), best effort and many at a time, so that live views need
+// not poll. An event only rings; the row tells.
+//
 // # Crashes
 //
 // A message that the broker delivers again is a suspect (suspect.go): it is claimed in its own transaction, which records this

@@ -36,6 +36,7 @@ func (w *Worker) runLong(ctx context.Context, j *job, mine bool) error {
 	if next != proceed {
 		return w.divert(ctx, j, c, next)
 	}
+	w.tell(c, Running, nil)
 	started := time.Now()
 	l := &longRun{w: w, c: c}
 	run := c.run(d)
@@ -70,6 +71,7 @@ func (w *Worker) runLong(ctx context.Context, j *job, mine bool) error {
 	if err == nil {
 		crash("long.after_commit")
 		w.metrics.observe(c.name, "succeeded", started)
+		w.tell(c, Succeeded, nil)
 		w.answerSuccess(ctx, c, result)
 		return nil
 	}
@@ -253,6 +255,9 @@ func (l *longRun) beat(ctx context.Context) (cancelled bool, err error) {
 	if errors.Is(err, pgx.ErrNoRows) {
 		return false, errLeaseLost
 	}
+	if err == nil && p != nil {
+		l.w.tell(l.c, Running, p)
+	}
 	return cancelled, err
 }
 
@@ -272,5 +277,7 @@ func (l *longRun) giveBack(ctx context.Context) {
 		where id = $1 and fence = $2 and state = 'running'`, l.c.id, l.c.fence, l.w.id)
 	if err != nil {
 		slog.WarnContext(ctx, "task not given back; its lease will run out", "error", err)
+		return
 	}
+	l.w.tell(l.c, Published, nil)
 }

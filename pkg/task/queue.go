@@ -32,6 +32,7 @@ type Queue struct {
 	pub     *rabbit.Publisher
 	cfg     QueueConfig
 	metrics queueMetrics
+	news    *announcer // nil without a broker
 
 	wake   chan struct{} // capacity 1; never closed
 	cancel context.CancelFunc
@@ -51,6 +52,7 @@ func NewQueue(db *postgres.DB, conn *rabbit.Conn, cfg QueueConfig) *Queue {
 	q := &Queue{db: db, conn: conn, cfg: cfg, wake: make(chan struct{}, 1), metrics: newQueueMetrics(cfg.Metrics)}
 	if conn != nil {
 		q.pub = conn.NewPublisher(rabbit.PublisherOptions{Timeout: cfg.ConfirmTimeout})
+		q.news = newAnnouncer(conn.NewPublisher(rabbit.PublisherOptions{}), cfg.Metrics) // of its own, so that news never delays an answer
 	}
 	return q
 }
@@ -63,10 +65,11 @@ func (q *Queue) Start(ctx context.Context) error {
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	q.cancel = cancel
 	q.done.Go(func() { q.relay(run) })
+	q.done.Go(func() { q.news.run(run) })
 	return nil
 }
 
-// Stop ends relaying after the batch at hand. Pending rows stay for the next process.
+// Stop ends relaying after the batch at hand, and sends the last events. Pending rows stay for the next process.
 func (q *Queue) Stop(context.Context) error {
 	if q.cancel != nil {
 		q.cancel()

@@ -109,6 +109,7 @@ func (q *Queue) relayOnce(ctx context.Context) (int, error) {
 		return 0, fmt.Errorf("mark %d tasks published: %w", len(done), err)
 	}
 	q.metrics.published.Add(float64(len(done)))
+	q.announcePublished(ids, msgs, errs)
 	q.metrics.publishErrors.Add(float64(len(failed)))
 	if len(failed) > 0 {
 		return len(ids), fmt.Errorf("%d of %d tasks not published, the first because: %s", len(failed), len(ids), reasons[0])

@@ -97,6 +97,7 @@ func (w *Worker) record(ctx context.Context, c *claimed, v verdict, cause error)
 // reportFailure logs once, counts, and tells a waiting client.
 func (w *Worker) reportFailure(ctx context.Context, c *claimed, v verdict, cause error, started time.Time) {
 	w.metrics.observe(c.name, v.kind, started)
+	w.tell(c, v.state, nil)
 	switch v.state {
 	case Failed:
 		slog.ErrorContext(ctx, "task failed", "kind", v.kind, "error", clip(cause.Error()))

@@ -84,6 +84,7 @@ func (w *Worker) runShort(ctx context.Context, j *job, mine bool) (err error) {
 	}
 	crash("short.after_commit") // F2: between COMMIT and ack
 	w.metrics.observe(c.name, "succeeded", started)
+	w.tell(c, Succeeded, nil)
 	w.answerSuccess(ctx, c, result)
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"time"
 
 	"makola/pkg/accounts"
 	"makola/pkg/money"
@@ -31,17 +32,25 @@ type HTTP struct {
 	PublicURL  string `env:"PUBLIC_URL" envDefault:"http://localhost:8080" doc:"Address under which clients reach the gateway. Payments may return to it."`
 	// CallbackOrigins are further origins, besides PublicURL's.
 	CallbackOrigins []string `env:"CALLBACK_ORIGINS" doc:"Comma-separated origins (https://shop.example.com) that a browser may be sent to after paying, besides PUBLIC_URL. Name the web application here."`
+	// CORSOrigins is exact: no patterns, no wildcard.
+	CORSOrigins []string `env:"CORS_ORIGINS" doc:"Comma-separated origins (https://shop.example.com) whose pages may call the API from a browser. Without it no other origin may. Name the web application here when it is served from another address."`
 	// TrustedProxies decides whose X-Forwarded-For is believed.
 	TrustedProxies []string `env:"TRUSTED_PROXIES" doc:"Comma-separated addresses and networks of our own proxies, whose X-Forwarded-For is believed. Without it every client behind a proxy shares the proxy's rate limit; with a wrong one anybody can forge an address."`
 	// JWTKeys are kept out of sight by their type.
 	JWTKeys           service.Secret `env:"JWT_KEYS,required" doc:"Keys of access tokens, kid:secret,kid:secret with secrets of 32 bytes and more. The first signs, all are accepted: rotate by putting a new one in front and dropping the old one 15 minutes later."`
 	TrialCredits      int64          `env:"TRIAL_CREDITS" envDefault:"50" doc:"AI credits that a new business is given; 0 gives none."`
-	SignInPerMinute   int            `env:"RATE_SIGN_IN_PER_MINUTE" envDefault:"20" doc:"How often a minute one address may register, sign in or refresh. Raise it when many people share one address."`
-	RequestsPerSecond int            `env:"RATE_REQUESTS_PER_SECOND" envDefault:"50" doc:"Requests a second that one address, and one business, may make. Raise it for load tests."`
+	SignInPerMinute   int            `env:"RATE_SIGN_IN_PER_MINUTE" envDefault:"20" doc:"How often a minute one address may register, sign in or refresh, at all gateways together; one person may sign in half as often. Raise it when many people share one address."`
+	RequestsPerSecond int            `env:"RATE_REQUESTS_PER_SECOND" envDefault:"50" doc:"Requests a second that one address, one person and one business may make, at all gateways together. Raise it for load tests."`
+	// Streams and DrainWait are about long answers.
+	Streams   int           `env:"STREAMS_MAX" envDefault:"1000" doc:"Streams of task events that this gateway keeps open; each costs some 40 KiB and a query every 15 s. Raise it, and DATABASE_MAX_CONNS with it, when clients are refused with too_many_streams."`
+	DrainWait time.Duration `env:"DRAIN_WAIT" envDefault:"0s" doc:"How long the gateway goes on taking requests after SIGTERM while readiness already fails, at most 20 s. Set it to what the load balancer needs to notice, such as 5s in Kubernetes."`
 }
 
 // maxTrialCredits bounds a typing mistake; the largest package on sale has 250 credits.
 const maxTrialCredits = 1000
+
+// maxDrainWait leaves requests under way some time within SHUTDOWN_TIMEOUT.
+const maxDrainWait = 20 * time.Second
 
 // Validate checks the values that the types cannot.
 func (h HTTP) Validate() []error {
@@ -55,6 +64,11 @@ func (h HTTP) Validate() []error {
 	for _, o := range h.CallbackOrigins {
 		if _, err := origin(o); err != nil {
 			add("CALLBACK_ORIGINS", fmt.Sprintf("names %q, which is no origin", o), "write https://shop.example.com, without a path")
+		}
+	}
+	for _, o := range h.CORSOrigins {
+		if u, err := origin(o); err != nil || u.String() != o || u.Path != "" || u.Host != strings.ToLower(u.Host) || strings.Contains(u.Host, "*") {
+			add("CORS_ORIGINS", fmt.Sprintf("names %q, which is no origin as a browser writes it", o), "write https://shop.example.com, in lower case, without a slash at the end")
 		}
 	}
 	for _, p := range h.TrustedProxies {
@@ -71,6 +85,12 @@ func (h HTTP) Validate() []error {
 	}
 	if h.SignInPerMinute < 1 || h.RequestsPerSecond < 1 {
 		add("RATE_SIGN_IN_PER_MINUTE", "or RATE_REQUESTS_PER_SECOND is below 1", "choose at least 1")
+	}
+	if h.Streams < 1 {
+		add("STREAMS_MAX", fmt.Sprintf("is %d", h.Streams), "choose at least 1")
+	}
+	if h.DrainWait < 0 || h.DrainWait > maxDrainWait {
+		add("DRAIN_WAIT", "is "+h.DrainWait.String(), "choose between 0s and "+maxDrainWait.String())
 	}
 	return faults
 }

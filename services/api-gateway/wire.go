@@ -7,9 +7,12 @@ import (
 	"makola/pkg/accounts"
 	"makola/pkg/payments/paystack"
 	"makola/pkg/postgres"
+	"makola/pkg/rabbit"
 	"makola/pkg/service"
+	"makola/pkg/task"
 	accountspb "makola/proto/makola/accounts/v1"
 	"makola/services/api-gateway/internal/api"
+	"makola/services/api-gateway/internal/live"
 )
 
 // database opens a pool, waits for the server and the schema, and makes it a condition for /readyz.
@@ -26,8 +29,17 @@ func database(ctx context.Context, app *service.App, name string, cfg postgres.C
 	return db, nil
 }
 
+// newHub makes the connection over which this gateway gets task events, with a queue of its own, and the hub that listens there.
+func newHub(cfg Config, app *service.App) (*rabbit.Conn, *live.Hub) {
+	cfg.AMQP.Name = "api-gateway consume"
+	topology := rabbit.Standard()
+	topology.Queues = append(topology.Queues, live.Queue(app.Instance()))
+	conn := rabbit.New(cfg.AMQP, topology, app.Logger())
+	return conn, live.NewHub(conn, app.Instance(), live.Limits{Total: cfg.HTTP.Streams}, app.Metrics())
+}
+
 // newServer makes the handlers from what the environment says.
-func newServer(cfg HTTP, sessions *accounts.Sessions, tasks *accountspb.Tasks, provider *paystack.Client) (*api.Server, error) {
+func newServer(cfg HTTP, sessions *accounts.Sessions, queue *task.Queue, provider *paystack.Client) (*api.Server, error) {
 	keys, err := accounts.ParseKeys(cfg.JWTKeys.Reveal())
 	if err != nil {
 		return nil, fmt.Errorf("read JWT_KEYS: %w", err)
@@ -42,6 +54,6 @@ func newServer(cfg HTTP, sessions *accounts.Sessions, tasks *accountspb.Tasks, p
 		return nil, fmt.Errorf("read TRIAL_CREDITS: %w", err)
 	}
 	return &api.Server{
-		DB: sessions.DB, Sessions: sessions, Accounts: tasks, Provider: provider, ProviderName: paystack.Name, TrialCredits: trial, CallbackOrigins: origins,
+		DB: sessions.DB, Sessions: sessions, Queue: queue, Accounts: accountspb.NewTasks(queue), Provider: provider, ProviderName: paystack.Name, TrialCredits: trial, CallbackOrigins: origins,
 	}, nil
 }

@@ -1,9 +1,14 @@
 package e2e
 
 import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -48,6 +53,81 @@ func TestEveryServiceStopsInOrder(t *testing.T) {
 	}
 	stack.Eventually(t, "nothing is left to do", func() bool { return h.count("select count(*) from task.task where state not in ('succeeded')") == 0 })
 	h.requireBooks()
+}
+
+// TestAGatewayDrains stops a gateway that has a stream and a half-sent request: both end well, and the client goes on at the other gateway where it was.
+func TestAGatewayDrains(t *testing.T) {
+	t.Parallel()
+	h := open(t, "mail-viewer")
+	elsewhere := stack.FreeAddr(t)
+	gateway, other := h.Start("api-gateway", "DRAIN_WAIT=1s"), h.Start("api-gateway", "LISTEN_ADDR="+elsewhere)
+	stack.Ready(t, gateway, other)
+	ama := h.register() // its welcome waits: nobody consumes it yet
+	items, ok := ama.get("/api/v1/tasks").at("items").([]any)
+	require.True(t, ok)
+	welcome, ok := items[0].(map[string]any)
+	require.True(t, ok)
+	id := text(welcome["task_id"])
+	stream := func(gateway, last string) *bufio.Scanner {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+gateway+"/api/v1/tasks/"+id+"/events", http.NoBody)
+		require.NoError(t, err)
+		req.Header.Set("Authorization", "Bearer "+ama.token)
+		req.Header.Set("Last-Event-ID", last)
+		resp, err := (&http.Client{Transport: &http.Transport{}}).Do(req)
+		require.NoError(t, err)
+		require.Equal(t, http.StatusOK, resp.StatusCode)
+		t.Cleanup(func() { _ = resp.Body.Close() })
+		return bufio.NewScanner(resp.Body)
+	}
+	// line reads up to a line that begins so, and returns its rest.
+	line := func(s *bufio.Scanner, begin string) string {
+		for s.Scan() {
+			if rest, ok := strings.CutPrefix(s.Text(), begin); ok {
+				return rest
+			}
+		}
+		t.Fatalf("the stream ended before %q: %v", begin, s.Err())
+		return ""
+	}
+	here := stream(h.Gateway, "")
+	last := line(here, "id: ")
+	require.Contains(t, line(here, "data: "), `"status":"queued"`)
+	half, err := net.Dial("tcp", h.Gateway)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = half.Close() })
+	body := `{"email":"nobody@example.com","password":"wrong"}`
+	_, err = fmt.Fprintf(half, "POST /api/v1/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body[:10])
+	require.NoError(t, err)
+
+	began := time.Now()
+	gateway.Signal(syscall.SIGTERM)
+	stack.Eventually(t, "readiness fails at once", func() bool { return gateway.Get("/readyz") == http.StatusServiceUnavailable })
+	require.Equal(t, http.StatusOK, call(t, http.MethodGet, "http://"+h.Gateway+"/docs", nil).Status, "while requests are still served")
+	for line(here, "event: ") != "bye" { // the task may have been published meanwhile
+	}
+	require.Contains(t, line(here, "data: "), "draining")
+	require.False(t, here.Scan() && here.Scan(), "and the stream ends")
+	_, err = fmt.Fprint(half, body[10:])
+	require.NoError(t, err)
+	resp, err := http.ReadResponse(bufio.NewReader(half), nil)
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	require.Equal(t, http.StatusUnauthorized, resp.StatusCode, "the request under way is answered")
+	require.Zero(t, gateway.Exit(35*time.Second))
+	require.Less(t, time.Since(began), 30*time.Second)
+	require.Contains(t, gateway.Output(), `"service stopped"`)
+
+	there := stream(elsewhere, last)
+	notifier := h.Start("notifier")
+	stack.Ready(t, notifier)
+	for status := ""; status != "completed"; {
+		var seen struct{ Status string }
+		require.NoError(t, json.Unmarshal([]byte(line(there, "data: ")), &seen))
+		status = seen.Status
+	}
+	for there.Scan() { // to its end
+	}
+	require.NoError(t, there.Err())
 }
 
 // TestServicesRefuseAnOldSchema starts each service on a database that lacks the newest migration.

@@ -49,6 +49,18 @@ func New(t testing.TB) *Broker {
 	return b
 }
 
+// User makes a user who may do in this virtual host what three regular expressions say, and returns the address with that user. The user is deleted when the test ends.
+func (b *Broker) User(t testing.TB, configure, write, read string) string {
+	t.Helper()
+	u := mustURL(t, "MAKOLA_TEST_AMQP")
+	name := "test-" + uuid.NewString()
+	u.User, u.Path = url.UserPassword(name, name), "/"+b.VHost
+	b.do(t, http.MethodPut, "api/users/"+name, map[string]any{"password": name, "tags": ""}, nil)
+	t.Cleanup(func() { b.do(t, http.MethodDelete, "api/users/"+name, nil, nil) })
+	b.do(t, http.MethodPut, "api/permissions/"+url.PathEscape(b.VHost)+"/"+name, map[string]any{"configure": configure, "write": write, "read": read}, nil)
+	return u.String()
+}
+
 // Config returns a configuration for this broker that declares actively and reconnects within milliseconds.
 func (b *Broker) Config(name string) rabbit.Config {
 	return rabbit.Config{URL: b.URL, Name: name, Declare: true, BackoffMin: 5 * time.Millisecond, BackoffMax: 100 * time.Millisecond}

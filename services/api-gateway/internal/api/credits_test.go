@@ -104,7 +104,7 @@ func TestIdempotencyKey(t *testing.T) {
 	require.Equal(t, first.body, buy(s, "value", "k-1").is(t, 201, "").body)
 	buy(s, "starter", "k-1").is(t, 422, "idempotency_key_reused")
 	require.NotEqual(t, first.text("reference"), buy(other, "value", "k-1").is(t, 201, "").text("reference"), "keys belong to a business")
-	g.exec(`update gateway.idempotency_key set created_at = created_at - interval '25 hours'`)
+	g.exec(`update gateway.idempotent_request set created_at = created_at - interval '25 hours'`)
 	require.NotEqual(t, first.text("reference"), buy(s, "value", "k-1").is(t, 201, "").text("reference"), "and last a day")
 
 	var wg sync.WaitGroup

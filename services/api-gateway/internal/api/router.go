@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/gin-gonic/gin"
+	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"makola/pkg/accounts"
@@ -15,6 +16,8 @@ import (
 	"makola/services/api-gateway/internal/auth"
 	"makola/services/api-gateway/internal/docs"
 	"makola/services/api-gateway/internal/edge"
+	"makola/services/api-gateway/internal/live"
+	"makola/services/api-gateway/internal/once"
 )
 
 // requestTime bounds one request: a payment provider may take 30 s to open a payment, and the rest takes milliseconds.
@@ -26,8 +29,16 @@ type Options struct {
 	TrustedProxies []string
 	// SignInPerMinute is how many times a minute one address may register, sign in or refresh; one person may sign in half as often.
 	SignInPerMinute int
-	// RequestsPerSecond is what one address, and one business, may ask for all in all.
+	// RequestsPerSecond is what one address, one person and one business may ask for all in all.
 	RequestsPerSecond int
+	// CORSOrigins are the origins whose pages may read our answers; none by default.
+	CORSOrigins []string
+	// Share makes rate limits those of all gateways together. Nil: each counts for itself.
+	Share *edge.Share
+	// Hub feeds the streams of task events. Without one they look at their rows.
+	Hub *live.Hub
+	// StreamPatience is how long a client may take to accept one event; zero means ten seconds.
+	StreamPatience time.Duration
 	// Paystack receives Paystack's webhooks, raw. Nil mounts nothing.
 	Paystack gin.HandlerFunc
 	// Metrics receives the request metrics when not nil.
@@ -44,12 +55,23 @@ func paystackPaths() []string {
 
 // NewRouter puts everything together: what every request passes, the webhooks, the pages, and the operations of openapi.yaml.
 func NewRouter(s *Server, o Options) (http.Handler, error) {
+	r, err := newEngine(s, o)
+	if err != nil {
+		return nil, err
+	}
+	return edge.Head(r), nil
+}
+
+func newEngine(s *Server, o Options) (*gin.Engine, error) {
 	doc, err := spec.Load()
 	if err != nil {
 		return nil, err
 	}
 	contract, err := edge.NewContract(doc)
 	if err != nil {
+		return nil, fmt.Errorf("read openapi.yaml: %w", err)
+	}
+	if err := checkPermissions(contract); err != nil {
 		return nil, fmt.Errorf("read openapi.yaml: %w", err)
 	}
 	gin.SetMode(gin.ReleaseMode) // else gin writes to standard output as it likes
@@ -61,7 +83,10 @@ func NewRouter(s *Server, o Options) (http.Handler, error) {
 	if err := r.SetTrustedProxies(o.TrustedProxies); err != nil {
 		return nil, fmt.Errorf("read TRUSTED_PROXIES: %w", err)
 	}
-	r.Use(edge.RequestID, edge.AccessLog(o.Metrics, paystackPaths()), edge.SecurityHeaders, edge.Recover)
+	r.Use(edge.RequestID, edge.AccessLog(o.Metrics, paystackPaths()), edge.SecurityHeaders, edge.Recover, edge.PlainPath)
+	if len(o.CORSOrigins) > 0 {
+		r.Use(edge.CORS(o.CORSOrigins))
+	}
 	r.NoRoute(edge.NotFound)
 	r.NoMethod(edge.MethodNotAllowed)
 
@@ -76,6 +101,11 @@ func NewRouter(s *Server, o Options) (http.Handler, error) {
 	if err := docs.Mount(pages, doc, spec.YAML()); err != nil {
 		return nil, fmt.Errorf("make the documentation page: %w", err)
 	}
+	if o.Hub == nil {
+		o.Hub = live.NewHub(nil, "", live.Limits{}, nil)
+	}
+	streams := &live.Streams{Hub: o.Hub, Read: s.watch, Patience: o.StreamPatience}
+	r.GET("/api/v1/tasks/:id/events", l.address, s.admit(contract, l), streams.Handle) // no deadline: a stream ends when its task does
 	operations := r.Group("", l.address, edge.Deadline(requestTime), s.admit(contract, l))
 	gen.RegisterHandlersWithOptions(operations, gen.NewStrictHandlerWithOptions(s, nil, gen.StrictGinServerOptions{
 		RequestErrorHandlerFunc:  edge.Fail,
@@ -89,12 +119,16 @@ func NewRouter(s *Server, o Options) (http.Handler, error) {
 
 // admit decides who may go on to an operation's handler: known people, within their limits, with a request that the description allows.
 func (s *Server) admit(contract *edge.Contract, l limits) gin.HandlerFunc {
+	requests := &once.Requests{DB: s.DB}
 	return func(c *gin.Context) {
 		op, err := contract.Operation(c)
 		if err == nil && !op.Public {
 			err = auth.Bearer(c, s.Sessions.Keys)
 			if err == nil {
-				err = l.tenant.Allow(c, auth.From(c.Request.Context()).Tenant.String())
+				err = l.signedIn(c)
+			}
+			if err == nil {
+				err = permit(c, op)
 			}
 		}
 		if err == nil && op.Public {
@@ -111,14 +145,33 @@ func (s *Server) admit(contract *edge.Contract, l limits) gin.HandlerFunc {
 			return
 		}
 		withClient(c)
-		c.Next()
+		if !op.Once {
+			c.Next()
+			return
+		}
+		if err := requests.Serve(c, op.ID); err != nil {
+			edge.Fail(c, err)
+		}
 	}
 }
 
-// limits are the token buckets of one gateway. Replicas do not share them: the limit is per replica.
+// limits are the token buckets of all gateways together. Those on signing in are exact, because they keep passwords from being guessed; the others may be exceeded by
+// what a gateway settles at a time.
 type limits struct {
-	address                gin.HandlerFunc
-	signIn, person, tenant *edge.Limiter
+	address                         gin.HandlerFunc
+	signIn, person, account, tenant *edge.Limiter
+}
+
+// signedIn limits a person and their business, if they are of one.
+func (l limits) signedIn(c *gin.Context) error {
+	who := auth.From(c.Request.Context())
+	if err := l.account.Allow(c, who.User.String()); err != nil {
+		return err
+	}
+	if who.Tenant == uuid.Nil {
+		return nil
+	}
+	return l.tenant.Allow(c, who.Tenant.String())
 }
 
 // login limits the attempts on one person besides those from one address, so that many addresses cannot share the guessing.
@@ -140,15 +193,21 @@ func (l limits) login(c *gin.Context) error {
 const burst = 4
 
 func newLimits(o Options) limits {
-	all := edge.NewLimiter("address", max(1, o.RequestsPerSecond*burst), burst*time.Second)
+	general := func(name string) *edge.Limiter {
+		n := max(1, o.RequestsPerSecond*burst)
+		return edge.NewLimiter(name, n, burst*time.Second).Sharing(o.Share, n/10)
+	}
+	exact := func(name string, n int) *edge.Limiter {
+		return edge.NewLimiter(name, max(1, n), time.Minute).Sharing(o.Share, 1)
+	}
+	all := general("address")
 	return limits{
 		address: func(c *gin.Context) {
 			if err := all.Allow(c, edge.AddressKey(c)); err != nil {
 				edge.Fail(c, err)
 			}
 		},
-		signIn: edge.NewLimiter("sign-in", max(1, o.SignInPerMinute), time.Minute),
-		person: edge.NewLimiter("person", max(1, o.SignInPerMinute/2), time.Minute),
-		tenant: edge.NewLimiter("business", max(1, o.RequestsPerSecond*burst), burst*time.Second),
+		signIn: exact("sign-in", o.SignInPerMinute), person: exact("person", o.SignInPerMinute/2),
+		account: general("account"), tenant: general("business"),
 	}
 }

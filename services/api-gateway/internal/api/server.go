@@ -12,6 +12,7 @@ import (
 	"makola/pkg/money"
 	"makola/pkg/payments"
 	"makola/pkg/postgres"
+	"makola/pkg/task"
 	accountspb "makola/proto/makola/accounts/v1"
 	"makola/services/api-gateway/internal/api/gen"
 )
@@ -22,6 +23,8 @@ type Server struct {
 	DB *postgres.DB
 	// Sessions signs people in.
 	Sessions *accounts.Sessions
+	// Queue announces what is cancelled to those who watch. Nil announces nothing.
+	Queue *task.Queue
 	// Accounts enqueues the tasks on users.
 	Accounts *accountspb.Tasks
 	// Provider opens payments; ProviderName is what purchases call it, such as "paystack".

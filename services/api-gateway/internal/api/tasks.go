@@ -17,6 +17,7 @@ import (
 	"makola/pkg/task"
 	"makola/services/api-gateway/internal/api/gen"
 	"makola/services/api-gateway/internal/auth"
+	"makola/services/api-gateway/internal/live"
 )
 
 // pollAfter is how many seconds a client should wait before it asks again about a task that has not ended.
@@ -62,6 +63,12 @@ func (s *Server) task(ctx context.Context, id uuid.UUID, ifNoneMatch *string) (t
 	a := taskAnswer{body: raw, etag: `"` + base64.RawURLEncoding.EncodeToString(sum[:16]) + `"`, ended: v.FinishedAt != nil}
 	a.known = ifNoneMatch != nil && matches(*ifNoneMatch, a.etag)
 	return a, nil
+}
+
+// watch is a task as a stream sends it.
+func (s *Server) watch(ctx context.Context, id uuid.UUID) (live.Snapshot, error) {
+	a, err := s.task(ctx, id, nil)
+	return live.Snapshot{JSON: a.body, ETag: strings.Trim(a.etag, `"`), Ended: a.ended}, err
 }
 
 // matches compares by RFC 9110, section 13.1.2: a list of tags, weakly compared, or a star.
@@ -165,6 +172,9 @@ func (s *Server) CancelTask(ctx context.Context, req gen.CancelTaskRequestObject
 		result, err = task.Cancel(tx, req.ID, "user "+auth.From(ctx).User.String())
 		return err
 	})
+	if err == nil && result == task.CancelDone && s.Queue != nil { // a running one ends at its worker, who tells
+		s.Queue.Announce(task.Event{ID: req.ID, Tenant: auth.From(ctx).Tenant, State: task.Cancelled})
+	}
 	switch {
 	case err != nil:
 		return nil, taskError(err)

@@ -27,6 +27,9 @@ func AccessLog(metrics prometheus.Registerer, quiet []string) gin.HandlerFunc {
 		begin := time.Now()
 		c.Next()
 		method, route, status := knownMethod(c.Request.Method), c.FullPath(), c.Writer.Status()
+		if IsHead(c.Request.Context()) {
+			method = http.MethodHead
+		}
 		if route == "" {
 			route = "unmatched"
 		}

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"makola/pkg/problem"
@@ -57,7 +58,11 @@ func bodyError(err error) error {
 	return problem.New(problem.Malformed, "body_incomplete", "The body did not arrive in full.")
 }
 
-// checkJSON refuses what a decoder would let pass: text that is not UTF-8, a second value, a member that is there twice, nesting without end.
+// maxNumber is the most characters of a number. Nothing we read has more than twenty.
+const maxNumber = 64
+
+// checkJSON refuses what a decoder would let pass: text that is not UTF-8, half a surrogate pair, a zero character, a second value, a member that is there twice,
+// nesting without end, a number beyond all bounds.
 func checkJSON(raw []byte) error {
 	if len(bytes.TrimSpace(raw)) == 0 {
 		return problem.New(problem.Malformed, "body_missing", "This address wants a JSON body.")
@@ -70,6 +75,9 @@ func checkJSON(raw []byte) error {
 			return err
 		}
 		return problem.New(problem.Malformed, "malformed_json", "The body is not valid JSON.")
+	}
+	if hasLoneSurrogate(raw) {
+		return problem.New(problem.Malformed, "malformed_json", "The body is not valid Unicode: half a surrogate pair.")
 	}
 	d := json.NewDecoder(bytes.NewReader(raw))
 	d.UseNumber()
@@ -119,12 +127,69 @@ func walkJSON(d *json.Decoder) error {
 		case isDelim:
 			open = open[:len(open)-1]
 		}
+		if err := checkScalar(token, open); err != nil {
+			return err
+		}
 		if len(open) > 0 { // a value ended
 			top := &open[len(open)-1]
 			top.want = top.seen != nil
 			top.next++
 		}
 	}
+}
+
+// checkScalar refuses values that nothing behind us can hold: PostgreSQL has no text with a zero character, and no number type of ours goes beyond a float64.
+func checkScalar(token json.Token, open []level) error {
+	code, message := "", ""
+	switch v := token.(type) {
+	case string:
+		if strings.ContainsRune(v, 0) {
+			code, message = "invalid", "must not have a zero character"
+		}
+	case json.Number:
+		if _, err := v.Float64(); err != nil || len(v) > maxNumber {
+			code, message = "out_of_range", "is a number beyond all bounds"
+		}
+	}
+	if code == "" {
+		return nil
+	}
+	f := problem.FieldError{Pointer: pointer(open), Code: code, Message: message}
+	if len(open) > 0 {
+		f.Field = open[len(open)-1].key
+	}
+	return problem.New(problem.Invalid, "", "", f)
+}
+
+// hasLoneSurrogate looks for \ud800 to \udfff outside a pair, which a decoder silently replaces: two different texts would become the same. raw must be valid JSON.
+func hasLoneSurrogate(raw []byte) bool {
+	unit := func(i int) (rune, bool) { // the \uXXXX that begins at i
+		if i+6 > len(raw) || raw[i] != '\\' || raw[i+1] != 'u' {
+			return 0, false
+		}
+		n, err := strconv.ParseUint(string(raw[i+2:i+6]), 16, 32)
+		return rune(n), err == nil
+	}
+	for i := 0; i < len(raw); i++ {
+		if raw[i] != '\\' {
+			continue
+		}
+		high, ok := unit(i)
+		if !ok {
+			i++ // another escape: two bytes
+			continue
+		}
+		i += 5
+		if !utf16.IsSurrogate(high) {
+			continue
+		}
+		low, ok := unit(i + 1)
+		if !ok || utf16.DecodeRune(high, low) == utf8.RuneError {
+			return true
+		}
+		i += 6
+	}
+	return false
 }
 
 func pointer(open []level) string {

@@ -32,7 +32,4 @@ func Fail(c *gin.Context, err error) {
 // NotFound answers requests for addresses that do not exist.
 func NotFound(c *gin.Context) { Fail(c, problem.New(problem.NotFound, "", "")) }
 
-// MethodNotAllowed answers requests for an address that exists with a method it does not have. gin has set the Allow header.
-func MethodNotAllowed(c *gin.Context) { Fail(c, problem.New(problem.MethodNotAllowed, "", "")) }
-
 var errPanic = errors.New("panic")

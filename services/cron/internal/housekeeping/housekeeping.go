@@ -1,4 +1,4 @@
-// Package housekeeping deletes what nobody needs any more: ended tasks, worker processes of the past, and old runs of the schedule.
+// Package housekeeping deletes what nobody needs any more: ended tasks, worker processes of the past, old runs of the schedule, and what the gateway remembers of requests.
 // Failed tasks are kept: they wait for a person's decision.
 package housekeeping
 
@@ -33,6 +33,10 @@ const (
 	turnTimeout = 5 * time.Minute
 	// minKeep keeps an hour at least: a slower sweep or a retry may still want to look at what just ended.
 	minKeep = time.Hour
+	// keepRequests is how long an Idempotency-Key is honoured, and an hour more: the gateway itself looks at the day.
+	keepRequests = 25 * time.Hour
+	// keepBuckets is how long a rate limit's bucket may be quiet; it is full again after a minute.
+	keepBuckets = 10 * time.Minute
 )
 
 // Validate checks the values that the types cannot.
@@ -92,7 +96,7 @@ func (h *Housekeeper) Stop(context.Context) error {
 }
 
 // Deleted counts what one turn deleted.
-type Deleted struct{ Tasks, Workers, Runs int64 }
+type Deleted struct{ Tasks, Workers, Runs, Requests, Buckets int64 }
 
 // Turn deletes everything that is old by the database's clock, up to some hundred thousand rows of each kind.
 func (h *Housekeeper) Turn(ctx context.Context) (d Deleted, err error) {
@@ -111,8 +115,14 @@ func (h *Housekeeper) Turn(ctx context.Context) (d Deleted, err error) {
 	if d.Runs, err = h.repeat(ctx, func(tx *gorm.DB) (int64, error) { return pruneRuns(tx, now.Add(-h.cfg.Runs)) }); err != nil {
 		return d, err
 	}
+	if d.Requests, err = h.repeat(ctx, func(tx *gorm.DB) (int64, error) { return pruneRequests(tx, now.Add(-keepRequests)) }); err != nil {
+		return d, err
+	}
+	if d.Buckets, err = h.repeat(ctx, func(tx *gorm.DB) (int64, error) { return pruneBuckets(tx, now.Add(-keepBuckets)) }); err != nil {
+		return d, err
+	}
 	if d != (Deleted{}) {
-		slog.InfoContext(ctx, "old rows deleted", "tasks", d.Tasks, "workers", d.Workers, "runs", d.Runs)
+		slog.InfoContext(ctx, "old rows deleted", "tasks", d.Tasks, "workers", d.Workers, "runs", d.Runs, "requests", d.Requests, "buckets", d.Buckets)
 	}
 	return d, nil
 }
@@ -151,6 +161,24 @@ func pruneRuns(tx *gorm.DB, before time.Time) (int64, error) {
 		order by slot limit $2)`, before, batch)
 	if err != nil {
 		return 0, fmt.Errorf("prune runs: %w", err)
+	}
+	return n, nil
+}
+
+// pruneRequests forgets Idempotency-Keys whose day is over. A day of them is little, so no index is worth its cost.
+func pruneRequests(tx *gorm.DB, before time.Time) (int64, error) {
+	n, err := postgres.Exec(tx, `delete from gateway.idempotent_request where (tenant_id, user_id, operation, key) in
+		(select tenant_id, user_id, operation, key from gateway.idempotent_request where created_at < $1 limit $2) and created_at < $1`, before, batch)
+	if err != nil {
+		return 0, fmt.Errorf("prune idempotent requests: %w", err)
+	}
+	return n, nil
+}
+
+func pruneBuckets(tx *gorm.DB, before time.Time) (int64, error) {
+	n, err := postgres.Exec(tx, `delete from gateway.rate_bucket where (policy, key) in (select policy, key from gateway.rate_bucket where at < $1 limit $2) and at < $1`, before, batch)
+	if err != nil {
+		return 0, fmt.Errorf("prune rate buckets: %w", err)
 	}
 	return n, nil
 }

@@ -601,6 +601,9 @@ type IdempotencyKey = string
 // IfNoneMatch defines model for IfNoneMatch.
 type IfNoneMatch = string
 
+// LastEventID defines model for LastEventID.
+type LastEventID = string
+
 // Limit defines model for Limit.
 type Limit = int
 
@@ -639,7 +642,7 @@ type ListCreditPurchasesParams struct {
 
 // CreateCreditPurchaseParams defines parameters for CreateCreditPurchase.
 type CreateCreditPurchaseParams struct {
-	// IdempotencyKey Your own name for this purchase, 1 to 100 letters, digits, `.`, `_`, `:` or `-`. Asking again with the same key and body, within a day, answers with the same purchase and opens no second payment; with another body it is refused.
+	// IdempotencyKey Your own name for this request, 1 to 100 letters, digits, `.`, `_`, `:` or `-`. Asking again with the same key and body, within a day, does nothing again and answers the same, with `Idempotent-Replayed: true`; with another body it is refused. Keys are a person's own.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
@@ -1902,7 +1905,8 @@ type CreateCreditPurchaseResponseObject interface {
 }
 
 type CreateCreditPurchase201ResponseHeaders struct {
-	Location *string
+	IdempotentReplayed *string
+	Location           *string
 }
 
 type CreateCreditPurchase201JSONResponse struct {
@@ -1917,6 +1921,9 @@ func (response CreateCreditPurchase201JSONResponse) VisitCreateCreditPurchaseRes
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
 	if response.Headers.Location != nil {
 		w.Header().Set("Location", fmt.Sprint(*response.Headers.Location))
 	}

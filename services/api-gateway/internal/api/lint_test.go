@@ -1,0 +1,182 @@
+package api
+
+import (
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/gin-gonic/gin"
+	"github.com/stretchr/testify/require"
+
+	spec "makola/services/api-gateway/api"
+)
+
+// notDescribed are the routes that are no operations: pages, and the further addresses of webhooks, which the description names in words.
+var notDescribed = map[string]bool{
+	"GET /": true, "GET /docs": true, "GET /openapi.yaml": true, "GET /openapi.json": true,
+	"POST /api/webhooks/paystack/": true, "POST /api/v1/webhooks/paystack": true, "POST /ai/api/webhooks/paystack/": true,
+	"POST /subscriptions/api/webhooks/paystack/": true, "POST /subscriptions/api/webhooks/payment/": true,
+}
+
+// notOnce are the operations by POST that honour no Idempotency-Key, with the reason. A new one is either here or has x-idempotency.
+var notOnce = map[string]string{
+	"Register":        "nobody is signed in whose key it could be; the e-mail address is unique, so it happens once",
+	"Login":           "moves nothing; each session is its own",
+	"Refresh":         "each token works once, with ten seconds' grace for a repetition",
+	"Logout":          "doing it twice is doing it once",
+	"PaystackWebhook": "the event's own key is unique",
+}
+
+func description(t *testing.T) *openapi3.T {
+	t.Helper()
+	t.Helper()
+	doc, err := spec.Load()
+	require.NoError(t, err)
+	return doc
+}
+
+func operations(t *testing.T, see func(t *testing.T, method, path string, op *openapi3.Operation)) {
+	t.Helper()
+	t.Helper()
+	for path, item := range description(t).Paths.Map() {
+		for method, op := range item.Operations() {
+			see(t, method, path, op)
+		}
+	}
+}
+
+func TestEveryRouteIsAnOperationAndEveryOperationARoute(t *testing.T) {
+	t.Parallel()
+	r, err := newEngine(&Server{}, Options{Paystack: func(*gin.Context) {}, SignInPerMinute: 1, RequestsPerSecond: 1})
+	require.NoError(t, err)
+	var routes, described []string
+	for _, route := range r.Routes() {
+		name := route.Method + " " + regexp.MustCompile(`:([a-zA-Z_]+)`).ReplaceAllString(route.Path, "{$1}")
+		if !notDescribed[name] && !strings.HasPrefix(name, "GET /docs/") {
+			routes = append(routes, name)
+		}
+	}
+	operations(t, func(_ *testing.T, method, path string, _ *openapi3.Operation) {
+		described = append(described, method+" "+path)
+	})
+	require.ElementsMatch(t, described, routes)
+}
+
+func TestEveryOperationIsDescribedInFull(t *testing.T) {
+	t.Parallel()
+	seen := map[string]bool{}
+	operations(t, func(t *testing.T, method, path string, op *openapi3.Operation) {
+		t.Helper()
+		at := method + " " + path
+		require.Regexp(t, `^[A-Z][A-Za-z]+$`, op.OperationID, at)
+		require.False(t, seen[op.OperationID], "%s: operationId %s is used twice", at, op.OperationID)
+		seen[op.OperationID] = true
+		require.NotEmpty(t, op.Extensions["x-permission"], "%s: who may ask for it?", at)
+		require.NotEmpty(t, op.Summary, at)
+		require.Len(t, op.Tags, 1, at)
+		good := 0
+		for status, ref := range op.Responses.Map() {
+			require.NotEmpty(t, *ref.Value.Description, "%s %s", at, status)
+			switch {
+			case status == "default" || status >= "400":
+				require.Equal(t, []string{"application/problem+json"}, slices.Collect(maps.Keys(ref.Value.Content)), "%s %s: errors are problems", at, status)
+			case status < "300":
+				good++
+				require.LessOrEqual(t, len(ref.Value.Content), 1, "%s %s", at, status)
+			}
+		}
+		require.Positive(t, good, "%s: no answer for when it works", at)
+		require.NotNil(t, op.Responses.Default(), "%s: no answer for what nobody foresaw", at)
+		if body := op.RequestBody; body != nil && op.OperationID != "PaystackWebhook" {
+			require.True(t, body.Value.Required, at)
+			refusesUnknown(t, at, body.Value.Content.Get("application/json").Schema)
+		}
+		for _, p := range op.Parameters {
+			require.NotEmpty(t, p.Value.Description, "%s: parameter %s", at, p.Value.Name)
+			if s := p.Value.Schema.Value; s.Type.Is("string") && op.OperationID != "PaystackWebhook" {
+				require.True(t, s.MaxLength != nil || s.Format != "" || len(s.Enum) > 0, "%s: parameter %s has no bound", at, p.Value.Name)
+			}
+		}
+	})
+}
+
+// refusesUnknown walks a request's schema: an object that takes any member would swallow a misspelt one.
+func refusesUnknown(t *testing.T, at string, ref *openapi3.SchemaRef) {
+	t.Helper()
+	s := ref.Value
+	if s.Type.Is("object") {
+		require.True(t, s.AdditionalProperties.Has != nil && !*s.AdditionalProperties.Has || s.AdditionalProperties.Schema != nil, "%s: %s takes unknown members", at, ref.Ref)
+	}
+	if s.Type.Is("string") {
+		require.True(t, s.MaxLength != nil || len(s.Enum) > 0 || s.Format == "uuid" || s.Format == "date" || s.Format == "date-time", "%s: a text without a bound (%v)", at, s.Description)
+	}
+	if s.Type.Is("array") {
+		require.NotNil(t, s.MaxItems, "%s: a list without a bound", at)
+		refusesUnknown(t, at, s.Items)
+	}
+	for _, p := range s.Properties {
+		refusesUnknown(t, at, p)
+	}
+}
+
+func TestEveryPostIsDoneOnceOrSaysWhyNot(t *testing.T) {
+	t.Parallel()
+	used := map[string]bool{}
+	operations(t, func(t *testing.T, method, path string, op *openapi3.Operation) {
+		t.Helper()
+		at := method + " " + path
+		once, _ := op.Extensions["x-idempotency"].(bool)
+		header := op.Parameters.GetByInAndName("header", "Idempotency-Key") != nil
+		require.Equal(t, once, header, "%s: x-idempotency and the parameter Idempotency-Key go together", at)
+		if once {
+			require.NotContains(t, []any{"public", "person"}, op.Extensions["x-permission"], "%s: a key belongs to a person in a business", at)
+		}
+		if method != "POST" || once {
+			return
+		}
+		require.NotEmpty(t, notOnce[op.OperationID], "%s: add x-idempotency, or a reason to notOnce", at)
+		used[op.OperationID] = true
+	})
+	require.Len(t, used, len(notOnce), "notOnce names operations that are gone")
+}
+
+func TestExamplesAreValid(t *testing.T) {
+	t.Parallel()
+	doc := description(t)
+	require.NoError(t, doc.Validate(t.Context()))
+	examples := 0
+	var see func(at string, ref *openapi3.SchemaRef)
+	see = func(at string, ref *openapi3.SchemaRef) {
+		if ref == nil || ref.Value == nil {
+			return
+		}
+		all := ref.Value.Examples
+		if ref.Value.Example != nil {
+			all = append(all, ref.Value.Example)
+		}
+		for _, example := range all {
+			examples++
+			require.NoError(t, ref.Value.VisitJSON(example, openapi3.EnableJSONSchema2020()), at)
+		}
+		for name, p := range ref.Value.Properties {
+			if p.Ref == "" {
+				see(at+"/"+name, p)
+			}
+		}
+		if ref.Value.Items != nil && ref.Value.Items.Ref == "" {
+			see(at+"/items", ref.Value.Items)
+		}
+	}
+	for name, ref := range doc.Components.Schemas {
+		see(name, ref)
+	}
+	operations(t, func(_ *testing.T, method, path string, op *openapi3.Operation) {
+		for _, p := range op.Parameters {
+			see(method+" "+path+" "+p.Value.Name, p.Value.Schema)
+		}
+	})
+	require.Positive(t, examples)
+}

@@ -1,0 +1,54 @@
+package api
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/gin-gonic/gin"
+
+	"makola/pkg/accounts"
+	"makola/pkg/problem"
+	"makola/services/api-gateway/internal/auth"
+	"makola/services/api-gateway/internal/edge"
+)
+
+// The values that x-permission may have in openapi.yaml besides the names of permissions, such as can_manage_payments. It says who may ask for an operation;
+// an operation without it, or with one that nobody knows, keeps the gateway from starting.
+const (
+	// forPublic is for everybody.
+	forPublic = "public"
+	// forPerson is for whoever is signed in, also people of no business.
+	forPerson = "person"
+	// forMember is for every member of a business.
+	forMember = "member"
+)
+
+// errPermission reports a member whose role does not permit the operation.
+var errPermission = problem.New(problem.Forbidden, "permission_missing", "Your role in this business does not permit this. Ask its owner.")
+
+// checkPermissions refuses an x-permission that no role could have.
+func checkPermissions(contract *edge.Contract) error {
+	for op := range contract.Operations() {
+		switch op.Permission {
+		case forPublic, forPerson, forMember:
+		default:
+			if !slices.Contains(accounts.AllPermissions(), accounts.Permission(op.Permission)) {
+				return fmt.Errorf("operation %s: x-permission %s does not exist", op.ID, op.Permission)
+			}
+		}
+	}
+	return nil
+}
+
+// permit decides whether the person who asks may have the operation.
+func permit(c *gin.Context, op *edge.Operation) error {
+	switch op.Permission {
+	case forPerson, forMember:
+		return nil
+	default:
+		if !auth.From(c.Request.Context()).Role.May(accounts.Permission(op.Permission)) {
+			return errPermission
+		}
+		return nil
+	}
+}
