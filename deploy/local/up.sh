@@ -82,7 +82,12 @@ EOF
 
 compose() {
   printf 'compose\n' >"$state/mode" # before anything starts: what a failed start leaves behind is for make down, too
-  docker compose up -d --build --wait
+  if ! docker compose up -d --build --wait; then
+    # Compose names the container that failed; what it said is in its log.
+    docker compose ps -a --format '{{.Service}} {{.State}} {{.ExitCode}}' | awk '$2 == "restarting" || $3 != 0 { print $1 }' | sort -u |
+      xargs -r docker compose logs --tail 5 >&2
+    die "not everything is ready; mend it and run make up again"
+  fi
   cat <<EOF
 
 Makola runs in Compose.
