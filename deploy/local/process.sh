@@ -65,4 +65,4 @@ stop() {
   rm -f "$run/$name.pid"
 }
 
-gone() { ! pid_of "$1"; }
+gone() { ! pid_of "$1" >/dev/null; }

@@ -81,23 +81,45 @@ EOF
 }
 
 compose() {
-  docker compose up -d --build --wait
-  printf 'compose\n' >"$state/mode"
-  say
-  say "Makola runs in Compose."
-  say "  gateway        http://127.0.0.1:${GATEWAY_PORT:-8080}"
-  say "  documentation  http://127.0.0.1:${GATEWAY_PORT:-8080}/docs"
-  say "  mails          http://127.0.0.1:${MAIL_PORT:-8025}"
-  say "  payments       http://127.0.0.1:${SIMULATOR_PORT:-8095}  (simulator of Paystack, Flutterwave and Stripe)"
-  say "  RabbitMQ       http://127.0.0.1:${AMQP_API_PORT:-15672}  (makola_admin, password in docker-compose.yml)"
-  docker compose logs --no-log-prefix seed | sed "s/^/  /"
+  printf 'compose\n' >"$state/mode" # before anything starts: what a failed start leaves behind is for make down, too
+  if ! docker compose up -d --build --wait; then
+    # Compose names the container that failed; what it said is in its log.
+    docker compose ps -a --format '{{.Service}} {{.State}} {{.ExitCode}}' | awk '$2 == "restarting" || $3 != 0 { print $1 }' | sort -u |
+      xargs -r docker compose logs --tail 5 >&2
+    die "not everything is ready; mend it and run make up again"
+  fi
+  cat <<EOF
+
+Makola runs in Compose.
+  gateway        $(published api-gateway 8080)
+  documentation  $(published api-gateway 8080)/docs
+  mails          $(published mail-viewer 8025)
+  payments       $(published paystack-simulator 8095)  (simulator of Paystack, Flutterwave and Stripe)
+  RabbitMQ       $(published rabbitmq 15672)  (makola_admin, password in docker-compose.yml)
+  $(docker logs --tail 1 "$(docker compose ps -aq seed)")
+
+make status shows it, make logs follows it, make demo buys something, make down stops it.
+EOF
+}
+
+# published SERVICE PORT prints the address under which a container's port is reached; .env may move it.
+published() { printf 'http://%s\n' "$(docker compose port "$1" "$2")"; }
+
+# private_runs tells whether processes of an earlier, private start are alive: an engine that answers only now must not start a second Makola.
+private_runs() {
+  local file
+  if [ "$(cat "$state/mode" 2>/dev/null)" != private ]; then return 1; fi
+  for file in "$run"/*.pid; do
+    if pid_of "$(basename "$file" .pid)" >/dev/null; then return 0; fi
+  done
+  return 1
 }
 
 # One run at a time: a second one waits for the first, and then finds everything running.
 mkdir -p "$state"
 exec 3>"$state/lock"
 flock 3
-if compose_works; then
+if compose_works && ! private_runs; then
   compose
 else
   printf 'private\n' >"$state/mode"

@@ -4,14 +4,22 @@
 #
 # The connection (a superuser's) comes from libpq's own variables: PGHOST, PGPORT, PGUSER, PGPASSWORD.
 # Passwords come from PG_PASSWORD_<ROLE>, for OWNER, GATEWAY, WEBHOOK, BILLING, INVENTORY, REPORTS, NOTIFIER, CRON and OPERATOR.
-# PostgreSQL's container image runs this file once, when its volume is new.
+# `make up` and Compose run this file at every start.
 set -euo pipefail
 here=$(dirname "${BASH_SOURCE[0]}")
 psql=(psql -X -q -v ON_ERROR_STOP=1)
-# In the image, the file lies in the folder of start scripts, and roles.sql beside it under another roof.
-if [ -d /opt/makola ] && [ ! -f "$here/roles.sql" ]; then here=/opt/makola; fi
-if [ -n "${POSTGRES_USER:-}" ]; then export PGUSER=$POSTGRES_USER; fi
 export PGDATABASE=postgres
+roles=(owner gateway webhook billing inventory reports notifier cron operator)
+
+bad=0
+for role in "${roles[@]}"; do
+  password=PG_PASSWORD_${role^^}
+  if [[ ! ${!password:-} =~ ^[A-Za-z0-9_-]+$ ]]; then
+    bad=1
+    printf '%s must be set, to letters, digits, - and _\n' "$password" >&2
+  fi
+done
+if [ $bad -ne 0 ]; then exit 1; fi
 
 "${psql[@]}" -f "$here/roles.sql"
 if [ "$("${psql[@]}" -At -c "SELECT count(*) FROM pg_database WHERE datname = 'makola'")" = 0 ]; then
@@ -20,12 +28,8 @@ fi
 
 # Sent as statements on standard input, so that no password is in a process list, and kept out of the server's log.
 {
-  for role in owner gateway webhook billing inventory reports notifier cron operator; do
+  for role in "${roles[@]}"; do
     password=PG_PASSWORD_${role^^}
-    if [[ ! ${!password:-} =~ ^[A-Za-z0-9_-]+$ ]]; then
-      printf '%s must be set, to letters, digits, - and _\n' "$password" >&2
-      exit 1
-    fi
     printf "ALTER ROLE makola_%s PASSWORD '%s';\n" "$role" "${!password}"
   done
 } | "${psql[@]}" -c "SET log_statement = 'none'; SET log_min_error_statement = 'panic'" -f -

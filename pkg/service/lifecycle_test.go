@@ -349,6 +349,8 @@ func TestSoftLimitLeavesRoomBelowTheContainersLimit(t *testing.T) {
 	limit, ok := softLimit("268435456\n")
 	require.True(t, ok)
 	require.EqualValues(t, 241591905, limit)
-	_, ok = softLimit("max\n")
-	require.False(t, ok)
+	for _, none := range []string{"max\n", "9223372036854771712\n", ""} { // cgroup v2 and v1 without a limit
+		_, ok = softLimit(none)
+		require.False(t, ok, none)
+	}
 }

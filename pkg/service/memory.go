@@ -11,8 +11,8 @@ import (
 // and gave 10 % more tasks per second than Go's own default of 100 (docs/benchmarks.md).
 const gcPercent = 400
 
-// cgroupLimit is where Linux shows a container its own memory limit (cgroup v2).
-const cgroupLimit = "/sys/fs/cgroup/memory.max"
+// cgroupLimits are where Linux shows a container its own memory limit: cgroup v2, and v1 on older hosts.
+var cgroupLimits = [...]string{"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"}
 
 // settleMemory is called once a service has started: what was needed only for that (a parsed specification, compiled schemas) goes back to the operating system, and
 // from here on memory is traded for speed. Setting the percentage earlier would let the start grow to a size that an idle service never needs again.
@@ -28,17 +28,21 @@ func tuneMemory() {
 	if os.Getenv("GOMEMLIMIT") != "" {
 		return
 	}
-	if content, err := os.ReadFile(cgroupLimit); err == nil {
-		if limit, ok := softLimit(string(content)); ok {
-			debug.SetMemoryLimit(limit)
+	for _, file := range cgroupLimits {
+		if content, err := os.ReadFile(file); err == nil {
+			if limit, ok := softLimit(string(content)); ok {
+				debug.SetMemoryLimit(limit)
+				return
+			}
 		}
 	}
 }
 
-// softLimit is 90 % of the container's limit; the rest is for what the Go runtime does not count. It reports false where there is none ("max").
+// softLimit is 90 % of the container's limit; the rest is for what the Go runtime does not count. It reports false where there is none: v2 says
+// "max", v1 a number that no machine has.
 func softLimit(content string) (bytes int64, ok bool) {
 	limit, err := strconv.ParseInt(strings.TrimSpace(content), 10, 64)
-	if err != nil || limit <= 0 {
+	if err != nil || limit <= 0 || limit >= 1<<60 {
 		return 0, false
 	}
 	return limit / 10 * 9, true

@@ -250,6 +250,13 @@ func (l *longRun) beat(ctx context.Context) (cancelled bool, err error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, l.w.cfg.Lease/4)
 	defer cancel()
+	defer func() { // a progress that was not written waits for the next heartbeat, unless a newer one has come
+		l.mu.Lock()
+		if err != nil && l.pending == nil {
+			l.pending = p
+		}
+		l.mu.Unlock()
+	}()
 	err = l.w.inSystem(ctx, `update task.task set lease_until = clock_timestamp() + $3::interval, progress = coalesce($4::jsonb, progress)
 		where id = $1 and fence = $2 and state = 'running' returning cancel_requested`, []any{l.c.id, l.c.fence, l.w.cfg.Lease, raw}, &cancelled)
 	if errors.Is(err, pgx.ErrNoRows) {

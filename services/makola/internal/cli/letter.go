@@ -87,8 +87,9 @@ func decodeHeaders(raw json.RawMessage) (rabbit.Table, error) {
 	}
 	t := rabbit.Table{}
 	for k, v := range m {
-		// x-death, x-first-death-queue, x-delivery-count and their like are the broker's record of the old message's fate.
-		if strings.HasPrefix(k, "x-death") || strings.HasPrefix(k, "x-first-death") || strings.HasPrefix(k, "x-last-death") || k == "x-delivery-count" {
+		// x-death, x-first-death-queue, x-delivery-count, x-acquired-count (4.x) and their like are the broker's record of the old message's fate.
+		if strings.HasPrefix(k, "x-death") || strings.HasPrefix(k, "x-first-death") || strings.HasPrefix(k, "x-last-death") ||
+			k == "x-delivery-count" || k == "x-acquired-count" {
 			continue
 		}
 		t[k] = headerValue(v)
