@@ -34,10 +34,12 @@ type HTTP struct {
 	// TrustedProxies decides whose X-Forwarded-For is believed.
 	TrustedProxies []string `env:"TRUSTED_PROXIES" doc:"Comma-separated addresses and networks of our own proxies, whose X-Forwarded-For is believed. Without it every client behind a proxy shares the proxy's rate limit; with a wrong one anybody can forge an address."`
 	// JWTKeys are kept out of sight by their type.
-	JWTKeys           service.Secret `env:"JWT_KEYS,required" doc:"Keys of access tokens, kid:secret,kid:secret with secrets of 32 bytes and more. The first signs, all are accepted: rotate by putting a new one in front and dropping the old one 15 minutes later."`
-	TrialCredits      int64          `env:"TRIAL_CREDITS" envDefault:"50" doc:"AI credits that a new business is given; 0 gives none."`
-	SignInPerMinute   int            `env:"RATE_SIGN_IN_PER_MINUTE" envDefault:"20" doc:"How often a minute one address may register, sign in or refresh. Raise it when many people share one address."`
-	RequestsPerSecond int            `env:"RATE_REQUESTS_PER_SECOND" envDefault:"50" doc:"Requests a second that one address, and one business, may make. Raise it for load tests."`
+	JWTKeys service.Secret `env:"JWT_KEYS,required" doc:"Keys of access tokens, kid:secret,kid:secret with secrets of 32 bytes and more. The first signs, all are accepted: rotate by putting a new one in front and dropping the old one 15 minutes later."`
+	// RequireVerifiedEmail is off, as before there were verification mails.
+	RequireVerifiedEmail bool  `env:"REQUIRE_VERIFIED_EMAIL" envDefault:"false" doc:"true keeps people whose e-mail address is not confirmed out of their business. With false they may do everything but invite others, so that a new shop can begin at once."`
+	TrialCredits         int64 `env:"TRIAL_CREDITS" envDefault:"50" doc:"AI credits that a new business is given; 0 gives none."`
+	SignInPerMinute      int   `env:"RATE_SIGN_IN_PER_MINUTE" envDefault:"20" doc:"How often a minute one address may register, sign in or refresh. Raise it when many people share one address."`
+	RequestsPerSecond    int   `env:"RATE_REQUESTS_PER_SECOND" envDefault:"50" doc:"Requests a second that one address, and one business, may make. Raise it for load tests."`
 }
 
 // maxTrialCredits bounds a typing mistake; the largest package on sale has 250 credits.

@@ -42,6 +42,7 @@ func newServer(cfg HTTP, sessions *accounts.Sessions, tasks *accountspb.Tasks, p
 		return nil, fmt.Errorf("read TRIAL_CREDITS: %w", err)
 	}
 	return &api.Server{
-		DB: sessions.DB, Sessions: sessions, Accounts: tasks, Provider: provider, ProviderName: paystack.Name, TrialCredits: trial, CallbackOrigins: origins,
+		RequireVerifiedEmail: cfg.RequireVerifiedEmail,
+		DB:                   sessions.DB, Sessions: sessions, Accounts: tasks, Provider: provider, ProviderName: paystack.Name, TrialCredits: trial, CallbackOrigins: origins,
 	}, nil
 }

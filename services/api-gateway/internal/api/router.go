@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/gin-gonic/gin"
+	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"makola/pkg/accounts"
@@ -97,10 +98,10 @@ func (s *Server) admit(contract *edge.Contract, l limits) gin.HandlerFunc {
 		if err == nil && !op.Public {
 			err = auth.Bearer(c, s.Sessions.Keys)
 			if err == nil {
-				err = l.tenant.Allow(c, auth.From(c.Request.Context()).Tenant.String())
+				err = l.tenant.Allow(c, limitKey(auth.From(c.Request.Context())))
 			}
 			if err == nil {
-				err = permit(c, op)
+				err = s.permit(c, op)
 			}
 		}
 		if err == nil && op.Public {
@@ -109,8 +110,8 @@ func (s *Server) admit(contract *edge.Contract, l limits) gin.HandlerFunc {
 		if err == nil {
 			err = op.Check(c)
 		}
-		if err == nil && op.ID == "Login" {
-			err = l.login(c)
+		if err == nil {
+			err = l.guess(c, op)
 		}
 		if err != nil {
 			edge.Fail(c, err)
@@ -127,8 +128,23 @@ type limits struct {
 	signIn, person, tenant *edge.Limiter
 }
 
-// login limits the attempts on one person besides those from one address, so that many addresses cannot share the guessing.
-func (l limits) login(c *gin.Context) error {
+// limitKey is what counts as one client among those who are signed in: a business, or a person of none.
+func limitKey(who accounts.Principal) string {
+	if who.Tenant == uuid.Nil {
+		return who.User.String()
+	}
+	return who.Tenant.String()
+}
+
+// guess limits the attempts on one person besides those from one address: so that many addresses cannot share the guessing of a password, and cannot fill an inbox.
+func (l limits) guess(c *gin.Context, op *edge.Operation) error {
+	switch op.ID {
+	case "ChangePassword":
+		return l.person.Allow(c, auth.From(c.Request.Context()).User.String())
+	case "Login", "RequestPasswordReset":
+	default:
+		return nil
+	}
 	body, ok := c.Request.Body.(interface{ ValidatedValue() any }) // left by Check
 	if !ok {
 		return nil
@@ -139,7 +155,7 @@ func (l limits) login(c *gin.Context) error {
 	if err != nil {
 		return nil //nolint:nilerr // an address that cannot exist is nobody's; signing in will fail
 	}
-	return l.person.Allow(c, email)
+	return l.person.Allow(c, op.ID+" "+email)
 }
 
 // burst is how many seconds' worth of requests may come at once; a page of the console opens with a dozen.
