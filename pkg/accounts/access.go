@@ -10,7 +10,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// AccessLife is how long an access token is believed. Nobody can take one back, so it is short.
+// AccessLife is how long an access token says who asks. What they may do is read anew for each request, see Authorize.
 const AccessLife = 15 * time.Minute
 
 // Issuer and Audience are the iss and aud of our access tokens.
@@ -56,11 +56,13 @@ func ParseKeys(text string) (*Keys, error) {
 	return k, nil
 }
 
-// claims is the payload of an access token.
+// claims is the payload of an access token. Tenant and Role are missing for a person of no business, Session in a token of an older build. Role is there
+// for older builds, which believe it.
 type claims struct {
 	jwt.RegisteredClaims
-	Tenant string `json:"tenant"`
-	Role   Role   `json:"role"`
+	Tenant  string `json:"tenant,omitempty"`
+	Session string `json:"sid,omitempty"`
+	Role    Role   `json:"role,omitempty"`
 }
 
 // Sign returns an access token for p that lives AccessLife from now.
@@ -70,7 +72,7 @@ func (k *Keys) Sign(p Principal, now time.Time) (string, error) {
 			Issuer: Issuer, Audience: jwt.ClaimStrings{Audience}, Subject: p.User.String(), ID: uuid.NewString(),
 			IssuedAt: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(now.Add(AccessLife)),
 		},
-		Tenant: p.Tenant.String(), Role: p.Role,
+		Tenant: idText(p.Tenant), Session: idText(p.Session), Role: p.Role,
 	})
 	t.Header["kid"] = k.first
 	signed, err := t.SignedString(k.byName[k.first])
@@ -99,10 +101,29 @@ func (k *Keys) Check(token string, now time.Time) (Principal, error) {
 	case err != nil:
 		return Principal{}, ErrTokenInvalid
 	}
-	user, userErr := uuid.Parse(c.Subject)
-	business, tenantErr := uuid.Parse(c.Tenant)
-	if userErr != nil || tenantErr != nil || len(c.Role.Permissions()) == 0 {
+	p := Principal{Role: c.Role}
+	for _, id := range []struct {
+		text     string
+		required bool
+		to       *uuid.UUID
+	}{{c.Subject, true, &p.User}, {c.Tenant, c.Role != "", &p.Tenant}, {c.Session, false, &p.Session}} {
+		if id.text == "" && !id.required {
+			continue
+		}
+		if *id.to, err = uuid.Parse(id.text); err != nil {
+			return Principal{}, ErrTokenInvalid
+		}
+	}
+	if (p.Tenant != uuid.Nil || p.Role != "") && p.Role.rank() == 0 {
 		return Principal{}, ErrTokenInvalid
 	}
-	return Principal{User: user, Tenant: business, Role: c.Role}, nil
+	return p, nil
+}
+
+// idText is an id as a claim has it; the zero id is left out.
+func idText(id uuid.UUID) string {
+	if id == uuid.Nil {
+		return ""
+	}
+	return id.String()
 }

@@ -61,21 +61,23 @@ func TestAccessTokenOfAnotherMakeIsRefused(t *testing.T) {
 	_, err := k.Check(sign(jwt.SigningMethodHS256, secret, "a", good()), now)
 	require.NoError(t, err)
 	for name, token := range map[string]string{
-		"no algorithm":       sign(jwt.SigningMethodNone, jwt.UnsafeAllowNoneSignatureType, "a", good()),
-		"another algorithm":  sign(jwt.SigningMethodHS512, secret, "a", good()),
-		"another secret":     sign(jwt.SigningMethodHS256, []byte("another secret of 32 bytes......"), "a", good()),
-		"no key id":          sign(jwt.SigningMethodHS256, secret, nil, good()),
-		"a number as key id": sign(jwt.SigningMethodHS256, secret, 7, good()),
-		"no expiry":          sign(jwt.SigningMethodHS256, secret, "a", without("exp")),
-		"no issuer":          sign(jwt.SigningMethodHS256, secret, "a", without("iss")),
-		"another issuer":     sign(jwt.SigningMethodHS256, secret, "a", with("iss", "else")),
-		"no audience":        sign(jwt.SigningMethodHS256, secret, "a", without("aud")),
-		"another audience":   sign(jwt.SigningMethodHS256, secret, "a", with("aud", "else")),
-		"no tenant":          sign(jwt.SigningMethodHS256, secret, "a", without("tenant")),
-		"no subject":         sign(jwt.SigningMethodHS256, secret, "a", without("sub")),
-		"an unknown role":    sign(jwt.SigningMethodHS256, secret, "a", with("role", "KING")),
-		"nothing":            "",
-		"garbage":            "a.b.c",
+		"no algorithm":            sign(jwt.SigningMethodNone, jwt.UnsafeAllowNoneSignatureType, "a", good()),
+		"another algorithm":       sign(jwt.SigningMethodHS512, secret, "a", good()),
+		"another secret":          sign(jwt.SigningMethodHS256, []byte("another secret of 32 bytes......"), "a", good()),
+		"no key id":               sign(jwt.SigningMethodHS256, secret, nil, good()),
+		"a number as key id":      sign(jwt.SigningMethodHS256, secret, 7, good()),
+		"no expiry":               sign(jwt.SigningMethodHS256, secret, "a", without("exp")),
+		"no issuer":               sign(jwt.SigningMethodHS256, secret, "a", without("iss")),
+		"another issuer":          sign(jwt.SigningMethodHS256, secret, "a", with("iss", "else")),
+		"no audience":             sign(jwt.SigningMethodHS256, secret, "a", without("aud")),
+		"another audience":        sign(jwt.SigningMethodHS256, secret, "a", with("aud", "else")),
+		"a tenant, no role":       sign(jwt.SigningMethodHS256, secret, "a", without("role")),
+		"a session that is no id": sign(jwt.SigningMethodHS256, secret, "a", with("sid", "7")),
+		"no tenant":               sign(jwt.SigningMethodHS256, secret, "a", without("tenant")),
+		"no subject":              sign(jwt.SigningMethodHS256, secret, "a", without("sub")),
+		"an unknown role":         sign(jwt.SigningMethodHS256, secret, "a", with("role", "KING")),
+		"nothing":                 "",
+		"garbage":                 "a.b.c",
 	} {
 		_, err := k.Check(token, now)
 		require.ErrorIs(t, err, accounts.ErrTokenInvalid, name)

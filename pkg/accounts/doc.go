@@ -2,13 +2,18 @@
 //
 // # What always holds
 //
-//   - A person has one e-mail address, kept in lower case, and at most one business. A business has one owner, who is a member of it.
+//   - A person has one e-mail address, kept in lower case, and at most one business. A business has an active OWNER at every moment; owner_id
+//     names one of them.
 //   - A person, a business and its owner's membership come into being together, in Register's transaction, or not at all.
 //   - Passwords are stored as argon2id. Hashes of the Django application still verify, and are replaced at the next sign-in.
-//   - An access token is a signed claim that lives AccessLife and is believed without asking the database. A refresh token is a random string
-//     of which only the SHA-256 is stored.
+//   - An access token says who asks, for AccessLife. What they may do is read for each request (Authorize): roles, members and sessions that change count at once.
+//     A refresh token is a random string of which only the SHA-256 is stored.
+//   - Who may do what is data: accounts.role_permission. What is not in it is denied. Nobody changes, or makes, anybody above their own role.
+//   - Tokens that travel by mail (Mint…) work once, and only their SHA-256 is stored. notifier makes them, see docs/adr/0012-a-token-is-made-when-its-mail-is-worded.md.
+//   - Sign-ins, sign-outs, wrong passwords in a row, passwords, members, invitations and the business's details are audited, in the transaction that changes them.
 //
-// A registered person is active at once: the address is not verified yet, and email_verified stays false.
+// A registered person is active at once, and may do everything but invite others and open another business until they have confirmed their address; the gateway's
+// REQUIRE_VERIFIED_EMAIL keeps them out until then.
 //
 // # The life of a session
 //
@@ -17,7 +22,10 @@
 //	                  └─used again── within RetryGrace, once ──▶ another token of the family (the answer was lost on the way)
 //	                                 otherwise ──▶ the family is revoked: two parties hold the token, and one of them stole it
 //
-// Signing out revokes the family. A token that nobody uses ends after RefreshLife.
+// Signing out revokes the family, and with it the access token. So do a reset password for all of a person's families, a changed one for all but the one that asks,
+// and an administrator who sends a member away. A token that nobody uses ends after RefreshLife.
+//
+// Two tabs that refresh at the same moment are a use and a repetition: both go on with a token of their own.
 //
 // # Transactions
 //

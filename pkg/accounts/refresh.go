@@ -41,9 +41,7 @@ func newToken(tx *gorm.DB, user, family uuid.UUID, c Client) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("issue refresh token: make id: %w", err)
 	}
-	secret := make([]byte, 32)
-	_, _ = rand.Read(secret) // never fails, see crypto/rand
-	token := refreshPrefix + base64.RawURLEncoding.EncodeToString(secret)
+	token := makeToken(refreshPrefix)
 	agent := strings.ToValidUTF8(c.UserAgent[:min(len(c.UserAgent), maxUserAgent)], "")
 	_, err = postgres.Exec(tx, `
 		insert into accounts.refresh_token (id, family_id, user_id, token_hash, expires_at, ip, user_agent)
@@ -69,10 +67,14 @@ func lockFamily(tx *gorm.DB, token string) (uuid.UUID, error) {
 	case err != nil:
 		return uuid.Nil, fmt.Errorf("find refresh token: %w", err)
 	}
+	return family, lockSession(tx, family)
+}
+
+func lockSession(tx *gorm.DB, family uuid.UUID) error {
 	if _, err := postgres.Exec(tx, `select pg_advisory_xact_lock(hashtextextended($1, 0))`, "session:"+family.String()); err != nil {
-		return uuid.Nil, fmt.Errorf("lock session: %w", err)
+		return fmt.Errorf("lock session: %w", err)
 	}
-	return family, nil
+	return nil
 }
 
 // useToken spends a refresh token. Errors: ErrRefreshToken; errReused, with the family to revoke.
@@ -96,7 +98,7 @@ func useToken(tx *gorm.DB, token string) (usedToken, error) {
 		return usedToken{}, fmt.Errorf("use refresh token: %w", err)
 	}
 	var reused bool
-	err = postgres.QueryRow(tx, `select rotated_at is not null and revoked_at is null from accounts.refresh_token where token_hash = $1`, hashToken(token)).Scan(&reused)
+	err = postgres.QueryRow(tx, `select rotated_at is not null and revoked_at is null, user_id from accounts.refresh_token where token_hash = $1`, hashToken(token)).Scan(&reused, &used.user)
 	if err != nil {
 		return usedToken{}, fmt.Errorf("look at refresh token: %w", err)
 	}
@@ -112,6 +114,13 @@ func revokeFamily(tx *gorm.DB, family uuid.UUID) error {
 		return fmt.Errorf("revoke session: %w", err)
 	}
 	return nil
+}
+
+// makeToken returns a secret that nobody can guess, behind a prefix that says what it is for.
+func makeToken(prefix string) string {
+	secret := make([]byte, 32)
+	_, _ = rand.Read(secret) // never fails, see crypto/rand
+	return prefix + base64.RawURLEncoding.EncodeToString(secret)
 }
 
 func hashToken(token string) []byte {

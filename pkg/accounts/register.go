@@ -8,8 +8,15 @@ import (
 	"github.com/google/uuid"
 	"gorm.io/gorm"
 
+	"makola/pkg/audit"
 	"makola/pkg/postgres"
 	"makola/pkg/tenant"
+)
+
+// accountOwner is the account type of people who may open a business; accountEmployee that of people who were invited into one.
+const (
+	accountOwner    = "OWNER"
+	accountEmployee = "EMPLOYEE"
 )
 
 // Registration is what a new owner says of themselves.
@@ -20,6 +27,10 @@ type Registration struct {
 	PasswordHash string
 	// BusinessName is unique, in whatever case.
 	BusinessName string
+	// EmailVerified is for an operator who knows that the address is the person's.
+	EmailVerified bool
+	// Client is kept in the audit log.
+	Client Client
 }
 
 // Register creates a person, their business and their membership as its owner. The business's id is the tenant of tx's context, a new one that the caller made:
@@ -49,15 +60,14 @@ func Register(tx *gorm.DB, r Registration, now time.Time) (*Profile, error) {
 	p := &Profile{
 		User:     User{ID: user, Email: email, Name: strings.TrimSpace(r.Name), Language: "en", CreatedAt: now},
 		Business: Business{ID: business, Name: strings.TrimSpace(r.BusinessName), Currency: "GHS", Timezone: "Africa/Accra", SubscriptionStatus: "TRIAL", CreatedAt: now},
-		Role:     Owner,
 	}
 	statements := []struct {
 		sql  string
 		args []any
 	}{
 		{
-			`insert into accounts.user (id, email, name, password_hash, created_at, updated_at) values ($1, $2, $3, $4, $5, $5)`,
-			[]any{user, email, p.User.Name, r.PasswordHash, now},
+			`insert into accounts.user (id, email, name, password_hash, email_verified, created_at, updated_at) values ($1, $2, $3, $4, $5, $6, $6)`,
+			[]any{user, email, p.User.Name, r.PasswordHash, r.EmailVerified, now},
 		},
 		{
 			`insert into accounts.business (id, owner_id, name, email, created_at, updated_at) values ($1, $2, $3, $4, $5, $5)`,
@@ -79,5 +89,9 @@ func Register(tx *gorm.DB, r Registration, now time.Time) (*Profile, error) {
 			return nil, fmt.Errorf("register: %w", err)
 		}
 	}
-	return p, nil
+	e := audit.Entry{Action: audit.Create, Entity: "business", EntityID: business.String(), Changes: map[string][2]any{"name": {nil, p.Business.Name}}}
+	if err := audit.Record(tx, entry(p, r.Client, e)); err != nil {
+		return nil, err
+	}
+	return profile(tx, user, business)
 }

@@ -13,10 +13,25 @@ const (
 	Staff   Role = "STAFF"
 )
 
-// Permission is one thing that a role may do, by the name the Django application gave it.
+// rank orders the roles: nobody changes, or makes, anybody above themselves. Zero for a role that does not exist.
+func (r Role) rank() int { return slices.Index([]Role{Staff, Manager, Admin, Owner}, r) + 1 }
+
+// seesAllStorefronts reports whether the role needs no assignment to a storefront.
+func (r Role) seesAllStorefronts() bool { return r == Owner || r == Admin }
+
+// AccessRole names the set of permissions that a member has; accounts.role_permission says which. It follows from the Role, except that STAFF may be one of two.
+type AccessRole string
+
+// The access roles that STAFF may have. Cashier is the default.
+const (
+	Cashier        AccessRole = "CASHIER"
+	WarehouseStaff AccessRole = "WAREHOUSE_STAFF"
+)
+
+// Permission is one thing that a person may do, by the name the Django application gave it. Who has it is data: accounts.role_permission.
 type Permission string
 
-// The permissions of a business.
+// The permissions in a business.
 const (
 	CreateSales       Permission = "can_create_sales"
 	ViewSales         Permission = "can_view_sales"
@@ -37,24 +52,23 @@ const (
 	ManagePayments    Permission = "can_manage_payments"
 )
 
-// AllPermissions returns every permission there is in a business. The caller owns the slice.
-func AllPermissions() []Permission { return Owner.Permissions() }
+// The permissions on the platform, which no role of a business has.
+const (
+	ManagePlatform      Permission = "can_manage_platform"
+	ManageSubscriptions Permission = "can_manage_subscriptions"
+	ViewPlatformStats   Permission = "can_view_platform_stats"
+	ManagePlans         Permission = "can_manage_plans"
+)
 
-// Permissions returns what the role may do, in a fixed order; nothing for a role that does not exist. The caller owns the slice.
-func (r Role) Permissions() []Permission {
-	cashier := []Permission{CreateSales, ViewSales, ViewInventory, ViewProducts, ViewCustomers}
-	manager := slices.Concat(cashier, []Permission{ApproveSales, UpdateStock, ViewReports, ExportReports, ViewFinancialData})
-	switch r {
-	case Owner, Admin:
-		return slices.Concat(manager, []Permission{DeleteSales, ManageProducts, ManageCustomers, ManageUsers, InviteUsers, ManageSettings, ManagePayments})
-	case Manager:
-		return manager
-	case Staff:
-		return cashier
-	default:
-		return nil
-	}
+// AllPermissions returns every permission there is. The caller owns the slice.
+func AllPermissions() []Permission {
+	return append([]Permission{
+		CreateSales, ViewSales, ApproveSales, DeleteSales, ManageProducts, ViewInventory, ViewProducts, UpdateStock, ManageCustomers, ViewCustomers,
+		ViewReports, ExportReports, ManageUsers, InviteUsers, ManageSettings, ViewFinancialData, ManagePayments,
+	}, PlatformPermissions()...)
 }
 
-// May reports whether the role has the permission.
-func (r Role) May(p Permission) bool { return slices.Contains(r.Permissions(), p) }
+// PlatformPermissions returns the permissions that need no business. The caller owns the slice.
+func PlatformPermissions() []Permission {
+	return []Permission{ManagePlatform, ManageSubscriptions, ViewPlatformStats, ManagePlans}
+}

@@ -11,11 +11,14 @@ import (
 	"github.com/google/uuid"
 	"gorm.io/gorm"
 
+	"makola/pkg/audit"
 	"makola/pkg/postgres"
 )
 
 // Session is what a person holds after signing in.
 type Session struct {
+	// ID stays the same for as long as the session is refreshed.
+	ID      uuid.UUID
 	Profile *Profile
 	// Access is the access token, good until AccessExpiresAt; Refresh gets the next pair.
 	Access, Refresh string
@@ -44,8 +47,8 @@ func (s *Sessions) Open(tx *gorm.DB, p *Profile, c Client, now time.Time) (*Sess
 	return s.issue(tx, p, family, c, now)
 }
 
-// SignIn checks a password and opens a session. A hash of the Django application, or of an older cost, is replaced on the way.
-// Errors: ErrBadCredentials, ErrNotMember, ErrBusy.
+// SignIn checks a password and opens a session, for a member of a business or an OWNER who has none yet. A hash of the Django application, or of an older cost, is
+// replaced on the way. Sign-ins, and every few wrong passwords in a row, are audited. Errors: ErrBadCredentials, ErrNotMember, ErrBusy.
 func (s *Sessions) SignIn(ctx context.Context, email, password string, c Client, now time.Time) (*Session, error) {
 	user, stored, err := s.credentials(ctx, email)
 	if err != nil {
@@ -57,6 +60,9 @@ func (s *Sessions) SignIn(ctx context.Context, email, password string, c Client,
 		return nil, err
 	}
 	if !ok {
+		if err := s.signInFailed(ctx, user, email, c); err != nil {
+			return nil, err
+		}
 		return nil, ErrBadCredentials
 	}
 	fresh := stored
@@ -83,10 +89,21 @@ func (s *Sessions) SignIn(ctx context.Context, email, password string, c Client,
 		if err != nil {
 			return err
 		}
-		session, err = s.Open(tx, p, c, now)
-		return err
+		if err := signInSucceeded(tx, p.User.Email); err != nil {
+			return err
+		}
+		if session, err = s.Open(tx, p, c, now); err != nil {
+			return err
+		}
+		return audit.Record(tx, entry(p, c, audit.Entry{Action: audit.Login, Entity: "session", EntityID: session.ID.String()}))
 	})
 	return session, err
+}
+
+// entry fills in who did it.
+func entry(p *Profile, c Client, e audit.Entry) audit.Entry {
+	e.Tenant, e.User, e.Actor, e.IP, e.UserAgent = p.Business.ID, p.User.ID, p.User.Email, c.IP, c.UserAgent
+	return e
 }
 
 // credentials finds a person by address. Nobody is no error: the id and the hash are empty then.
@@ -112,7 +129,7 @@ func (s *Sessions) Refresh(ctx context.Context, token string, c Client, now time
 		used, err := useToken(tx, token)
 		if errors.Is(err, errReused) {
 			stolen = true
-			return revokeFamily(tx, used.family) // commits: the family must end although the request fails
+			return s.theft(tx, used, c) // commits: the family must end although the request fails
 		}
 		if err != nil {
 			return err
@@ -134,8 +151,23 @@ func (s *Sessions) Refresh(ctx context.Context, token string, c Client, now time
 	return session, nil
 }
 
+// theft ends the session whose token two parties hold.
+func (s *Sessions) theft(tx *gorm.DB, used usedToken, c Client) error {
+	if err := revokeFamily(tx, used.family); err != nil {
+		return err
+	}
+	p, err := signedIn(tx, used.user)
+	if errors.Is(err, ErrNotMember) {
+		return nil // nobody whose log it could be in
+	}
+	if err != nil {
+		return err
+	}
+	return audit.Record(tx, entry(p, c, audit.Entry{Action: "session.stolen", Entity: "session", EntityID: used.family.String()}))
+}
+
 // SignOut ends the session that token belongs to. A token that is unknown or has ended already is no error: the person is signed out either way.
-func (s *Sessions) SignOut(ctx context.Context, token string) error {
+func (s *Sessions) SignOut(ctx context.Context, token string, c Client) error {
 	return s.DB.InSystem(ctx, func(tx *gorm.DB) error {
 		family, err := lockFamily(tx, token)
 		if errors.Is(err, ErrRefreshToken) {
@@ -144,13 +176,31 @@ func (s *Sessions) SignOut(ctx context.Context, token string) error {
 		if err != nil {
 			return err
 		}
-		return revokeFamily(tx, family)
+		var user uuid.UUID
+		err = postgres.QueryRow(tx, `select user_id from accounts.refresh_token where family_id = $1 and revoked_at is null limit 1`, family).Scan(&user)
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil // it has ended already
+		}
+		if err != nil {
+			return fmt.Errorf("find whose session it is: %w", err)
+		}
+		if err := revokeFamily(tx, family); err != nil {
+			return err
+		}
+		p, err := signedIn(tx, user)
+		if errors.Is(err, ErrNotMember) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		return audit.Record(tx, entry(p, c, audit.Entry{Action: audit.Logout, Entity: "session", EntityID: family.String()}))
 	})
 }
 
 // issue signs an access token and adds a refresh token to the family.
 func (s *Sessions) issue(tx *gorm.DB, p *Profile, family uuid.UUID, c Client, now time.Time) (*Session, error) {
-	access, err := s.Keys.Sign(p.Principal(), now)
+	access, err := s.Keys.Sign(p.Principal(family), now)
 	if err != nil {
 		return nil, err
 	}
@@ -158,5 +208,5 @@ func (s *Sessions) issue(tx *gorm.DB, p *Profile, family uuid.UUID, c Client, no
 	if err != nil {
 		return nil, err
 	}
-	return &Session{Profile: p, Access: access, Refresh: refresh, AccessExpiresAt: now.Add(AccessLife)}, nil
+	return &Session{ID: family, Profile: p, Access: access, Refresh: refresh, AccessExpiresAt: now.Add(AccessLife)}, nil
 }

@@ -22,13 +22,14 @@ const password = "correct horse battery"
 
 type desk struct {
 	*accounts.Sessions
-	admin *pgx.Conn
+	admin    *pgx.Conn
+	notifier *postgres.DB
 }
 
 func newDesk(t *testing.T) desk {
 	t.Helper()
 	d := postgrestest.New(t)
-	return desk{&accounts.Sessions{DB: d.Open("makola_gateway"), Hasher: accounts.NewHasher(), Keys: keys(t, keyA)}, d.Admin()}
+	return desk{&accounts.Sessions{DB: d.Open("makola_gateway"), Hasher: accounts.NewHasher(), Keys: keys(t, keyA)}, d.Admin(), d.Open("makola_notifier")}
 }
 
 func (d desk) register(ctx context.Context, email, business string) (*accounts.Session, error) {
@@ -67,7 +68,7 @@ func TestRegisterAndSignIn(t *testing.T) {
 	require.Equal(t, registered.Profile.Business.ID, s.Profile.Business.ID)
 	who, err := d.Keys.Check(s.Access, time.Now())
 	require.NoError(t, err)
-	require.Equal(t, accounts.Principal{User: s.Profile.User.ID, Tenant: s.Profile.Business.ID, Role: accounts.Owner}, who)
+	require.Equal(t, accounts.Principal{User: s.Profile.User.ID, Tenant: s.Profile.Business.ID, Session: s.ID, Role: accounts.Owner}, who)
 	require.Equal(t, 1, d.count(t, `select count(*) from accounts.user where last_login_at is not null`))
 
 	for _, wrong := range [][2]string{{"ama@example.com", "wrong horse battery"}, {"kofi@example.com", password}, {"not an address", password}, {"ama@example.com", ""}} {
@@ -176,10 +177,10 @@ func TestRefreshTokensEnd(t *testing.T) {
 	for _, token := range []string{"", "mrt_", "mrt_unknown", s.Access, s.Refresh + "x"} {
 		_, err := d.Refresh(t.Context(), token, accounts.Client{}, time.Now())
 		require.ErrorIs(t, err, accounts.ErrRefreshToken)
-		require.NoError(t, d.SignOut(t.Context(), token))
+		require.NoError(t, d.SignOut(t.Context(), token, accounts.Client{}))
 	}
-	require.NoError(t, d.SignOut(t.Context(), s.Refresh))
-	require.NoError(t, d.SignOut(t.Context(), s.Refresh))
+	require.NoError(t, d.SignOut(t.Context(), s.Refresh, accounts.Client{}))
+	require.NoError(t, d.SignOut(t.Context(), s.Refresh, accounts.Client{}))
 	_, err = d.Refresh(t.Context(), s.Refresh, accounts.Client{}, time.Now())
 	require.ErrorIs(t, err, accounts.ErrRefreshToken)
 

@@ -12,6 +12,9 @@ import (
 // ErrUnknownTemplate is returned for a mail that was queued by a newer build. It is worth retrying: the newer notifier may be about to start.
 var ErrUnknownTemplate = errors.New("unknown mail template")
 
+// ErrForgotten is returned for a mail whose token is gone, because the mail server refused it before. It can never be sent: ask for a new one.
+var ErrForgotten = errors.New("the mail's token is forgotten")
+
 // Content is what one kind of mail says: facts only, worded by the notifier's template of that name. It is stored as JSON, so fields are
 // added, never renamed, and a zero value must read well.
 type Content interface {
@@ -97,6 +100,73 @@ type PaymentReview struct {
 // Template returns "payment_review".
 func (PaymentReview) Template() string { return "payment_review" }
 
+// VerifyEmail asks a person to confirm that an address is theirs.
+type VerifyEmail struct {
+	// Name is what the recipient is called.
+	Name string `json:"name"`
+	// Token confirms the address. It is secret.
+	Token string `json:"token"`
+	// ExpiresAt is when the token ends, and Timezone where the reader is, an IANA name.
+	ExpiresAt time.Time `json:"expires_at"`
+	Timezone  string    `json:"timezone"`
+}
+
+// Template returns "verify_email".
+func (VerifyEmail) Template() string { return "verify_email" }
+
+// PasswordReset lets a person choose a new password.
+type PasswordReset struct {
+	// Name is what the recipient is called.
+	Name string `json:"name"`
+	// Token admits one change of the password. It is secret.
+	Token string `json:"token"`
+	// ExpiresAt is when the token ends, and Timezone where the reader is, an IANA name.
+	ExpiresAt time.Time `json:"expires_at"`
+	Timezone  string    `json:"timezone"`
+}
+
+// Template returns "password_reset".
+func (PasswordReset) Template() string { return "password_reset" }
+
+// PasswordChanged tells a person that their password was changed.
+type PasswordChanged struct {
+	// Name is what the recipient is called.
+	Name string `json:"name"`
+	// ChangedAt is when it was changed, and IP from where; IP may be empty.
+	ChangedAt time.Time `json:"changed_at"`
+	IP        string    `json:"ip,omitempty"`
+	// Timezone is where the reader is, an IANA name.
+	Timezone string `json:"timezone"`
+}
+
+// Template returns "password_changed".
+func (PasswordChanged) Template() string { return "password_changed" }
+
+// Invitation asks a person into a business.
+type Invitation struct {
+	// Business is the one that invites, Inviter who of its people.
+	Business string `json:"business"`
+	Inviter  string `json:"inviter"`
+	// Role is what the recipient shall be there: ADMIN, MANAGER or STAFF.
+	Role string `json:"role"`
+	// Storefronts is in how many storefronts of the business they shall work; zero says nothing of it.
+	Storefronts int `json:"storefronts,omitempty"`
+	// Token accepts the invitation. It is secret.
+	Token string `json:"token"`
+	// ExpiresAt is when the invitation ends, and Timezone the business's, an IANA name.
+	ExpiresAt time.Time `json:"expires_at"`
+	Timezone  string    `json:"timezone"`
+}
+
+// Template returns "invitation".
+func (Invitation) Template() string { return "invitation" }
+
+// secretTemplates are those whose mails carry a token. What such a mail says is forgotten once the mail server has taken or refused it: until then the row
+// is the one place besides the mail where the token stands.
+func secretTemplates() []string {
+	return []string{VerifyEmail{}.Template(), PasswordReset{}.Template(), Invitation{}.Template()}
+}
+
 // Decode reads stored content of the named template. Unknown fields are ignored, because a newer publisher may be ahead.
 // Errors: ErrUnknownTemplate; a data error when the JSON does not fit.
 func Decode(template string, data []byte) (Content, error) {
@@ -107,6 +177,14 @@ func Decode(template string, data []byte) (Content, error) {
 		return decode[CreditsPurchased](data)
 	case PaymentReview{}.Template():
 		return decode[PaymentReview](data)
+	case VerifyEmail{}.Template():
+		return decode[VerifyEmail](data)
+	case PasswordReset{}.Template():
+		return decode[PasswordReset](data)
+	case PasswordChanged{}.Template():
+		return decode[PasswordChanged](data)
+	case Invitation{}.Template():
+		return decode[Invitation](data)
 	default:
 		return nil, fmt.Errorf("%w: %.40q", ErrUnknownTemplate, template)
 	}

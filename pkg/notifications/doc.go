@@ -16,6 +16,11 @@
 // A mail whose event committed is handed to the mail server at least once, and exactly once unless a worker dies between the server's
 // yes and its own commit. A refused mail had a final no (5xx) from the server; its task is a dead letter and may be replayed.
 //
+// # Secrets
+//
+// A mail that carries a token (see secretTemplates) holds it in data and in its text until the mail server has taken or refused it, and is emptied in the
+// transaction that says so. No task's arguments ever hold a token, and the tables of tokens hold hashes.
+//
 // # Traps
 //
 // A mail belongs to its Tenant, else to the context's (tenant.With), else to the platform. A BATCH handler, whose context names no

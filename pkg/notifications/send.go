@@ -89,16 +89,21 @@ func SaveRendered(tx *gorm.DB, id uuid.UUID, r Rendered) (*Rendered, error) {
 	return m.Rendered, nil
 }
 
-// MarkSent records that the mail server took the mail under messageID. Errors: ErrAlreadySent; ErrNotFound.
+// forget empties a mail that carries a token; $3 are the secret templates.
+const forget = `data = case when template = any($3) then '{}' else data end,
+		body_text = case when template = any($3) then null else body_text end, body_html = case when template = any($3) then null else body_html end`
+
+// MarkSent records that the mail server took the mail under messageID, and forgets what it said if that was secret. Errors: ErrAlreadySent; ErrNotFound.
 func MarkSent(tx *gorm.DB, id uuid.UUID, messageID string) error {
-	moved, err := postgres.Exec(tx, `update notifications.email set state = 'sent', sent_at = now(), message_id = $2, error = null
-		where id = $1 and state in ('queued', 'refused')`, id, messageID)
+	moved, err := postgres.Exec(tx, `update notifications.email set state = 'sent', sent_at = now(), message_id = $2, error = null, `+forget+`
+		where id = $1 and state in ('queued', 'refused')`, id, messageID, secretTemplates())
 	return checkMoved(tx, "mark sent", id, moved, err)
 }
 
-// MarkRefused records the mail server's final no and its reason. A refused mail may be refused again. Errors: ErrAlreadySent; ErrNotFound.
+// MarkRefused records the mail server's final no and its reason, and forgets what the mail said if that was secret. A refused mail may be refused again. Errors: ErrAlreadySent; ErrNotFound.
 func MarkRefused(tx *gorm.DB, id uuid.UUID, reason string) error {
-	moved, err := postgres.Exec(tx, `update notifications.email set state = 'refused', error = $2 where id = $1 and state in ('queued', 'refused')`, id, reason)
+	moved, err := postgres.Exec(tx, `update notifications.email set state = 'refused', error = $2, rendered_at = case when template = any($3) then null else rendered_at end, `+forget+`
+		where id = $1 and state in ('queued', 'refused')`, id, reason, secretTemplates())
 	return checkMoved(tx, "mark refused", id, moved, err)
 }
 

@@ -37,10 +37,12 @@ type HTTP struct {
 	// TrustedProxies decides whose X-Forwarded-For is believed.
 	TrustedProxies []string `env:"TRUSTED_PROXIES" doc:"Comma-separated addresses and networks of our own proxies, whose X-Forwarded-For is believed. Without it every client behind a proxy shares the proxy's rate limit; with a wrong one anybody can forge an address."`
 	// JWTKeys are kept out of sight by their type.
-	JWTKeys           service.Secret `env:"JWT_KEYS,required" doc:"Keys of access tokens, kid:secret,kid:secret with secrets of 32 bytes and more. The first signs, all are accepted: rotate by putting a new one in front and dropping the old one 15 minutes later."`
-	TrialCredits      int64          `env:"TRIAL_CREDITS" envDefault:"50" doc:"AI credits that a new business is given; 0 gives none."`
-	SignInPerMinute   int            `env:"RATE_SIGN_IN_PER_MINUTE" envDefault:"20" doc:"How often a minute one address may register, sign in or refresh, at all gateways together; one person may sign in half as often. Raise it when many people share one address."`
-	RequestsPerSecond int            `env:"RATE_REQUESTS_PER_SECOND" envDefault:"50" doc:"Requests a second that one address, one person and one business may make, at all gateways together. Raise it for load tests."`
+	JWTKeys service.Secret `env:"JWT_KEYS,required" doc:"Keys of access tokens, kid:secret,kid:secret with secrets of 32 bytes and more. The first signs, all are accepted: rotate by putting a new one in front and dropping the old one 15 minutes later."`
+	// RequireVerifiedEmail is off, as before there were verification mails.
+	RequireVerifiedEmail bool  `env:"REQUIRE_VERIFIED_EMAIL" envDefault:"false" doc:"true keeps people whose e-mail address is not confirmed out of their business. With false they may do everything but invite others, so that a new shop can begin at once."`
+	TrialCredits         int64 `env:"TRIAL_CREDITS" envDefault:"50" doc:"AI credits that a new business is given; 0 gives none."`
+	SignInPerMinute      int   `env:"RATE_SIGN_IN_PER_MINUTE" envDefault:"20" doc:"How often a minute one address may register, sign in or refresh, at all gateways together; one person may sign in half as often. Raise it when many people share one address."`
+	RequestsPerSecond    int   `env:"RATE_REQUESTS_PER_SECOND" envDefault:"50" doc:"Requests a second that one address, one person and one business may make, at all gateways together. Raise it for load tests."`
 	// Streams and DrainWait are about long answers.
 	Streams   int           `env:"STREAMS_MAX" envDefault:"1000" doc:"Streams of task events that this gateway keeps open; each costs some 40 KiB and a query every 15 s. Raise it, and DATABASE_MAX_CONNS with it, when clients are refused with too_many_streams."`
 	DrainWait time.Duration `env:"DRAIN_WAIT" envDefault:"0s" doc:"How long the gateway goes on taking requests after SIGTERM while readiness already fails, at most 20 s. Set it to what the load balancer needs to notice, such as 5s in Kubernetes."`

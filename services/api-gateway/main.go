@@ -6,6 +6,7 @@ package main
 import (
 	"context"
 	"fmt"
+	_ "time/tzdata" // a business names its time zone, also where the system has none
 
 	"makola/pkg/accounts"
 	"makola/pkg/payments/paystack"

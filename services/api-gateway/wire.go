@@ -54,6 +54,7 @@ func newServer(cfg HTTP, sessions *accounts.Sessions, queue *task.Queue, provide
 		return nil, fmt.Errorf("read TRIAL_CREDITS: %w", err)
 	}
 	return &api.Server{
-		DB: sessions.DB, Sessions: sessions, Queue: queue, Accounts: accountspb.NewTasks(queue), Provider: provider, ProviderName: paystack.Name, TrialCredits: trial, CallbackOrigins: origins,
+		DB: sessions.DB, Sessions: sessions, Queue: queue, Accounts: accountspb.NewTasks(queue), Provider: provider, ProviderName: paystack.Name,
+		RequireVerifiedEmail: cfg.RequireVerifiedEmail, TrialCredits: trial, CallbackOrigins: origins,
 	}, nil
 }

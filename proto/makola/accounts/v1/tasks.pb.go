@@ -125,6 +125,538 @@ func (x *SendWelcomeEmailResult) GetEmailId() string {
 	return ""
 }
 
+// SendVerificationEmailArgs are the arguments of accounts.send_verification_email.
+type SendVerificationEmailArgs struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// user_id is the user whose address is to be confirmed, a UUID.
+	UserId string `protobuf:"bytes,1,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	// token_id names the token and the mail, a UUID that the publisher makes; another one is another mail.
+	TokenId       string `protobuf:"bytes,2,opt,name=token_id,json=tokenId,proto3" json:"token_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SendVerificationEmailArgs) Reset() {
+	*x = SendVerificationEmailArgs{}
+	mi := &file_makola_accounts_v1_tasks_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SendVerificationEmailArgs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SendVerificationEmailArgs) ProtoMessage() {}
+
+func (x *SendVerificationEmailArgs) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_accounts_v1_tasks_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SendVerificationEmailArgs.ProtoReflect.Descriptor instead.
+func (*SendVerificationEmailArgs) Descriptor() ([]byte, []int) {
+	return file_makola_accounts_v1_tasks_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *SendVerificationEmailArgs) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
+}
+
+func (x *SendVerificationEmailArgs) GetTokenId() string {
+	if x != nil {
+		return x.TokenId
+	}
+	return ""
+}
+
+// SendVerificationEmailResult is the result of accounts.send_verification_email.
+type SendVerificationEmailResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// status is queued, or already_queued when an earlier run stored the mail or the person got several within the hour.
+	Status string `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	// email_id is the stored mail, a UUID; empty when there is none.
+	EmailId       string `protobuf:"bytes,2,opt,name=email_id,json=emailId,proto3" json:"email_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SendVerificationEmailResult) Reset() {
+	*x = SendVerificationEmailResult{}
+	mi := &file_makola_accounts_v1_tasks_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SendVerificationEmailResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SendVerificationEmailResult) ProtoMessage() {}
+
+func (x *SendVerificationEmailResult) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_accounts_v1_tasks_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SendVerificationEmailResult.ProtoReflect.Descriptor instead.
+func (*SendVerificationEmailResult) Descriptor() ([]byte, []int) {
+	return file_makola_accounts_v1_tasks_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *SendVerificationEmailResult) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *SendVerificationEmailResult) GetEmailId() string {
+	if x != nil {
+		return x.EmailId
+	}
+	return ""
+}
+
+// SendPasswordResetEmailArgs are the arguments of accounts.send_password_reset_email.
+type SendPasswordResetEmailArgs struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// email is the address that was given, as it was typed.
+	Email string `protobuf:"bytes,1,opt,name=email,proto3" json:"email,omitempty"`
+	// token_id names the token and the mail, a UUID that the publisher makes; another one is another mail.
+	TokenId       string `protobuf:"bytes,2,opt,name=token_id,json=tokenId,proto3" json:"token_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SendPasswordResetEmailArgs) Reset() {
+	*x = SendPasswordResetEmailArgs{}
+	mi := &file_makola_accounts_v1_tasks_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SendPasswordResetEmailArgs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SendPasswordResetEmailArgs) ProtoMessage() {}
+
+func (x *SendPasswordResetEmailArgs) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_accounts_v1_tasks_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SendPasswordResetEmailArgs.ProtoReflect.Descriptor instead.
+func (*SendPasswordResetEmailArgs) Descriptor() ([]byte, []int) {
+	return file_makola_accounts_v1_tasks_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *SendPasswordResetEmailArgs) GetEmail() string {
+	if x != nil {
+		return x.Email
+	}
+	return ""
+}
+
+func (x *SendPasswordResetEmailArgs) GetTokenId() string {
+	if x != nil {
+		return x.TokenId
+	}
+	return ""
+}
+
+// SendPasswordResetEmailResult is the result of accounts.send_password_reset_email.
+type SendPasswordResetEmailResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// status is queued, already_queued when an earlier run stored the mail or the person got several within the hour, or no_account.
+	Status string `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	// email_id is the stored mail, a UUID; empty when there is none.
+	EmailId       string `protobuf:"bytes,2,opt,name=email_id,json=emailId,proto3" json:"email_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SendPasswordResetEmailResult) Reset() {
+	*x = SendPasswordResetEmailResult{}
+	mi := &file_makola_accounts_v1_tasks_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SendPasswordResetEmailResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SendPasswordResetEmailResult) ProtoMessage() {}
+
+func (x *SendPasswordResetEmailResult) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_accounts_v1_tasks_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SendPasswordResetEmailResult.ProtoReflect.Descriptor instead.
+func (*SendPasswordResetEmailResult) Descriptor() ([]byte, []int) {
+	return file_makola_accounts_v1_tasks_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *SendPasswordResetEmailResult) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *SendPasswordResetEmailResult) GetEmailId() string {
+	if x != nil {
+		return x.EmailId
+	}
+	return ""
+}
+
+// SendPasswordChangedEmailArgs are the arguments of accounts.send_password_changed_email.
+type SendPasswordChangedEmailArgs struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// user_id is the user whose password was changed, a UUID.
+	UserId string `protobuf:"bytes,1,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	// change_id names the change and the mail, a UUID that the publisher makes.
+	ChangeId string `protobuf:"bytes,2,opt,name=change_id,json=changeId,proto3" json:"change_id,omitempty"`
+	// ip is the address from which it was changed; it may be empty.
+	Ip            string `protobuf:"bytes,3,opt,name=ip,proto3" json:"ip,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SendPasswordChangedEmailArgs) Reset() {
+	*x = SendPasswordChangedEmailArgs{}
+	mi := &file_makola_accounts_v1_tasks_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SendPasswordChangedEmailArgs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SendPasswordChangedEmailArgs) ProtoMessage() {}
+
+func (x *SendPasswordChangedEmailArgs) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_accounts_v1_tasks_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SendPasswordChangedEmailArgs.ProtoReflect.Descriptor instead.
+func (*SendPasswordChangedEmailArgs) Descriptor() ([]byte, []int) {
+	return file_makola_accounts_v1_tasks_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *SendPasswordChangedEmailArgs) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
+}
+
+func (x *SendPasswordChangedEmailArgs) GetChangeId() string {
+	if x != nil {
+		return x.ChangeId
+	}
+	return ""
+}
+
+func (x *SendPasswordChangedEmailArgs) GetIp() string {
+	if x != nil {
+		return x.Ip
+	}
+	return ""
+}
+
+// SendPasswordChangedEmailResult is the result of accounts.send_password_changed_email.
+type SendPasswordChangedEmailResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// status is queued, or already_queued when an earlier run stored the mail.
+	Status string `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	// email_id is the stored mail, a UUID; empty when there is none.
+	EmailId       string `protobuf:"bytes,2,opt,name=email_id,json=emailId,proto3" json:"email_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SendPasswordChangedEmailResult) Reset() {
+	*x = SendPasswordChangedEmailResult{}
+	mi := &file_makola_accounts_v1_tasks_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SendPasswordChangedEmailResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SendPasswordChangedEmailResult) ProtoMessage() {}
+
+func (x *SendPasswordChangedEmailResult) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_accounts_v1_tasks_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SendPasswordChangedEmailResult.ProtoReflect.Descriptor instead.
+func (*SendPasswordChangedEmailResult) Descriptor() ([]byte, []int) {
+	return file_makola_accounts_v1_tasks_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *SendPasswordChangedEmailResult) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *SendPasswordChangedEmailResult) GetEmailId() string {
+	if x != nil {
+		return x.EmailId
+	}
+	return ""
+}
+
+// SendInvitationEmailArgs are the arguments of accounts.send_invitation_email.
+type SendInvitationEmailArgs struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// invitation_id is the invitation, a UUID.
+	InvitationId string `protobuf:"bytes,1,opt,name=invitation_id,json=invitationId,proto3" json:"invitation_id,omitempty"`
+	// number counts the mails of the invitation: 1 for the first, one more each time that it is sent again.
+	Number        int32 `protobuf:"varint,2,opt,name=number,proto3" json:"number,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SendInvitationEmailArgs) Reset() {
+	*x = SendInvitationEmailArgs{}
+	mi := &file_makola_accounts_v1_tasks_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SendInvitationEmailArgs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SendInvitationEmailArgs) ProtoMessage() {}
+
+func (x *SendInvitationEmailArgs) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_accounts_v1_tasks_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SendInvitationEmailArgs.ProtoReflect.Descriptor instead.
+func (*SendInvitationEmailArgs) Descriptor() ([]byte, []int) {
+	return file_makola_accounts_v1_tasks_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *SendInvitationEmailArgs) GetInvitationId() string {
+	if x != nil {
+		return x.InvitationId
+	}
+	return ""
+}
+
+func (x *SendInvitationEmailArgs) GetNumber() int32 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+// SendInvitationEmailResult is the result of accounts.send_invitation_email.
+type SendInvitationEmailResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// status is queued, already_queued when an earlier run stored the mail, or not_pending when the invitation has ended.
+	Status string `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	// email_id is the stored mail, a UUID; empty when there is none.
+	EmailId       string `protobuf:"bytes,2,opt,name=email_id,json=emailId,proto3" json:"email_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SendInvitationEmailResult) Reset() {
+	*x = SendInvitationEmailResult{}
+	mi := &file_makola_accounts_v1_tasks_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SendInvitationEmailResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SendInvitationEmailResult) ProtoMessage() {}
+
+func (x *SendInvitationEmailResult) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_accounts_v1_tasks_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SendInvitationEmailResult.ProtoReflect.Descriptor instead.
+func (*SendInvitationEmailResult) Descriptor() ([]byte, []int) {
+	return file_makola_accounts_v1_tasks_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *SendInvitationEmailResult) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *SendInvitationEmailResult) GetEmailId() string {
+	if x != nil {
+		return x.EmailId
+	}
+	return ""
+}
+
+// ExpireInvitationsArgs are the arguments of accounts.expire_invitations.
+type ExpireInvitationsArgs struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExpireInvitationsArgs) Reset() {
+	*x = ExpireInvitationsArgs{}
+	mi := &file_makola_accounts_v1_tasks_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExpireInvitationsArgs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExpireInvitationsArgs) ProtoMessage() {}
+
+func (x *ExpireInvitationsArgs) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_accounts_v1_tasks_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExpireInvitationsArgs.ProtoReflect.Descriptor instead.
+func (*ExpireInvitationsArgs) Descriptor() ([]byte, []int) {
+	return file_makola_accounts_v1_tasks_proto_rawDescGZIP(), []int{10}
+}
+
+// ExpireInvitationsResult is the result of accounts.expire_invitations.
+type ExpireInvitationsResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// expired is how many invitations ended.
+	Expired       int32 `protobuf:"varint,1,opt,name=expired,proto3" json:"expired,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExpireInvitationsResult) Reset() {
+	*x = ExpireInvitationsResult{}
+	mi := &file_makola_accounts_v1_tasks_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExpireInvitationsResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExpireInvitationsResult) ProtoMessage() {}
+
+func (x *ExpireInvitationsResult) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_accounts_v1_tasks_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExpireInvitationsResult.ProtoReflect.Descriptor instead.
+func (*ExpireInvitationsResult) Descriptor() ([]byte, []int) {
+	return file_makola_accounts_v1_tasks_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *ExpireInvitationsResult) GetExpired() int32 {
+	if x != nil {
+		return x.Expired
+	}
+	return 0
+}
+
 var File_makola_accounts_v1_tasks_proto protoreflect.FileDescriptor
 
 const file_makola_accounts_v1_tasks_proto_rawDesc = "" +
@@ -134,10 +666,48 @@ const file_makola_accounts_v1_tasks_proto_rawDesc = "" +
 	"\auser_id\x18\x01 \x01(\tR\x06userId\"K\n" +
 	"\x16SendWelcomeEmailResult\x12\x16\n" +
 	"\x06status\x18\x01 \x01(\tR\x06status\x12\x19\n" +
-	"\bemail_id\x18\x02 \x01(\tR\aemailId2\xdd\x01\n" +
+	"\bemail_id\x18\x02 \x01(\tR\aemailId\"O\n" +
+	"\x19SendVerificationEmailArgs\x12\x17\n" +
+	"\auser_id\x18\x01 \x01(\tR\x06userId\x12\x19\n" +
+	"\btoken_id\x18\x02 \x01(\tR\atokenId\"P\n" +
+	"\x1bSendVerificationEmailResult\x12\x16\n" +
+	"\x06status\x18\x01 \x01(\tR\x06status\x12\x19\n" +
+	"\bemail_id\x18\x02 \x01(\tR\aemailId\"M\n" +
+	"\x1aSendPasswordResetEmailArgs\x12\x14\n" +
+	"\x05email\x18\x01 \x01(\tR\x05email\x12\x19\n" +
+	"\btoken_id\x18\x02 \x01(\tR\atokenId\"Q\n" +
+	"\x1cSendPasswordResetEmailResult\x12\x16\n" +
+	"\x06status\x18\x01 \x01(\tR\x06status\x12\x19\n" +
+	"\bemail_id\x18\x02 \x01(\tR\aemailId\"d\n" +
+	"\x1cSendPasswordChangedEmailArgs\x12\x17\n" +
+	"\auser_id\x18\x01 \x01(\tR\x06userId\x12\x1b\n" +
+	"\tchange_id\x18\x02 \x01(\tR\bchangeId\x12\x0e\n" +
+	"\x02ip\x18\x03 \x01(\tR\x02ip\"S\n" +
+	"\x1eSendPasswordChangedEmailResult\x12\x16\n" +
+	"\x06status\x18\x01 \x01(\tR\x06status\x12\x19\n" +
+	"\bemail_id\x18\x02 \x01(\tR\aemailId\"V\n" +
+	"\x17SendInvitationEmailArgs\x12#\n" +
+	"\rinvitation_id\x18\x01 \x01(\tR\finvitationId\x12\x16\n" +
+	"\x06number\x18\x02 \x01(\x05R\x06number\"N\n" +
+	"\x19SendInvitationEmailResult\x12\x16\n" +
+	"\x06status\x18\x01 \x01(\tR\x06status\x12\x19\n" +
+	"\bemail_id\x18\x02 \x01(\tR\aemailId\"\x17\n" +
+	"\x15ExpireInvitationsArgs\"3\n" +
+	"\x17ExpireInvitationsResult\x12\x18\n" +
+	"\aexpired\x18\x01 \x01(\x05R\aexpired2\x80\b\n" +
 	"\fTasksService\x12\xcc\x01\n" +
 	"\x10SendWelcomeEmail\x12(.makola.accounts.v1.SendWelcomeEmailArgs\x1a*.makola.accounts.v1.SendWelcomeEmailResult\"b\xaa\xd4\x18^\n" +
-	"\x1baccounts.send_welcome_email\x12!accounts.tasks.send_welcome_email\x12\x1capp.tasks.send_welcome_emailB*Z(makola/proto/makola/accounts/v1;accountsb\x06proto3"
+	"\x1baccounts.send_welcome_email\x12!accounts.tasks.send_welcome_email\x12\x1capp.tasks.send_welcome_email\x12\x9f\x01\n" +
+	"\x15SendVerificationEmail\x12-.makola.accounts.v1.SendVerificationEmailArgs\x1a/.makola.accounts.v1.SendVerificationEmailResult\"&\xaa\xd4\x18\"\n" +
+	" accounts.send_verification_email\x12\xa4\x01\n" +
+	"\x16SendPasswordResetEmail\x12..makola.accounts.v1.SendPasswordResetEmailArgs\x1a0.makola.accounts.v1.SendPasswordResetEmailResult\"(\xaa\xd4\x18$\n" +
+	"\"accounts.send_password_reset_email\x12\xac\x01\n" +
+	"\x18SendPasswordChangedEmail\x120.makola.accounts.v1.SendPasswordChangedEmailArgs\x1a2.makola.accounts.v1.SendPasswordChangedEmailResult\"*\xaa\xd4\x18&\n" +
+	"$accounts.send_password_changed_email\x12\x97\x01\n" +
+	"\x13SendInvitationEmail\x12+.makola.accounts.v1.SendInvitationEmailArgs\x1a-.makola.accounts.v1.SendInvitationEmailResult\"$\xaa\xd4\x18 \n" +
+	"\x1eaccounts.send_invitation_email\x12\x8e\x01\n" +
+	"\x11ExpireInvitations\x12).makola.accounts.v1.ExpireInvitationsArgs\x1a+.makola.accounts.v1.ExpireInvitationsResult\"!\xaa\xd4\x18\x1d\n" +
+	"\x1baccounts.expire_invitationsB*Z(makola/proto/makola/accounts/v1;accountsb\x06proto3"
 
 var (
 	file_makola_accounts_v1_tasks_proto_rawDescOnce sync.Once
@@ -151,19 +721,39 @@ func file_makola_accounts_v1_tasks_proto_rawDescGZIP() []byte {
 	return file_makola_accounts_v1_tasks_proto_rawDescData
 }
 
-var file_makola_accounts_v1_tasks_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
+var file_makola_accounts_v1_tasks_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_makola_accounts_v1_tasks_proto_goTypes = []any{
-	(*SendWelcomeEmailArgs)(nil),   // 0: makola.accounts.v1.SendWelcomeEmailArgs
-	(*SendWelcomeEmailResult)(nil), // 1: makola.accounts.v1.SendWelcomeEmailResult
+	(*SendWelcomeEmailArgs)(nil),           // 0: makola.accounts.v1.SendWelcomeEmailArgs
+	(*SendWelcomeEmailResult)(nil),         // 1: makola.accounts.v1.SendWelcomeEmailResult
+	(*SendVerificationEmailArgs)(nil),      // 2: makola.accounts.v1.SendVerificationEmailArgs
+	(*SendVerificationEmailResult)(nil),    // 3: makola.accounts.v1.SendVerificationEmailResult
+	(*SendPasswordResetEmailArgs)(nil),     // 4: makola.accounts.v1.SendPasswordResetEmailArgs
+	(*SendPasswordResetEmailResult)(nil),   // 5: makola.accounts.v1.SendPasswordResetEmailResult
+	(*SendPasswordChangedEmailArgs)(nil),   // 6: makola.accounts.v1.SendPasswordChangedEmailArgs
+	(*SendPasswordChangedEmailResult)(nil), // 7: makola.accounts.v1.SendPasswordChangedEmailResult
+	(*SendInvitationEmailArgs)(nil),        // 8: makola.accounts.v1.SendInvitationEmailArgs
+	(*SendInvitationEmailResult)(nil),      // 9: makola.accounts.v1.SendInvitationEmailResult
+	(*ExpireInvitationsArgs)(nil),          // 10: makola.accounts.v1.ExpireInvitationsArgs
+	(*ExpireInvitationsResult)(nil),        // 11: makola.accounts.v1.ExpireInvitationsResult
 }
 var file_makola_accounts_v1_tasks_proto_depIdxs = []int32{
-	0, // 0: makola.accounts.v1.TasksService.SendWelcomeEmail:input_type -> makola.accounts.v1.SendWelcomeEmailArgs
-	1, // 1: makola.accounts.v1.TasksService.SendWelcomeEmail:output_type -> makola.accounts.v1.SendWelcomeEmailResult
-	1, // [1:2] is the sub-list for method output_type
-	0, // [0:1] is the sub-list for method input_type
-	0, // [0:0] is the sub-list for extension type_name
-	0, // [0:0] is the sub-list for extension extendee
-	0, // [0:0] is the sub-list for field type_name
+	0,  // 0: makola.accounts.v1.TasksService.SendWelcomeEmail:input_type -> makola.accounts.v1.SendWelcomeEmailArgs
+	2,  // 1: makola.accounts.v1.TasksService.SendVerificationEmail:input_type -> makola.accounts.v1.SendVerificationEmailArgs
+	4,  // 2: makola.accounts.v1.TasksService.SendPasswordResetEmail:input_type -> makola.accounts.v1.SendPasswordResetEmailArgs
+	6,  // 3: makola.accounts.v1.TasksService.SendPasswordChangedEmail:input_type -> makola.accounts.v1.SendPasswordChangedEmailArgs
+	8,  // 4: makola.accounts.v1.TasksService.SendInvitationEmail:input_type -> makola.accounts.v1.SendInvitationEmailArgs
+	10, // 5: makola.accounts.v1.TasksService.ExpireInvitations:input_type -> makola.accounts.v1.ExpireInvitationsArgs
+	1,  // 6: makola.accounts.v1.TasksService.SendWelcomeEmail:output_type -> makola.accounts.v1.SendWelcomeEmailResult
+	3,  // 7: makola.accounts.v1.TasksService.SendVerificationEmail:output_type -> makola.accounts.v1.SendVerificationEmailResult
+	5,  // 8: makola.accounts.v1.TasksService.SendPasswordResetEmail:output_type -> makola.accounts.v1.SendPasswordResetEmailResult
+	7,  // 9: makola.accounts.v1.TasksService.SendPasswordChangedEmail:output_type -> makola.accounts.v1.SendPasswordChangedEmailResult
+	9,  // 10: makola.accounts.v1.TasksService.SendInvitationEmail:output_type -> makola.accounts.v1.SendInvitationEmailResult
+	11, // 11: makola.accounts.v1.TasksService.ExpireInvitations:output_type -> makola.accounts.v1.ExpireInvitationsResult
+	6,  // [6:12] is the sub-list for method output_type
+	0,  // [0:6] is the sub-list for method input_type
+	0,  // [0:0] is the sub-list for extension type_name
+	0,  // [0:0] is the sub-list for extension extendee
+	0,  // [0:0] is the sub-list for field type_name
 }
 
 func init() { file_makola_accounts_v1_tasks_proto_init() }
@@ -177,7 +767,7 @@ func file_makola_accounts_v1_tasks_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_makola_accounts_v1_tasks_proto_rawDesc), len(file_makola_accounts_v1_tasks_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   2,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

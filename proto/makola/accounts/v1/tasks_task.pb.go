@@ -28,10 +28,94 @@ var SendWelcomeEmailTask = &contract.Descriptor{
 	NewResult:   func() proto.Message { return new(SendWelcomeEmailResult) },
 }
 
+// SendVerificationEmailTask describes the task accounts.send_verification_email.
+//
+// SendVerificationEmail asks a user to confirm their address: it makes the token, of which only the hash is kept, and stores one mail with the link.
+// Fails for good when the user does not exist. One person gets five of these mails an hour at most. Running it twice stores one mail.
+var SendVerificationEmailTask = &contract.Descriptor{
+	Name:        "accounts.send_verification_email",
+	Queue:       "accounts",
+	Mode:        contract.ModeShort,
+	Timeout:     time.Minute,
+	MaxAttempts: 12,
+	BackoffBase: 5 * time.Second,
+	BackoffCap:  time.Hour,
+	NewArgs:     func() proto.Message { return new(SendVerificationEmailArgs) },
+	NewResult:   func() proto.Message { return new(SendVerificationEmailResult) },
+}
+
+// SendPasswordResetEmailTask describes the task accounts.send_password_reset_email.
+//
+// SendPasswordResetEmail sends a link with which a new password can be chosen, if the address has an account. An address that nobody has is no error: whoever asked
+// is never told. One person gets five of these mails an hour at most. Running it twice stores one mail.
+var SendPasswordResetEmailTask = &contract.Descriptor{
+	Name:        "accounts.send_password_reset_email",
+	Queue:       "accounts",
+	Mode:        contract.ModeShort,
+	Timeout:     time.Minute,
+	MaxAttempts: 12,
+	BackoffBase: 5 * time.Second,
+	BackoffCap:  time.Hour,
+	NewArgs:     func() proto.Message { return new(SendPasswordResetEmailArgs) },
+	NewResult:   func() proto.Message { return new(SendPasswordResetEmailResult) },
+}
+
+// SendPasswordChangedEmailTask describes the task accounts.send_password_changed_email.
+//
+// SendPasswordChangedEmail tells a user that their password was changed, so that a change which was not theirs does not go unnoticed.
+// Fails for good when the user does not exist. Running it twice stores one mail.
+var SendPasswordChangedEmailTask = &contract.Descriptor{
+	Name:        "accounts.send_password_changed_email",
+	Queue:       "accounts",
+	Mode:        contract.ModeShort,
+	Timeout:     time.Minute,
+	MaxAttempts: 12,
+	BackoffBase: 5 * time.Second,
+	BackoffCap:  time.Hour,
+	NewArgs:     func() proto.Message { return new(SendPasswordChangedEmailArgs) },
+	NewResult:   func() proto.Message { return new(SendPasswordChangedEmailResult) },
+}
+
+// SendInvitationEmailTask describes the task accounts.send_invitation_email.
+//
+// SendInvitationEmail invites somebody into a business: it makes the token, of which only the hash is kept, and stores one mail with the link.
+// An invitation that has ended in the meantime is not mailed. Running it twice stores one mail.
+var SendInvitationEmailTask = &contract.Descriptor{
+	Name:        "accounts.send_invitation_email",
+	Queue:       "accounts",
+	Mode:        contract.ModeShort,
+	Timeout:     time.Minute,
+	MaxAttempts: 12,
+	BackoffBase: 5 * time.Second,
+	BackoffCap:  time.Hour,
+	NewArgs:     func() proto.Message { return new(SendInvitationEmailArgs) },
+	NewResult:   func() proto.Message { return new(SendInvitationEmailResult) },
+}
+
+// ExpireInvitationsTask describes the task accounts.expire_invitations.
+//
+// ExpireInvitations ends the invitations of all businesses that nobody accepted in time.
+var ExpireInvitationsTask = &contract.Descriptor{
+	Name:        "accounts.expire_invitations",
+	Queue:       "accounts",
+	Mode:        contract.ModeShort,
+	Timeout:     time.Minute,
+	MaxAttempts: 12,
+	BackoffBase: 5 * time.Second,
+	BackoffCap:  time.Hour,
+	NewArgs:     func() proto.Message { return new(ExpireInvitationsArgs) },
+	NewResult:   func() proto.Message { return new(ExpireInvitationsResult) },
+}
+
 // AllTasks returns the descriptors of every task of this package, in the order of the contract.
 func AllTasks() []*contract.Descriptor {
 	return []*contract.Descriptor{
 		SendWelcomeEmailTask,
+		SendVerificationEmailTask,
+		SendPasswordResetEmailTask,
+		SendPasswordChangedEmailTask,
+		SendInvitationEmailTask,
+		ExpireInvitationsTask,
 	}
 }
 
@@ -55,14 +139,77 @@ func (t *Tasks) SendWelcomeEmail(ctx context.Context, tx *gorm.DB, args *SendWel
 	return t.q.Enqueue(ctx, tx, SendWelcomeEmailTask, args, opts...)
 }
 
+// SendVerificationEmail enqueues the task accounts.send_verification_email in tx and returns its id.
+//
+// SendVerificationEmail asks a user to confirm their address: it makes the token, of which only the hash is kept, and stores one mail with the link.
+// Fails for good when the user does not exist. One person gets five of these mails an hour at most. Running it twice stores one mail.
+func (t *Tasks) SendVerificationEmail(ctx context.Context, tx *gorm.DB, args *SendVerificationEmailArgs, opts ...contract.Option) (contract.ID, error) {
+	return t.q.Enqueue(ctx, tx, SendVerificationEmailTask, args, opts...)
+}
+
+// SendPasswordResetEmail enqueues the task accounts.send_password_reset_email in tx and returns its id.
+//
+// SendPasswordResetEmail sends a link with which a new password can be chosen, if the address has an account. An address that nobody has is no error: whoever asked
+// is never told. One person gets five of these mails an hour at most. Running it twice stores one mail.
+func (t *Tasks) SendPasswordResetEmail(ctx context.Context, tx *gorm.DB, args *SendPasswordResetEmailArgs, opts ...contract.Option) (contract.ID, error) {
+	return t.q.Enqueue(ctx, tx, SendPasswordResetEmailTask, args, opts...)
+}
+
+// SendPasswordChangedEmail enqueues the task accounts.send_password_changed_email in tx and returns its id.
+//
+// SendPasswordChangedEmail tells a user that their password was changed, so that a change which was not theirs does not go unnoticed.
+// Fails for good when the user does not exist. Running it twice stores one mail.
+func (t *Tasks) SendPasswordChangedEmail(ctx context.Context, tx *gorm.DB, args *SendPasswordChangedEmailArgs, opts ...contract.Option) (contract.ID, error) {
+	return t.q.Enqueue(ctx, tx, SendPasswordChangedEmailTask, args, opts...)
+}
+
+// SendInvitationEmail enqueues the task accounts.send_invitation_email in tx and returns its id.
+//
+// SendInvitationEmail invites somebody into a business: it makes the token, of which only the hash is kept, and stores one mail with the link.
+// An invitation that has ended in the meantime is not mailed. Running it twice stores one mail.
+func (t *Tasks) SendInvitationEmail(ctx context.Context, tx *gorm.DB, args *SendInvitationEmailArgs, opts ...contract.Option) (contract.ID, error) {
+	return t.q.Enqueue(ctx, tx, SendInvitationEmailTask, args, opts...)
+}
+
+// ExpireInvitations enqueues the task accounts.expire_invitations in tx and returns its id.
+//
+// ExpireInvitations ends the invitations of all businesses that nobody accepted in time.
+func (t *Tasks) ExpireInvitations(ctx context.Context, tx *gorm.DB, args *ExpireInvitationsArgs, opts ...contract.Option) (contract.ID, error) {
+	return t.q.Enqueue(ctx, tx, ExpireInvitationsTask, args, opts...)
+}
+
 // TasksHandler runs the tasks of this package. Any method may run twice for the same task, and may be killed anywhere.
 type TasksHandler interface {
 	// SendWelcomeEmail welcomes a newly registered user: it stores one mail and enqueues notifications.send_email for it.
 	// Fails for good when the user does not exist. Running it twice stores one mail.
 	SendWelcomeEmail(ctx context.Context, tx *gorm.DB, args *SendWelcomeEmailArgs) (*SendWelcomeEmailResult, error)
+
+	// SendVerificationEmail asks a user to confirm their address: it makes the token, of which only the hash is kept, and stores one mail with the link.
+	// Fails for good when the user does not exist. One person gets five of these mails an hour at most. Running it twice stores one mail.
+	SendVerificationEmail(ctx context.Context, tx *gorm.DB, args *SendVerificationEmailArgs) (*SendVerificationEmailResult, error)
+
+	// SendPasswordResetEmail sends a link with which a new password can be chosen, if the address has an account. An address that nobody has is no error: whoever asked
+	// is never told. One person gets five of these mails an hour at most. Running it twice stores one mail.
+	SendPasswordResetEmail(ctx context.Context, tx *gorm.DB, args *SendPasswordResetEmailArgs) (*SendPasswordResetEmailResult, error)
+
+	// SendPasswordChangedEmail tells a user that their password was changed, so that a change which was not theirs does not go unnoticed.
+	// Fails for good when the user does not exist. Running it twice stores one mail.
+	SendPasswordChangedEmail(ctx context.Context, tx *gorm.DB, args *SendPasswordChangedEmailArgs) (*SendPasswordChangedEmailResult, error)
+
+	// SendInvitationEmail invites somebody into a business: it makes the token, of which only the hash is kept, and stores one mail with the link.
+	// An invitation that has ended in the meantime is not mailed. Running it twice stores one mail.
+	SendInvitationEmail(ctx context.Context, tx *gorm.DB, args *SendInvitationEmailArgs) (*SendInvitationEmailResult, error)
+
+	// ExpireInvitations ends the invitations of all businesses that nobody accepted in time.
+	ExpireInvitations(ctx context.Context, tx *gorm.DB, args *ExpireInvitationsArgs) (*ExpireInvitationsResult, error)
 }
 
 // HandleTasks registers h with r for every task of this package.
 func HandleTasks(r contract.Registrar, h TasksHandler) {
 	r.Register(contract.ShortHandler(SendWelcomeEmailTask, h.SendWelcomeEmail))
+	r.Register(contract.ShortHandler(SendVerificationEmailTask, h.SendVerificationEmail))
+	r.Register(contract.ShortHandler(SendPasswordResetEmailTask, h.SendPasswordResetEmail))
+	r.Register(contract.ShortHandler(SendPasswordChangedEmailTask, h.SendPasswordChangedEmail))
+	r.Register(contract.ShortHandler(SendInvitationEmailTask, h.SendInvitationEmail))
+	r.Register(contract.ShortHandler(ExpireInvitationsTask, h.ExpireInvitations))
 }

@@ -31,7 +31,7 @@ func (s *Server) Register(ctx context.Context, req gen.RegisterRequestObject) (g
 	ctx = tenant.With(ctx, business)
 	var session *accounts.Session
 	err = s.DB.InTenant(ctx, func(tx *gorm.DB) error {
-		p, err := accounts.Register(tx, accounts.Registration{Email: req.Body.Email, Name: req.Body.Name, PasswordHash: hash, BusinessName: req.Body.BusinessName}, now)
+		p, err := accounts.Register(tx, accounts.Registration{Email: req.Body.Email, Name: req.Body.Name, PasswordHash: hash, BusinessName: req.Body.BusinessName, Client: client}, now)
 		if err != nil {
 			return err
 		}
@@ -41,6 +41,9 @@ func (s *Server) Register(ctx context.Context, req gen.RegisterRequestObject) (g
 		user := p.User.ID.String()
 		_, err = s.Accounts.SendWelcomeEmail(ctx, tx, &accountspb.SendWelcomeEmailArgs{UserId: user}, task.Unique("welcome:"+user), task.CreatedBy(p.User.ID))
 		if err != nil {
+			return err
+		}
+		if err := s.sendVerification(ctx, tx, p.User.ID); err != nil {
 			return err
 		}
 		session, err = s.Sessions.Open(tx, p, client, now)
@@ -74,7 +77,7 @@ func (s *Server) Refresh(ctx context.Context, req gen.RefreshRequestObject) (gen
 
 // Logout ends a session.
 func (s *Server) Logout(ctx context.Context, req gen.LogoutRequestObject) (gen.LogoutResponseObject, error) {
-	if err := s.Sessions.SignOut(ctx, req.Body.RefreshToken); err != nil {
+	if err := s.Sessions.SignOut(ctx, req.Body.RefreshToken, clientOf(ctx)); err != nil {
 		return nil, fmt.Errorf("sign out: %w", err)
 	}
 	return gen.Logout204Response{}, nil
@@ -93,22 +96,38 @@ func (s *Server) GetUsersMe(ctx context.Context, _ gen.GetUsersMeRequestObject) 
 }
 
 func (s *Server) me(ctx context.Context) (gen.Profile, error) {
+	who := auth.From(ctx)
 	var p *accounts.Profile
-	err := s.DB.InTenant(ctx, func(tx *gorm.DB) (err error) {
-		p, err = accounts.Me(tx, auth.From(ctx).User)
+	err := s.asPerson(ctx, func(tx *gorm.DB) (err error) {
+		if who.Tenant == uuid.Nil {
+			p, err = accounts.Person(tx, who.User)
+		} else {
+			p, err = accounts.Me(tx, who.User)
+		}
 		return err
 	})
 	if err != nil {
 		return gen.Profile{}, err
 	}
-	return gen.Profile{User: userBody(p.User), Business: businessBody(p.Business), Role: gen.Role(p.Role), Permissions: permissions(p.Role)}, nil
+	b := gen.Profile{User: userBody(p.User), AccessRole: optional(string(p.AccessRole)), Permissions: permissions(p), Storefronts: storefrontsBody(p.Storefronts)}
+	if p.Business.ID != uuid.Nil {
+		business, role := businessBody(p.Business), gen.ProfileRole(p.Role)
+		b.Business, b.Role = &business, &role
+	}
+	return b, nil
 }
 
 func sessionBody(s *accounts.Session, now time.Time) gen.Session {
-	return gen.Session{
+	p := s.Profile
+	b := gen.Session{
 		AccessToken: s.Access, RefreshToken: s.Refresh, TokenType: gen.Bearer, ExpiresIn: int(s.AccessExpiresAt.Sub(now) / time.Second),
-		User: userBody(s.Profile.User), Business: businessBody(s.Profile.Business), Role: gen.Role(s.Profile.Role), Permissions: permissions(s.Profile.Role),
+		User: userBody(p.User), AccessRole: optional(string(p.AccessRole)), Permissions: permissions(p), Storefronts: storefrontsBody(p.Storefronts),
 	}
+	if p.Business.ID != uuid.Nil {
+		business, role := businessBody(p.Business), gen.SessionRole(p.Role)
+		b.Business, b.Role = &business, &role
+	}
+	return b
 }
 
 func userBody(u accounts.User) gen.User {
@@ -116,13 +135,24 @@ func userBody(u accounts.User) gen.User {
 }
 
 func businessBody(b accounts.Business) gen.Business {
-	return gen.Business{ID: b.ID, Name: b.Name, Currency: b.Currency, Timezone: b.Timezone, SubscriptionStatus: b.SubscriptionStatus, CreatedAt: b.CreatedAt}
+	return gen.Business{
+		ID: b.ID, Name: b.Name, Tin: b.TIN, Email: b.Email, Address: b.Address, Website: b.Website, PhoneNumbers: b.PhoneNumbers,
+		Currency: b.Currency, Timezone: b.Timezone, SubscriptionStatus: b.SubscriptionStatus, CreatedAt: b.CreatedAt,
+	}
 }
 
-func permissions(r accounts.Role) []string {
+func storefrontsBody(s accounts.Scope) gen.Storefronts {
+	ids := s.IDs
+	if ids == nil {
+		ids = []uuid.UUID{}
+	}
+	return gen.Storefronts{All: s.All, Ids: ids}
+}
+
+func permissions(p *accounts.Profile) []string {
 	all := []string{}
-	for _, p := range r.Permissions() {
-		all = append(all, string(p))
+	for _, permission := range p.Permissions {
+		all = append(all, string(permission))
 	}
 	return all
 }

@@ -28,6 +28,8 @@ func TestRegisterMakesEverythingAtOnce(t *testing.T) {
 	require.Equal(t, 1, g.count(`select count(*) from task.task where name = 'accounts.send_welcome_email' and tenant_id = $1 and args ->> 'user_id' = $2 and created_by::text = $2
 		and unique_key = 'welcome:' || $2`, business, user))
 
+	require.Equal(t, 1, g.count(`select count(*) from task.task where name = 'accounts.send_verification_email' and tenant_id = $1 and args ->> 'user_id' = $2`, business, user))
+
 	for _, path := range []string{"/api/v1/auth/me", "/api/v1/users/me"} {
 		me := g.do("GET", path, a.text("access_token"), nil).is(t, 200, "")
 		require.Equal(t, a.body["user"], me.body["user"])
@@ -47,7 +49,7 @@ func TestRegisterTwiceNamesTheFieldAndWritesNothing(t *testing.T) {
 	a = g.do("POST", "/api/v1/auth/register", "", body("kofi@example.com", "AMA'S SHOP")).is(t, 409, "business_name_taken")
 	require.Equal(t, []string{"/business_name taken"}, a.faults())
 	for table, want := range map[string]int{
-		"accounts.user": 1, "accounts.business": 1, "accounts.membership": 1, "accounts.refresh_token": 1, "billing.subscription": 1, "billing.credit_lot": 1, "task.task": 1,
+		"accounts.user": 1, "accounts.business": 1, "accounts.membership": 1, "accounts.refresh_token": 1, "billing.subscription": 1, "billing.credit_lot": 1, "task.task": 2,
 	} {
 		require.Equal(t, want, g.count(`select count(*) from `+table), table)
 	}

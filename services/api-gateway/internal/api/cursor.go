@@ -15,9 +15,12 @@ const defaultLimit = 20
 
 // The lists that have cursors. A cursor begins with its list, so that one list's is refused by another.
 const (
-	cursorLedger    byte = 'l'
-	cursorPurchases byte = 'p'
-	cursorTasks     byte = 't'
+	cursorLedger      byte = 'l'
+	cursorPurchases   byte = 'p'
+	cursorTasks       byte = 't'
+	cursorMembers     byte = 'm'
+	cursorInvitations byte = 'i'
+	cursorAudit       byte = 'a'
 )
 
 // errCursor reports a cursor that we did not make.

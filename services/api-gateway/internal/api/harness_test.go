@@ -22,6 +22,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
+	"gorm.io/gorm"
 
 	"makola/pkg/accounts"
 	"makola/pkg/outbound"
@@ -29,6 +30,7 @@ import (
 	"makola/pkg/payments/paystack"
 	"makola/pkg/postgres/postgrestest"
 	"makola/pkg/task"
+	"makola/pkg/tenant"
 	accountspb "makola/proto/makola/accounts/v1"
 	spec "makola/services/api-gateway/api"
 	"makola/services/api-gateway/internal/api"
@@ -75,10 +77,10 @@ type gateway struct {
 	url      string
 	server   *api.Server
 	queue    *task.Queue
+	pg       *postgrestest.Database
 	admin    *pgx.Conn
 	paystack *httptest.Server
 	doc      *openapi3.T
-	pg       *postgrestest.Database
 }
 
 // open starts a gateway. change may alter the options.
@@ -263,12 +265,25 @@ func (g *gateway) register(name string) shop {
 	return shop{a.text("access_token"), a.text("refresh_token"), a.text("user", "id"), a.text("business", "id")}
 }
 
-// token signs an access token for the shop's owner in another role, or at another time.
+// token signs an access token, at the time, for the shop's owner or for another member of it in that role, who is made when there is none yet.
 func (g *gateway) token(s shop, role accounts.Role, now time.Time) string {
 	g.t.Helper()
-	token, err := g.server.Sessions.Keys.Sign(accounts.Principal{User: uuid.MustParse(s.user), Tenant: uuid.MustParse(s.business), Role: role}, now)
+	user := uuid.MustParse(s.user)
+	if role != accounts.Owner {
+		user = g.member(s, role, "")
+	}
+	token, err := g.server.Sessions.Keys.Sign(accounts.Principal{User: user, Tenant: uuid.MustParse(s.business), Role: role}, now)
 	require.NoError(g.t, err)
 	return token
+}
+
+// member returns a member of the shop in that role; the empty access role is the default.
+func (g *gateway) member(s shop, role accounts.Role, access accounts.AccessRole) uuid.UUID {
+	g.t.Helper()
+	user := uuid.NewSHA1(uuid.MustParse(s.business), []byte(string(role)+string(access)))
+	g.exec(`insert into accounts.user (id, email, name, password_hash, account_type, email_verified) values ($1::uuid, $1::uuid::text || '@example.com', 'member', '!', 'EMPLOYEE', true) on conflict do nothing`, user)
+	g.exec(`insert into accounts.membership (tenant_id, user_id, role, access_role) values ($1, $2, $3, nullif($4, '')) on conflict do nothing`, s.business, user, string(role), string(access))
+	return user
 }
 
 func (g *gateway) exec(sql string, args ...any) {
@@ -281,4 +296,73 @@ func (g *gateway) count(sql string, args ...any) (n int) {
 	g.t.Helper()
 	require.NoError(g.t, g.admin.QueryRow(context.Background(), sql, args...).Scan(&n)) // also called when the test's own context has ended
 	return n
+}
+
+// mint runs fn as notifier would, and returns the token that it made.
+func (g *gateway) mint(business string, fn func(tx *gorm.DB) (string, error)) (token string) {
+	g.t.Helper()
+	ctx := tenant.With(g.t.Context(), uuid.MustParse(business))
+	require.NoError(g.t, g.pg.Open("makola_notifier").InTenant(ctx, func(tx *gorm.DB) (err error) {
+		token, err = fn(tx)
+		return err
+	}))
+	require.NotEmpty(g.t, token)
+	return token
+}
+
+// verify confirms the address of the shop's owner.
+func (g *gateway) verify(s shop) {
+	g.t.Helper()
+	token := g.mint(s.business, func(tx *gorm.DB) (string, error) {
+		return accounts.MintVerification(tx, uuid.New(), uuid.MustParse(s.user))
+	})
+	g.do("POST", "/api/v1/auth/verify-email", "", map[string]any{"token": token}).is(g.t, 200, "")
+}
+
+// resetToken returns a token that lets the shop's owner choose a new password.
+func (g *gateway) resetToken(s shop) string {
+	g.t.Helper()
+	return g.mint(s.business, func(tx *gorm.DB) (string, error) {
+		return accounts.MintReset(tx, uuid.New(), uuid.MustParse(s.user))
+	})
+}
+
+// invite invites somebody and returns the invitation's id and the token of its mail.
+func (g *gateway) invite(s shop, body map[string]any) (id, token string) {
+	g.t.Helper()
+	id = g.do("POST", "/api/v1/invitations", s.access, body).is(g.t, 201, "").text("id")
+	token = g.mint(s.business, func(tx *gorm.DB) (string, error) { return accounts.MintInvitation(tx, uuid.MustParse(id), 1) })
+	return id, token
+}
+
+// together sends the same request n times at once and counts the answers by status.
+func (g *gateway) together(n int, method, path, token string, body any) map[int]int {
+	g.t.Helper()
+	raw, err := json.Marshal(body)
+	require.NoError(g.t, err)
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	statuses := map[int]int{}
+	for range n {
+		wg.Go(func() {
+			req, err := http.NewRequestWithContext(g.t.Context(), method, g.url+path, bytes.NewReader(raw))
+			if err != nil {
+				return
+			}
+			req.Header = http.Header{"Content-Type": {"application/json"}}
+			if token != "" {
+				req.Header.Set("Authorization", "Bearer "+token)
+			}
+			res, err := http.DefaultClient.Do(req)
+			if err != nil {
+				return
+			}
+			_ = res.Body.Close()
+			mu.Lock()
+			defer mu.Unlock()
+			statuses[res.StatusCode]++
+		})
+	}
+	wg.Wait()
+	return statuses
 }

@@ -89,6 +89,14 @@ func TestBadInputIsRefusedClearly(t *testing.T) {
 		{"a callback that is a script", purchases, `{"package":"value","callback_url":"javascript:alert(1)"}`, 422, "invalid", []string{"/callback_url not_allowed"}, nil},
 		{"a key with a space", purchases, `{"package":"value"}`, 422, "invalid", []string{"Idempotency-Key invalid"}, []string{"Idempotency-Key", "a b"}},
 
+		{"a change of nothing", "PATCH /api/v1/members/0198f3a0-0000-7000-8000-000000000000", `{}`, 422, "invalid", []string{" invalid"}, nil},
+		{"a role that does not exist", "PATCH /api/v1/members/0198f3a0-0000-7000-8000-000000000000", `{"role":"KING"}`, 422, "invalid", []string{"/role not_allowed"}, nil},
+		{"an invitation of an owner", "POST /api/v1/invitations", `{"email":"a@example.com","role":"OWNER"}`, 422, "invalid", []string{"/role not_allowed"}, nil},
+		{"a time zone that does not exist", "PATCH /api/v1/businesses/me", `{"timezone":"Africa/Wakanda"}`, 422, "invalid", []string{"/timezone unknown"}, nil},
+		{"a website that is a script", "PATCH /api/v1/businesses/me", `{"website":"javascript:alert(1)"}`, 422, "invalid", []string{"/website invalid"}, nil},
+		{"a phone number of words", "PATCH /api/v1/businesses/me", `{"phone_numbers":["call me"]}`, 422, "invalid", []string{"/phone_numbers/0 invalid"}, nil},
+		{"a time that is none", "GET /api/v1/audit-logs?from=yesterday", "", 422, "invalid", []string{"from invalid"}, nil},
+
 		{"no such address", "GET /api/v1/nothing", "", 404, "not_found", nil, nil},
 		{"an address with a slash too many", "GET /api/v1/auth/me/", "", 404, "not_found", nil, nil},
 		{"an address outside the API", "GET /.git/config", "", 404, "not_found", nil, nil},

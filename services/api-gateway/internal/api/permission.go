@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/gin-gonic/gin"
+	"github.com/google/uuid"
 
 	"makola/pkg/accounts"
 	"makola/pkg/problem"
@@ -40,15 +41,25 @@ func checkPermissions(contract *edge.Contract) error {
 	return nil
 }
 
-// permit decides whether the person who asks may have the operation.
-func permit(c *gin.Context, op *edge.Operation) error {
-	switch op.Permission {
-	case forPerson, forMember:
+// permit decides whether the person who asks may have the operation. Whatever is not allowed here is denied.
+func (s *Server) permit(c *gin.Context, op *edge.Operation) error {
+	if err := auth.Authorize(c, s.Sessions); err != nil {
+		return err
+	}
+	who := auth.From(c.Request.Context())
+	permission := accounts.Permission(op.Permission)
+	switch {
+	case op.Permission == forPerson:
+		return nil
+	case s.RequireVerifiedEmail && !who.EmailVerified:
+		return accounts.ErrEmailUnverified
+	case slices.Contains(accounts.PlatformPermissions(), permission) && who.May(permission):
+		return nil // the platform's own work needs no business
+	case who.Tenant == uuid.Nil:
+		return accounts.ErrNotMember
+	case op.Permission == forMember, who.May(permission):
 		return nil
 	default:
-		if !auth.From(c.Request.Context()).Role.May(accounts.Permission(op.Permission)) {
-			return errPermission
-		}
-		return nil
+		return errPermission
 	}
 }

@@ -128,7 +128,7 @@ func (s *Server) admit(contract *edge.Contract, l limits) gin.HandlerFunc {
 				err = l.signedIn(c)
 			}
 			if err == nil {
-				err = permit(c, op)
+				err = s.permit(c, op)
 			}
 		}
 		if err == nil && op.Public {
@@ -137,8 +137,8 @@ func (s *Server) admit(contract *edge.Contract, l limits) gin.HandlerFunc {
 		if err == nil {
 			err = op.Check(c)
 		}
-		if err == nil && op.ID == "Login" {
-			err = l.login(c)
+		if err == nil {
+			err = l.guess(c, op)
 		}
 		if err != nil {
 			edge.Fail(c, err)
@@ -174,8 +174,15 @@ func (l limits) signedIn(c *gin.Context) error {
 	return l.tenant.Allow(c, who.Tenant.String())
 }
 
-// login limits the attempts on one person besides those from one address, so that many addresses cannot share the guessing.
-func (l limits) login(c *gin.Context) error {
+// guess limits the attempts on one person besides those from one address: so that many addresses cannot share the guessing of a password, and cannot fill an inbox.
+func (l limits) guess(c *gin.Context, op *edge.Operation) error {
+	switch op.ID {
+	case "ChangePassword":
+		return l.person.Allow(c, auth.From(c.Request.Context()).User.String())
+	case "Login", "RequestPasswordReset":
+	default:
+		return nil
+	}
 	body, ok := c.Request.Body.(interface{ ValidatedValue() any }) // left by Check
 	if !ok {
 		return nil
@@ -186,7 +193,7 @@ func (l limits) login(c *gin.Context) error {
 	if err != nil {
 		return nil //nolint:nilerr // an address that cannot exist is nobody's; signing in will fail
 	}
-	return l.person.Allow(c, email)
+	return l.person.Allow(c, op.ID+" "+email)
 }
 
 // burst is how many seconds' worth of requests may come at once; a page of the console opens with a dozen.

@@ -7,12 +7,14 @@ import (
 	"net/url"
 
 	"github.com/gin-gonic/gin"
+	"gorm.io/gorm"
 
 	"makola/pkg/accounts"
 	"makola/pkg/money"
 	"makola/pkg/payments"
 	"makola/pkg/postgres"
 	"makola/pkg/task"
+	"makola/pkg/tenant"
 	accountspb "makola/proto/makola/accounts/v1"
 	"makola/services/api-gateway/internal/api/gen"
 )
@@ -32,11 +34,31 @@ type Server struct {
 	ProviderName string
 	// TrialCredits is what a new business is given; zero gives nothing.
 	TrialCredits money.Credits
+	// RequireVerifiedEmail keeps people whose address is not confirmed out of their business.
+	RequireVerifiedEmail bool
+	// Storefronts tells which storefronts a business has. Nil knows none.
+	Storefronts accounts.Storefronts
 	// CallbackOrigins are the origins (scheme, host and port) that a browser may be sent to after paying.
 	CallbackOrigins []*url.URL
 }
 
 var _ gen.StrictServerInterface = (*Server)(nil)
+
+// storefronts is Storefronts, or what stands in for it.
+func (s *Server) storefronts() accounts.Storefronts {
+	if s.Storefronts == nil {
+		return accounts.NoStorefronts
+	}
+	return s.Storefronts
+}
+
+// asPerson runs fn for the business of whoever asks, or for the platform when they have none.
+func (s *Server) asPerson(ctx context.Context, fn func(tx *gorm.DB) error) error {
+	if _, ok := tenant.From(ctx); ok {
+		return s.DB.InTenant(ctx, fn)
+	}
+	return s.DB.InSystem(ctx, fn)
+}
 
 type clientKey struct{}
 

@@ -113,7 +113,7 @@ func TestListTasks(t *testing.T) {
 		return found, page.text("next_cursor")
 	}
 	all, next := list("")
-	require.Len(t, all, 4, "with the welcome mail's")
+	require.Len(t, all, 5, "with the registration's two mails")
 	require.Empty(t, next)
 	require.Equal(t, []string{ids[2], ids[1], ids[0]}, all[:3])
 	failed, _ := list("?status=failed")

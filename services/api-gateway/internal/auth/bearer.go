@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gin-gonic/gin"
+	"github.com/google/uuid"
 
 	"makola/pkg/accounts"
 	"makola/pkg/problem"
@@ -24,7 +25,8 @@ var errMissing = problem.New(problem.Unauthenticated, "", "")
 
 type key struct{}
 
-// Bearer reads the access token of c and puts the person, and the business as the tenant, into the request's context. After an error it has set the
+// Bearer reads the access token of c and puts the person, and the business as the tenant if they have one, into the request's context. What they may do is
+// known only after Authorize. After an error it has set the
 // challenge that a 401 must carry (RFC 6750, section 3). Errors: accounts.ErrTokenExpired, accounts.ErrTokenInvalid, and one for no token at all.
 func Bearer(c *gin.Context, keys *accounts.Keys) error {
 	p, err := check(c.Request.Header.Values("Authorization"), keys)
@@ -33,7 +35,24 @@ func Bearer(c *gin.Context, keys *accounts.Keys) error {
 		return err
 	}
 	ctx := tenant.With(context.WithValue(c.Request.Context(), key{}, p), p.Tenant)
-	c.Request = c.Request.WithContext(service.WithLogAttrs(ctx, slog.String(service.LogTenantID, p.Tenant.String())))
+	if p.Tenant != uuid.Nil {
+		ctx = service.WithLogAttrs(ctx, slog.String(service.LogTenantID, p.Tenant.String()))
+	}
+	c.Request = c.Request.WithContext(ctx)
+	return nil
+}
+
+// Authorize puts what the person may do now into the request's context; Bearer came before. Errors: accounts.ErrSessionEnded, accounts.ErrNotMember.
+func Authorize(c *gin.Context, sessions *accounts.Sessions) error {
+	ctx := c.Request.Context()
+	p, err := sessions.Authorize(ctx, From(ctx))
+	if err != nil {
+		if errors.Is(err, accounts.ErrSessionEnded) {
+			c.Header("WWW-Authenticate", challenge(accounts.ErrTokenInvalid))
+		}
+		return err
+	}
+	c.Request = c.Request.WithContext(context.WithValue(ctx, key{}, p))
 	return nil
 }
 

@@ -75,6 +75,7 @@ func Table() []Entry {
 		{Name: "send-stock-movement-report", Task: "inventory.send_stock_movement_report", Every: week, Offset: mondaySeven, Waits: true},
 
 		// Jobs that Makola adds.
+		{Name: "expire-invitations", Task: "accounts.expire_invitations", Every: day},
 		{Name: "reconcile-payments", Task: "ai_features.reconcile_payments", Every: 10 * time.Minute, Missed: Skip},
 	}
 }

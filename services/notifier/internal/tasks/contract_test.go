@@ -19,8 +19,9 @@ import (
 func TestContract(t *testing.T) {
 	t.Parallel()
 	server := mailtest.New(t)
-	shop, owner, mailID := uuid.New(), uuid.New(), uuid.New()
-	arrange := func(args proto.Message) func(*testing.T, *postgrestest.Database) tasktest.Sample {
+	shop, owner, mailID, invitation := uuid.New(), uuid.New(), uuid.New(), uuid.New()
+	token := uuid.NewString()
+	arrange := func(tenant uuid.UUID, args proto.Message) func(*testing.T, *postgrestest.Database) tasktest.Sample {
 		return func(t *testing.T, pg *postgrestest.Database) tasktest.Sample {
 			t.Helper()
 			admin := pg.Admin()
@@ -31,12 +32,16 @@ func TestContract(t *testing.T) {
 				{`insert into accounts.user (id, email, name, password_hash) values ($1, 'ama@example.com', 'Ama', 'x')`, []any{owner}},
 				{`insert into accounts.business (id, owner_id, name, email) values ($1, $2, 'Ama''s Provisions', 'shop@example.com')`, []any{shop, owner}},
 				{`insert into accounts.membership (tenant_id, user_id, role) values ($1, $2, 'OWNER')`, []any{shop, owner}},
+				{`insert into accounts.invitation (id, tenant_id, email, role, invited_by, expires_at, created_at) values ($1, $2, 'kofi@example.com', 'STAFF', $3, now() + interval '7 days', now())`,
+					[]any{invitation, shop, owner}},
+				{`insert into accounts.invitation (id, tenant_id, email, role, invited_by, expires_at) values (gen_random_uuid(), $1, 'yaa@example.com', 'STAFF', $2, now() - interval '1 minute')`,
+					[]any{shop, owner}},
 				{`insert into notifications.email (id, tenant_id, key, recipient, template) values ($1, $2, 'k', 'ama@example.com', 'welcome')`, []any{mailID, shop}},
 			} {
 				_, err := admin.Exec(t.Context(), row.sql, row.args...)
 				require.NoError(t, err)
 			}
-			return tasktest.Sample{Args: args, Tenant: shop}
+			return tasktest.Sample{Args: args, Tenant: tenant}
 		}
 	}
 	tasktest.Contract(t, tasktest.Trial{
@@ -45,8 +50,13 @@ func TestContract(t *testing.T) {
 			handle(t, r, db.Open("makola_notifier"), q, server.URL())
 		},
 		Samples: map[string]func(*testing.T, *postgrestest.Database) tasktest.Sample{
-			accountspb.SendWelcomeEmailTask.Name: arrange(&accountspb.SendWelcomeEmailArgs{UserId: owner.String()}),
-			notificationspb.SendEmailTask.Name:   arrange(&notificationspb.SendEmailArgs{EmailId: mailID.String()}),
+			accountspb.SendWelcomeEmailTask.Name:         arrange(shop, &accountspb.SendWelcomeEmailArgs{UserId: owner.String()}),
+			accountspb.SendVerificationEmailTask.Name:    arrange(shop, &accountspb.SendVerificationEmailArgs{UserId: owner.String(), TokenId: token}),
+			accountspb.SendPasswordResetEmailTask.Name:   arrange(uuid.Nil, &accountspb.SendPasswordResetEmailArgs{Email: "Ama@example.com", TokenId: token}),
+			accountspb.SendPasswordChangedEmailTask.Name: arrange(shop, &accountspb.SendPasswordChangedEmailArgs{UserId: owner.String(), ChangeId: token, Ip: "192.0.2.1"}),
+			accountspb.SendInvitationEmailTask.Name:      arrange(shop, &accountspb.SendInvitationEmailArgs{InvitationId: invitation.String(), Number: 1}),
+			accountspb.ExpireInvitationsTask.Name:        arrange(uuid.Nil, &accountspb.ExpireInvitationsArgs{}),
+			notificationspb.SendEmailTask.Name:           arrange(shop, &notificationspb.SendEmailArgs{EmailId: mailID.String()}),
 		},
 	})
 }

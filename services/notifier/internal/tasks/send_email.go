@@ -66,6 +66,9 @@ func (n *Notifications) prepare(ctx context.Context, id uuid.UUID) (m *notificat
 			return err
 		}
 		words, err := n.Words.Render(content)
+		if errors.Is(err, notifications.ErrForgotten) {
+			err = task.Permanent(err)
+		}
 		if err != nil {
 			return err
 		}

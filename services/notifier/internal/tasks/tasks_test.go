@@ -42,6 +42,7 @@ func handle(t *testing.T, r contract.Registrar, db *postgres.DB, q *task.Queue, 
 type world struct {
 	*tasktest.Harness
 	t      *testing.T
+	pg     *postgrestest.Database
 	db     *postgres.DB
 	admin  *pgx.Conn
 	server *mailtest.Server
@@ -63,7 +64,7 @@ func newWorldAt(t *testing.T, server *mailtest.Server, url string) *world {
 	if url == "" {
 		url = server.URL()
 	}
-	w := &world{Harness: tasktest.New(t, db), t: t, db: db, admin: pg.Admin(), server: server, shop: uuid.New(), owner: uuid.New()}
+	w := &world{Harness: tasktest.New(t, db), t: t, pg: pg, db: db, admin: pg.Admin(), server: server, shop: uuid.New(), owner: uuid.New()}
 	w.notify = notificationspb.NewTasks(w.Queue)
 	handle(t, w, db, w.Queue, url)
 	w.addUser(w.owner, "ama@example.com", "Ama Mensah")

@@ -42,16 +42,18 @@ func New(appURL string) (*Set, error) {
 	if err != nil {
 		return nil, fmt.Errorf("parse layout.html: %w", err)
 	}
-	text, err := texttemplate.New("layout.txt").Funcs(texttemplate.FuncMap{"wrap": wrap, "pad": pad}).Parse(layoutText)
+	text, err := texttemplate.New("layout.txt").Funcs(texttemplate.FuncMap{"wrap": wrap, "pad": pad, "beside": beside}).Parse(layoutText)
 	if err != nil {
 		return nil, fmt.Errorf("parse layout.txt: %w", err)
 	}
 	return &Set{appURL: appURL, html: html, text: text}, nil
 }
 
-// Render words one mail. The same content gives the same words. notifications.ErrUnknownTemplate is returned for content this build has no words for.
+// Render words one mail. The same content gives the same words. Errors: notifications.ErrUnknownTemplate for content this build has
+// no words for; notifications.ErrForgotten for a mail whose token is gone.
 func (s *Set) Render(c notifications.Content) (Message, error) {
 	var l letter
+	var err error
 	switch c := c.(type) {
 	case notifications.Welcome:
 		l = s.welcome(c)
@@ -59,8 +61,19 @@ func (s *Set) Render(c notifications.Content) (Message, error) {
 		l = s.creditsPurchased(c)
 	case notifications.PaymentReview:
 		l = s.paymentReview(c)
+	case notifications.VerifyEmail:
+		l, err = s.verifyEmail(c)
+	case notifications.PasswordReset:
+		l, err = s.passwordReset(c)
+	case notifications.PasswordChanged:
+		l = s.passwordChanged(c)
+	case notifications.Invitation:
+		l, err = s.invitation(c)
 	default:
 		return Message{}, fmt.Errorf("render a %T: %w", c, notifications.ErrUnknownTemplate)
+	}
+	if err != nil {
+		return Message{}, fmt.Errorf("render %s: %w", c.Template(), err)
 	}
 	var html, text bytes.Buffer
 	if err := s.html.Execute(&html, l); err != nil {

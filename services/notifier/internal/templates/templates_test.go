@@ -34,6 +34,9 @@ func receipt() notifications.CreditsPurchased {
 	}
 }
 
+// token is as long as those that are sent.
+const token = "dGhpcyBpcyBub3QgYSB0b2tlbiBidXQgMzIgYnl0ZXM"
+
 func samples() map[string]notifications.Content {
 	bare := receipt()
 	bare.Name, bare.Package, bare.Bonus, bare.Taxes = "", "", 0, nil
@@ -45,6 +48,12 @@ func samples() map[string]notifications.Content {
 		"welcome_alone":          notifications.Welcome{},
 		"credits_purchased":      receipt(),
 		"credits_purchased_bare": bare,
+		"verify_email":           notifications.VerifyEmail{Name: "Ama Mensah", Token: "mev_" + token, ExpiresAt: paidAt, Timezone: "Africa/Accra"},
+		"password_reset":         notifications.PasswordReset{Name: "Ama Mensah", Token: "mpr_" + token, ExpiresAt: paidAt, Timezone: "Africa/Accra"},
+		"password_changed":       notifications.PasswordChanged{Name: "Ama Mensah", ChangedAt: paidAt, IP: "192.0.2.17", Timezone: "Africa/Accra"},
+		"invitation": notifications.Invitation{
+			Business: "Ama's Provisions", Inviter: "Ama Mensah", Role: "MANAGER", Storefronts: 2, Token: "miv_" + token, ExpiresAt: paidAt, Timezone: "Africa/Accra",
+		},
 		"payment_review": notifications.PaymentReview{
 			Name: "Ama Mensah", Business: "Ama's Provisions", Reference: "AI-06FZ8Q9W3M7K2X4B5N6P7R8S9T",
 			ExpectedMinor: 9600, ExpectedCurrency: money.GHS, ReceivedMinor: 9500, ReceivedCurrency: money.GHS, ReportedAt: paidAt, Timezone: "Africa/Accra",
@@ -76,7 +85,11 @@ func TestPeoplesWordsCannotBreakOut(t *testing.T) {
 		"welcome": notifications.Welcome{Name: evil, Business: evil, Role: evil},
 		"credits_purchased": notifications.CreditsPurchased{Name: evil, Business: evil, Package: evil, Reference: evil, Currency: "GHS\r\n",
 			Taxes: []notifications.Tax{{Name: evil}}, Timezone: evil, PaidAt: paidAt},
-		"payment_review": notifications.PaymentReview{Name: evil, Business: evil, Reference: evil, ExpectedCurrency: "<b>", ReceivedCurrency: "<b>", Timezone: "../../etc/passwd", ReportedAt: paidAt},
+		"verify_email":     notifications.VerifyEmail{Name: evil, Token: "x", Timezone: evil},
+		"password_reset":   notifications.PasswordReset{Name: evil, Token: "x", Timezone: evil},
+		"password_changed": notifications.PasswordChanged{Name: evil, IP: evil, Timezone: evil},
+		"invitation":       notifications.Invitation{Business: evil, Inviter: evil, Role: evil, Token: "x", Timezone: evil},
+		"payment_review":   notifications.PaymentReview{Name: evil, Business: evil, Reference: evil, ExpectedCurrency: "<b>", ReceivedCurrency: "<b>", Timezone: "../../etc/passwd", ReportedAt: paidAt},
 	}
 	for name, content := range contents {
 		t.Run(name, func(t *testing.T) {
@@ -103,6 +116,9 @@ func TestAStrangersNameCarriesNoAdvertisement(t *testing.T) {
 	require.NoError(t, err)
 	for _, name := range []string{"win at https://spam.example", "WWW.spam.example now", "spam.example/win", "write to a@spam.example", "spam.example.", "see (spam.example)"} {
 		m, err := set.Render(notifications.Welcome{Name: name, Business: name})
+		require.NoError(t, err)
+		require.NotContains(t, strings.ToLower(m.Subject+m.Text+m.HTML), "spam.example", name)
+		m, err = set.Render(notifications.Invitation{Business: name, Inviter: name, Token: "x"})
 		require.NoError(t, err)
 		require.NotContains(t, strings.ToLower(m.Subject+m.Text+m.HTML), "spam.example", name)
 	}
@@ -155,6 +171,9 @@ func TestNoLineOfTextIsLongerThanMailProgramsShow(t *testing.T) {
 		m, err := set.Render(content)
 		require.NoError(t, err)
 		for line := range strings.Lines(m.Text) {
+			if strings.HasPrefix(line, "https://") && !strings.Contains(line, " ") {
+				continue // a link alone on its line is never broken
+			}
 			require.LessOrEqual(t, len([]rune(strings.TrimRight(line, "\n"))), 78, "%s: %s", name, line)
 		}
 	}
@@ -183,4 +202,17 @@ func golden(t *testing.T, name, got string) {
 	want, err := os.ReadFile(path)
 	require.NoError(t, err, "run the test with -update to write it")
 	require.Equal(t, string(want), got)
+}
+
+func TestATokenIsALinkOrABareCode(t *testing.T) {
+	t.Parallel()
+	for appURL, want := range map[string]string{"": "Code  mpr_x", "https://app.example.com": "https://app.example.com/reset-password#token=mpr_x", "https://app.example.com/": "https://app.example.com/reset-password#token=mpr_x"} {
+		set, err := templates.New(appURL)
+		require.NoError(t, err)
+		m, err := set.Render(notifications.PasswordReset{Token: "mpr_x"})
+		require.NoError(t, err)
+		require.Contains(t, m.Text, want)
+		_, err = set.Render(notifications.PasswordReset{})
+		require.ErrorIs(t, err, notifications.ErrForgotten)
+	}
 }

@@ -138,6 +138,14 @@ func pad(width int, label string) string {
 	return label + strings.Repeat(" ", max(1, width-utf8.RuneCountInString(label)))
 }
 
+// beside is what stands between a label and its link: a link that does not fit into the line has one of its own, and is never broken.
+func beside(label, url string) string {
+	if utf8.RuneCountInString(label+": "+url) > lineWidth {
+		return "\n"
+	}
+	return " "
+}
+
 // capital writes the first letter large.
 func capital(text string) string {
 	first, size := utf8.DecodeRuneInString(text)

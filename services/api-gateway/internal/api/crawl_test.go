@@ -1,0 +1,132 @@
+package api_test
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+)
+
+// owned is a fingerprint of everything that a business has.
+func (g *gateway) owned(business string) (sum string) {
+	g.t.Helper()
+	rows, err := g.admin.Query(context.Background(), `select table_schema || '.' || table_name from information_schema.columns where column_name = 'tenant_id' order by 1`)
+	require.NoError(g.t, err)
+	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	require.NoError(g.t, err)
+	for _, name := range names {
+		var one string
+		require.NoError(g.t, g.admin.QueryRow(context.Background(), fmt.Sprintf(`select coalesce(md5(string_agg(x::text, '|' order by x::text)), '') from %s x where tenant_id = $1`, name), business).Scan(&one))
+		sum += name + "=" + one + "\n"
+	}
+	return sum
+}
+
+// Every route that takes an id, in its address or its body, is asked for another business's. It must answer as for one that does not exist, and change nothing.
+// A new route of that kind fails here until it says below which id to try it with.
+func TestEveryRouteWithAnotherBusinesssIds(t *testing.T) {
+	t.Parallel()
+	g := open(t)
+	ama, kofi := g.register("ama"), g.register("kofi")
+	g.verify(ama)
+	g.verify(kofi)
+	session := g.do("GET", "/api/v1/auth/sessions", ama.access, nil).is(t, 200, "").body["items"].([]any)[0].(map[string]any)["id"].(string)
+	invitation, _ := g.invite(ama, map[string]any{"email": "yaa@example.com", "role": "STAFF"})
+	task := g.enqueue(ama)
+	reference := g.do("POST", purchases, ama.access, map[string]any{"package": "value"}).is(t, 201, "").text("reference")
+	storefront := uuid.NewString() // nobody has any yet; the ids of others are as unknown
+
+	// Which of ama's ids stands in a path, by the path's beginning.
+	ids := map[string]string{
+		"/api/v1/auth/sessions/": session, "/api/v1/members/": ama.user, "/api/v1/invitations/": invitation, "/api/v1/tasks/": task, "/api/tasks/": task, purchases + "/": reference,
+	}
+	// What is sent where a route wants a body, by operation.
+	bodies := map[string]any{"ChangeMember": map[string]any{"is_active": false}}
+	// A request that is right but for ama's id, by operation and member of the body.
+	fields := map[string]any{
+		"CreateInvitation storefront_ids": map[string]any{"email": "new@example.com", "role": "STAFF", "storefront_ids": []string{storefront}},
+		"ChangeMember storefront_ids":     map[string]any{"storefront_ids": []string{storefront}},
+	}
+	// Ids of kofi's own, for the address of a route whose body is tried.
+	own := map[string]string{"ChangeMember": g.member(kofi, "STAFF", "").String()}
+
+	before := g.owned(ama.business)
+	tried := 0
+	for path, item := range g.doc.Paths.Map() {
+		for method, op := range item.Operations() {
+			if op.Extensions["x-permission"] == "public" {
+				continue // nobody's in particular
+			}
+			if strings.Contains(path, "{") {
+				i := slices.IndexFunc(slices.Sorted(maps.Keys(ids)), func(begin string) bool { return strings.HasPrefix(path, begin) })
+				require.GreaterOrEqual(t, i, 0, "%s %s takes an id: say which one to try it with", method, path)
+				begin := slices.Sorted(maps.Keys(ids))[i]
+				if op.RequestBody != nil {
+					require.NotNil(t, bodies[op.OperationID], "%s wants a body: say what to send", op.OperationID)
+				}
+				ask := func(id string) *answer {
+					a := g.do(method, strings.NewReplacer("{id}", id, "{reference}", id).Replace(path), kofi.access, bodies[op.OperationID]).is(t, 404, "not_found")
+					delete(a.body, "instance")
+					delete(a.body, "request_id")
+					return a
+				}
+				require.Equal(t, ask(uuid.NewString()).body, ask(ids[begin]).body, "%s %s", method, path)
+				tried++
+			}
+			for _, field := range idFields(op) {
+				name := op.OperationID + " " + field
+				require.NotNil(t, fields[name], "%s takes an id: say what to send", name)
+				address := strings.ReplaceAll(path, "{id}", own[op.OperationID])
+				a := g.do(method, address, kofi.access, fields[name])
+				require.Contains(t, []int{404, 422}, a.StatusCode, "%s: %s", name, a.raw)
+				require.NotContains(t, string(a.raw), storefront)
+				tried++
+			}
+			for _, p := range op.Parameters {
+				if p.Value.In == openapi3.ParameterInQuery && p.Value.Schema.Value.Format == "uuid" {
+					a := g.do(method, path+"?"+p.Value.Name+"="+ama.user, kofi.access, nil).is(t, 200, "")
+					require.Empty(t, a.body["items"], "%s %s by another business's %s", method, path, p.Value.Name)
+					tried++
+				}
+			}
+		}
+	}
+	require.Greater(t, tried, 12)
+	require.Equal(t, before, g.owned(ama.business))
+	g.do("GET", "/api/v1/users/me", ama.access, nil).is(t, 200, "")
+
+	// And no list tells of the other.
+	for path, item := range g.doc.Paths.Map() {
+		if item.Get == nil || strings.Contains(path, "{") || item.Get.Extensions["x-permission"] == "public" {
+			continue
+		}
+		a := g.do("GET", path, kofi.access, nil).is(t, 200, "")
+		for _, secret := range []string{ama.user, ama.business, session, invitation, task, reference, "ama@example.com", "yaa@example.com"} {
+			require.NotContains(t, string(a.raw), secret, path)
+		}
+	}
+}
+
+// idFields names the members of an operation's body that are ids, or lists of them.
+func idFields(op *openapi3.Operation) (names []string) {
+	if op.RequestBody == nil {
+		return nil
+	}
+	for name, p := range op.RequestBody.Value.Content.Get("application/json").Schema.Value.Properties {
+		schema := p.Value
+		if schema.Items != nil {
+			schema = schema.Items.Value
+		}
+		if schema.Format == "uuid" {
+			names = append(names, name)
+		}
+	}
+	return names
+}
