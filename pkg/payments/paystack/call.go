@@ -75,8 +75,8 @@ func worthRepeating(a *answer, err error) bool {
 	return providerAtFault(a, err) && !errors.Is(err, circuitbreaker.ErrOpen) && (a == nil || a.retryAfter == 0)
 }
 
-// call makes one API call and decodes the data member of the answer into out.
-func (c *Client) call(ctx context.Context, method, path string, in, out any) error {
+// call makes one API call and decodes the data member of the answer into out and, unless it is nil, the meta member into meta.
+func (c *Client) call(ctx context.Context, method, path string, in, out, meta any) error {
 	var payload []byte
 	executor := c.calls.get
 	if method != http.MethodGet {
@@ -93,7 +93,7 @@ func (c *Client) call(ctx context.Context, method, path string, in, out any) err
 	if err != nil {
 		return c.unavailable(ctx, err)
 	}
-	return decode(got, out)
+	return decode(got, out, meta)
 }
 
 func (c *Client) attempt(ctx context.Context, method, path string, payload []byte) (*answer, error) {
@@ -133,7 +133,7 @@ func (c *Client) unavailable(ctx context.Context, err error) error {
 }
 
 // decode turns an answer into data or into one of the errors of package payments.
-func decode(a *answer, out any) error {
+func decode(a *answer, out, meta any) error {
 	if a.status == http.StatusTooManyRequests || a.status >= http.StatusInternalServerError {
 		return &payments.UnavailableError{RetryAfter: a.retryAfter, Err: fmt.Errorf("HTTP %d", a.status)}
 	}
@@ -142,11 +142,15 @@ func decode(a *answer, out any) error {
 		Message string          `json:"message"`
 		Code    string          `json:"code"`
 		Data    json.RawMessage `json:"data"`
+		Meta    json.RawMessage `json:"meta"`
 	}
 	err := json.Unmarshal(a.body, &outer)
 	if a.status >= http.StatusOK && a.status < http.StatusMultipleChoices && outer.Status && err == nil {
 		if err := json.Unmarshal(outer.Data, out); err != nil {
 			return fmt.Errorf("%w: data of the answer", payments.ErrMalformed)
+		}
+		if meta != nil && json.Unmarshal(outer.Meta, meta) != nil {
+			return fmt.Errorf("%w: meta of the answer", payments.ErrMalformed)
 		}
 		return nil
 	}

@@ -44,6 +44,9 @@ func New(cfg Config) (*Client, error) {
 // Close lets idle connections go. Calls still running are not disturbed.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
+// Name implements payments.Provider.
+func (c *Client) Name() string { return Name }
+
 // BreakerState is "closed", "open" or "half-open", for a metric.
 func (c *Client) BreakerState() string { return c.calls.breaker.State().String() }
 
@@ -84,7 +87,7 @@ func (c *Client) Initialize(ctx context.Context, req payments.InitRequest) (paym
 	err := c.call(ctx, http.MethodPost, "/transaction/initialize", initializeBody{
 		Reference: req.Reference, Email: req.Email, Amount: req.Amount.Minor, Currency: req.Amount.Currency,
 		CallbackURL: req.CallbackURL, Channels: req.Channels, Metadata: req.Metadata,
-	}, &data)
+	}, &data, nil)
 	if err != nil {
 		return payments.Checkout{}, fmt.Errorf("initialize payment %s: %w", req.Reference, err)
 	}
@@ -116,23 +119,20 @@ func checkInit(req payments.InitRequest) error {
 }
 
 // Verify implements payments.Provider. A reference that Paystack's rules forbid is ErrUnknownReference without a call.
-func (c *Client) Verify(ctx context.Context, reference string) (payments.Verification, error) {
+func (c *Client) Verify(ctx context.Context, reference string, _ ...payments.Opening) (payments.Verification, error) {
 	if !ValidReference(reference) {
 		return payments.Verification{}, fmt.Errorf("verify payment: %w", payments.ErrUnknownReference)
 	}
 	var data transaction
-	if err := c.call(ctx, http.MethodGet, "/transaction/verify/"+url.PathEscape(reference), nil, &data); err != nil {
+	if err := c.call(ctx, http.MethodGet, "/transaction/verify/"+url.PathEscape(reference), nil, &data, nil); err != nil {
 		return payments.Verification{}, fmt.Errorf("verify payment %s: %w", reference, err)
 	}
-	if data.Reference != reference || scalar(data.ID) == "" || data.Status == "" {
-		return payments.Verification{}, fmt.Errorf("verify payment %s: %w: answer is about something else", reference, payments.ErrMalformed)
+	out, err := data.verification()
+	if err == nil && out.Reference != reference {
+		err = fmt.Errorf("%w: answer is about something else", payments.ErrMalformed)
 	}
-	amount, err := data.amount()
-	if err != nil && !errors.Is(err, money.ErrUnknownCurrency) { // The zero amount of an unknown currency equals no expected one.
-		return payments.Verification{}, fmt.Errorf("verify payment %s: %w: amount: %w", reference, payments.ErrMalformed, err)
+	if err != nil {
+		return payments.Verification{}, fmt.Errorf("verify payment %s: %w", reference, err)
 	}
-	return payments.Verification{
-		Provider: Name, Reference: data.Reference, Status: status(data.Status), ProviderStatus: data.Status, Amount: amount,
-		ProviderTransactionID: scalar(data.ID), PaidAt: parseTime(data.PaidAt), Channel: data.Channel,
-	}, nil
+	return out, nil
 }

@@ -23,6 +23,12 @@ const Name = "paystack"
 // EventChargeSuccess is the one event that brings money.
 const EventChargeSuccess = "charge.success"
 
+// Refund events are refund.pending, processing, processed and failed; dispute events charge.dispute.create, remind and resolve.
+const (
+	refundPrefix  = "refund."
+	disputePrefix = "charge.dispute."
+)
+
 // maxKeyPart bounds what an event contributes to its dedupe key in clear; longer parts are replaced by a hash.
 const maxKeyPart = 80
 
@@ -44,11 +50,15 @@ type transaction struct {
 	Amount    json.RawMessage `json:"amount"`
 	Currency  string          `json:"currency"`
 	PaidAt    string          `json:"paid_at"`
+	CreatedAt string          `json:"created_at"`
 	Channel   string          `json:"channel"`
-	// Refund events name the payment here …
+	// Refund events name the payment here, and themselves by a reference …
 	TransactionReference string `json:"transaction_reference"`
-	// … and dispute events have it in an object.
-	Transaction json.RawMessage `json:"transaction"`
+	RefundReference      string `json:"refund_reference"`
+	// … and dispute events have the payment in an object, and what is disputed as an amount of its own.
+	Transaction  json.RawMessage `json:"transaction"`
+	RefundAmount json.RawMessage `json:"refund_amount"`
+	Resolution   string          `json:"resolution"`
 }
 
 // VerifyWebhook implements payments.Provider. The signature is checked before a byte is parsed. The evidence is always BodyBound. A signed charge.success
@@ -76,29 +86,49 @@ func parseEvent(body []byte) (payments.Event, error) {
 		id = "" // The body's hash takes its place in the key.
 	}
 	out := payments.Event{
-		Provider:              Name,
-		Type:                  in.Event,
-		DedupeKey:             dedupeKey(in.Event, id, in.Data.Status, body),
-		Reference:             storableOrEmpty(in.Data.reference()),
-		Status:                payments.StatusUnknown,
-		ProviderTransactionID: id,
-		PaidAt:                parseTime(in.Data.PaidAt),
-		Evidence:              payments.BodyBound,
+		Provider:  Name,
+		Type:      in.Event,
+		DedupeKey: dedupeKey(in.Event, id, in.Data.Status, body),
+		Reference: storableOrEmpty(in.Data.reference()),
+		Status:    payments.StatusUnknown,
+		PaidAt:    parseTime(in.Data.PaidAt),
+		Evidence:  payments.BodyBound,
 	}
-	amount, err := in.Data.amount()
-	if err == nil {
-		out.Amount = amount
-	}
-	if in.Event != EventChargeSuccess {
+	switch {
+	case in.Event == EventChargeSuccess:
+		return chargeEvent(out, &in.Data, id)
+	case strings.HasPrefix(in.Event, refundPrefix):
+		out.Kind, out.Return = payments.KindRefund, refundState(in.Data.Status)
+		out.CaseID = id
+		if id == "" {
+			out.CaseID = storableOrEmpty(in.Data.RefundReference)
+		}
+	case strings.HasPrefix(in.Event, disputePrefix):
+		out.Kind, out.Return = payments.KindDispute, disputeState(in.Data.Status, in.Data.Resolution)
+		out.CaseID = id
+		in.Data.Amount = in.Data.RefundAmount
+	default:
+		out.ProviderTransactionID = id
 		return out, nil
 	}
-	out.Status = status(in.Data.Status)
-	if id == "" || out.Reference == "" || in.Data.Currency == "" {
-		return payments.Event{}, fmt.Errorf("%w: %s without id, reference or currency", payments.ErrMalformed, in.Event)
+	out.ProviderTransactionID = storableOrEmpty(in.Data.inner().id())
+	if amount, err := in.Data.amount(); err == nil { // A case without a readable amount is still a case.
+		out.Amount = amount
 	}
+	return out, nil
+}
+
+// chargeEvent completes the event that brings money. Everything that is compared must be there.
+func chargeEvent(out payments.Event, data *transaction, id string) (payments.Event, error) {
+	out.Kind, out.Status, out.ProviderTransactionID = payments.KindCharge, status(data.Status), id
+	if id == "" || out.Reference == "" || data.Currency == "" {
+		return payments.Event{}, fmt.Errorf("%w: %s without id, reference or currency", payments.ErrMalformed, out.Type)
+	}
+	amount, err := data.amount()
 	if err != nil && !errors.Is(err, money.ErrUnknownCurrency) {
-		return payments.Event{}, fmt.Errorf("%w: %s amount: %w", payments.ErrMalformed, in.Event, err)
+		return payments.Event{}, fmt.Errorf("%w: %s amount: %w", payments.ErrMalformed, out.Type, err)
 	}
+	out.Amount = amount
 	return out, nil
 }
 
@@ -110,16 +140,26 @@ func (t *transaction) reference() string {
 	if t.TransactionReference != "" {
 		return t.TransactionReference
 	}
+	return t.inner().Reference
+}
+
+// innerTransaction is the payment inside a dispute or refund.
+type innerTransaction struct {
+	ID        json.RawMessage `json:"id"`
+	Reference string          `json:"reference"`
+}
+
+func (t innerTransaction) id() string { return scalar(t.ID) }
+
+// inner reads the payment that an event about something else carries; refunds may name it by its bare id.
+func (t *transaction) inner() (inner innerTransaction) {
 	if len(t.Transaction) == 0 || t.Transaction[0] != '{' {
-		return ""
-	}
-	var inner struct {
-		Reference string `json:"reference"`
+		return innerTransaction{ID: t.Transaction}
 	}
 	if err := json.Unmarshal(t.Transaction, &inner); err != nil {
-		return "" // An event about something else; it is kept without a reference.
+		return innerTransaction{} // Kept without a reference.
 	}
-	return inner.Reference
+	return inner
 }
 
 // amount converts data.amount, which counts minor units, exactly. Refund events send it as a string.

@@ -99,16 +99,18 @@ func TestEventsOfPaystack(t *testing.T) {
 	for file, want := range map[string]payments.Event{
 		"charge_success.json": {
 			Provider: "paystack", Type: "charge.success", DedupeKey: "charge.success:4099260516:success", Reference: "AI-01JD8ZK3V7",
-			Status: payments.StatusSucceeded, Amount: money.FromMinor(9600, money.GHS), ProviderTransactionID: "4099260516",
+			Kind: payments.KindCharge, Status: payments.StatusSucceeded, Amount: money.FromMinor(9600, money.GHS), ProviderTransactionID: "4099260516",
 			PaidAt: time.Date(2026, 3, 2, 9, 15, 21, 0, time.UTC), Evidence: payments.BodyBound,
 		},
 		"refund_processed.json": {
 			Provider: "paystack", Type: "refund.processed", Reference: "AI-01JD8ZK3V7", Status: payments.StatusUnknown,
+			Kind: payments.KindRefund, Return: payments.ReturnDone, CaseID: "132013318360",
 			DedupeKey: "refund.processed:sha256-:processed", Amount: money.FromMinor(9600, money.GHS), Evidence: payments.BodyBound,
 		},
 		"charge_dispute_create.json": {
 			Provider: "paystack", Type: "charge.dispute.create", DedupeKey: "charge.dispute.create:358950:awaiting-merchant-feedback",
-			Reference: "AI-01JD8ZK3V7", Status: payments.StatusUnknown, ProviderTransactionID: "358950", Evidence: payments.BodyBound,
+			Kind: payments.KindDispute, Return: payments.ReturnPending, CaseID: "358950", Amount: money.FromMinor(9600, money.GHS),
+			Reference: "AI-01JD8ZK3V7", Status: payments.StatusUnknown, ProviderTransactionID: "4099260516", Evidence: payments.BodyBound,
 		},
 		"customeridentification_success.json": {
 			Provider: "paystack", Type: "customeridentification.success", Status: payments.StatusUnknown,

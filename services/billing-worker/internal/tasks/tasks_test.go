@@ -44,6 +44,16 @@ type provider struct {
 	asked  int
 }
 
+func (p *provider) Name() string { return "paystack" }
+
+func (p *provider) Refund(context.Context, payments.RefundRequest) (payments.Refund, error) {
+	return payments.Refund{}, payments.ErrInvalidRequest
+}
+
+func (p *provider) List(context.Context, payments.ListRequest) (payments.ListPage, error) {
+	return payments.ListPage{}, payments.ErrInvalidRequest
+}
+
 func (p *provider) Initialize(context.Context, payments.InitRequest) (payments.Checkout, error) {
 	return payments.Checkout{}, payments.ErrInvalidRequest
 }
@@ -52,7 +62,7 @@ func (p *provider) VerifyWebhook([]byte, http.Header) (payments.Event, error) {
 	return payments.Event{}, payments.ErrSignature
 }
 
-func (p *provider) Verify(ctx context.Context, reference string) (payments.Verification, error) {
+func (p *provider) Verify(ctx context.Context, reference string, _ ...payments.Opening) (payments.Verification, error) {
 	p.asked++
 	if err := ctx.Err(); err != nil {
 		return payments.Verification{}, err
