@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
 	"makola/pkg/accounts"
-	"makola/pkg/payments/paystack"
+	"makola/pkg/billing"
+	"makola/pkg/payments/providers"
 	"makola/pkg/postgres"
 	"makola/pkg/service"
 	accountspb "makola/proto/makola/accounts/v1"
@@ -26,8 +28,20 @@ func database(ctx context.Context, app *service.App, name string, cfg postgres.C
 	return db, nil
 }
 
+// openProviders makes the clients of the configured payment providers, whose health every process shares through the database.
+func openProviders(ctx context.Context, app *service.App, cfg Config, db *postgres.DB) (*providers.Set, error) {
+	cfg.Payments.Stripe.ReturnURL = cmp.Or(cfg.Payments.Stripe.ReturnURL, cfg.HTTP.PublicURL)
+	clients, err := providers.Open(cfg.Payments, (&billing.GatewayHealth{DB: db}).Observe)
+	if err != nil {
+		return nil, fmt.Errorf("prepare payment providers: %w", err)
+	}
+	app.OnStop(clients.Close)
+	app.Logger().InfoContext(ctx, "payment providers configured", "providers", clients.String())
+	return clients, nil
+}
+
 // newServer makes the handlers from what the environment says.
-func newServer(cfg HTTP, sessions *accounts.Sessions, tasks *accountspb.Tasks, provider *paystack.Client) (*api.Server, error) {
+func newServer(cfg HTTP, sessions *accounts.Sessions, tasks *accountspb.Tasks, clients *providers.Set) (*api.Server, error) {
 	keys, err := accounts.ParseKeys(cfg.JWTKeys.Reveal())
 	if err != nil {
 		return nil, fmt.Errorf("read JWT_KEYS: %w", err)
@@ -42,6 +56,6 @@ func newServer(cfg HTTP, sessions *accounts.Sessions, tasks *accountspb.Tasks, p
 		return nil, fmt.Errorf("read TRIAL_CREDITS: %w", err)
 	}
 	return &api.Server{
-		DB: sessions.DB, Sessions: sessions, Accounts: tasks, Provider: provider, ProviderName: paystack.Name, TrialCredits: trial, CallbackOrigins: origins,
+		DB: sessions.DB, Sessions: sessions, Accounts: tasks, Providers: clients.ByName(), ProviderNames: clients.Names(), TrialCredits: trial, CallbackOrigins: origins,
 	}, nil
 }

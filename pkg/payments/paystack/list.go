@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"net/url"
 	"strconv"
 	"time"
 
 	"makola/pkg/money"
 	"makola/pkg/payments"
+	"makola/pkg/payments/internal/exchange"
 )
 
 // perPage is the most transactions that Paystack puts on one page.
@@ -40,13 +40,13 @@ func (c *Client) List(ctx context.Context, req payments.ListRequest) (payments.L
 	}
 	var data []transaction
 	var meta listMeta
-	if err := c.call(ctx, http.MethodGet, "/transaction?"+query.Encode(), nil, &data, &meta); err != nil {
+	if err := c.get(ctx, "/transaction?"+query.Encode(), &data, &meta); err != nil {
 		return payments.ListPage{}, fmt.Errorf("list payments: %w", err)
 	}
 	out := payments.ListPage{Payments: make([]payments.Verification, 0, len(data))}
 	for i := range data {
 		// Whether "to" is part of the period is not documented, so the edges are ours.
-		if at := parseTime(data[i].CreatedAt); at.Before(req.From) || !at.Before(req.To) {
+		if at := exchange.Time(data[i].CreatedAt); at.Before(req.From) || !at.Before(req.To) {
 			continue
 		}
 		v, err := data[i].verification()
@@ -67,11 +67,11 @@ func (t *transaction) verification() (payments.Verification, error) {
 	if err != nil && !errors.Is(err, money.ErrUnknownCurrency) { // The zero amount of an unknown currency equals no expected one.
 		return payments.Verification{}, fmt.Errorf("%w: amount: %w", payments.ErrMalformed, err)
 	}
-	if t.Reference == "" || scalar(t.ID) == "" || t.Status == "" {
+	if t.Reference == "" || exchange.Scalar(t.ID) == "" || t.Status == "" {
 		return payments.Verification{}, fmt.Errorf("%w: transaction without id, reference or status", payments.ErrMalformed)
 	}
 	return payments.Verification{
 		Provider: Name, Reference: t.Reference, Status: status(t.Status), ProviderStatus: t.Status, Amount: amount,
-		ProviderTransactionID: scalar(t.ID), PaidAt: parseTime(t.PaidAt), Channel: t.Channel,
+		ProviderTransactionID: exchange.Scalar(t.ID), PaidAt: exchange.Time(t.PaidAt), Channel: t.Channel,
 	}, nil
 }

@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 
 	"makola/pkg/money"
 	"makola/pkg/payments"
+	"makola/pkg/payments/internal/exchange"
 )
 
 // refundBody is the request of POST /refund.
@@ -29,17 +29,17 @@ func (c *Client) Refund(ctx context.Context, req payments.RefundRequest) (paymen
 		payment = req.Reference
 	}
 	var data transaction // A refund has the same members as far as we read them.
-	err := c.call(ctx, http.MethodPost, "/refund", refundBody{
+	err := c.post(ctx, "/refund", refundBody{
 		Transaction: payment, Amount: req.Amount.Minor, Currency: req.Amount.Currency, MerchantNote: req.Reason,
-	}, &data, nil)
+	}, &data)
 	if err != nil {
 		return payments.Refund{}, fmt.Errorf("refund payment %s: %w", req.Reference, err)
 	}
 	amount, err := data.amount()
-	if err != nil || scalar(data.ID) == "" {
+	if err != nil || exchange.Scalar(data.ID) == "" {
 		return payments.Refund{}, fmt.Errorf("refund payment %s: %w: no id or amount", req.Reference, payments.ErrMalformed)
 	}
-	return payments.Refund{Provider: Name, ID: scalar(data.ID), State: refundState(data.Status), ProviderStatus: data.Status, Amount: amount}, nil
+	return payments.Refund{Provider: Name, ID: exchange.Scalar(data.ID), State: refundState(data.Status), ProviderStatus: data.Status, Amount: amount}, nil
 }
 
 func checkRefund(req payments.RefundRequest) error {

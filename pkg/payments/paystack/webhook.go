@@ -1,20 +1,15 @@
 package paystack
 
 import (
-	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"strings"
-	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"makola/pkg/money"
 	"makola/pkg/payments"
+	"makola/pkg/payments/internal/exchange"
 )
 
 // Name is the provider's name in events, rows and metrics.
@@ -28,12 +23,6 @@ const (
 	refundPrefix  = "refund."
 	disputePrefix = "charge.dispute."
 )
-
-// maxKeyPart bounds what an event contributes to its dedupe key in clear; longer parts are replaced by a hash.
-const maxKeyPart = 80
-
-// maxText bounds event names, ids and references. Ours are far shorter, and so are Paystack's.
-const maxText = 200
 
 // envelope is the part of a webhook that is read. Everything else (card, customer, metadata) is skipped while scanning and never
 // held, and so can be neither logged nor believed.
@@ -78,20 +67,20 @@ func parseEvent(body []byte) (payments.Event, error) {
 			return payments.Event{}, fmt.Errorf("%w: webhook is not readable JSON", payments.ErrMalformed)
 		}
 	}
-	if in.Event == "" || !storable(in.Event) {
+	if in.Event == "" || !exchange.Storable(in.Event) {
 		return payments.Event{}, fmt.Errorf("%w: webhook has no usable event name", payments.ErrMalformed)
 	}
-	id := scalar(in.Data.ID)
-	if !storable(id) {
+	id := exchange.Scalar(in.Data.ID)
+	if !exchange.Storable(id) {
 		id = "" // The body's hash takes its place in the key.
 	}
 	out := payments.Event{
 		Provider:  Name,
 		Type:      in.Event,
-		DedupeKey: dedupeKey(in.Event, id, in.Data.Status, body),
-		Reference: storableOrEmpty(in.Data.reference()),
+		DedupeKey: exchange.DedupeKey(in.Event, id, in.Data.Status, body),
+		Reference: exchange.StorableOrEmpty(in.Data.reference()),
 		Status:    payments.StatusUnknown,
-		PaidAt:    parseTime(in.Data.PaidAt),
+		PaidAt:    exchange.Time(in.Data.PaidAt),
 		Evidence:  payments.BodyBound,
 	}
 	switch {
@@ -101,7 +90,7 @@ func parseEvent(body []byte) (payments.Event, error) {
 		out.Kind, out.Return = payments.KindRefund, refundState(in.Data.Status)
 		out.CaseID = id
 		if id == "" {
-			out.CaseID = storableOrEmpty(in.Data.RefundReference)
+			out.CaseID = exchange.StorableOrEmpty(in.Data.RefundReference)
 		}
 	case strings.HasPrefix(in.Event, disputePrefix):
 		out.Kind, out.Return = payments.KindDispute, disputeState(in.Data.Status, in.Data.Resolution)
@@ -111,7 +100,7 @@ func parseEvent(body []byte) (payments.Event, error) {
 		out.ProviderTransactionID = id
 		return out, nil
 	}
-	out.ProviderTransactionID = storableOrEmpty(in.Data.inner().id())
+	out.ProviderTransactionID = exchange.StorableOrEmpty(in.Data.inner().id())
 	if amount, err := in.Data.amount(); err == nil { // A case without a readable amount is still a case.
 		out.Amount = amount
 	}
@@ -149,7 +138,7 @@ type innerTransaction struct {
 	Reference string          `json:"reference"`
 }
 
-func (t innerTransaction) id() string { return scalar(t.ID) }
+func (t innerTransaction) id() string { return exchange.Scalar(t.ID) }
 
 // inner reads the payment that an event about something else carries; refunds may name it by its bare id.
 func (t *transaction) inner() (inner innerTransaction) {
@@ -168,7 +157,7 @@ func (t *transaction) amount() (money.Amount, error) {
 	if err != nil {
 		return money.Amount{}, err
 	}
-	amount, err := money.FromMinorNumber(scalar(t.Amount), currency)
+	amount, err := money.FromMinorNumber(exchange.Scalar(t.Amount), currency)
 	if err != nil {
 		return money.Amount{}, err
 	}
@@ -205,63 +194,4 @@ func status(word string) payments.Status {
 	default:
 		return payments.StatusUnknown
 	}
-}
-
-// dedupeKey is event:id:status. An event without an id (customer identification, some refunds) is told apart by its whole body.
-func dedupeKey(event, id, status string, body []byte) string {
-	if id == "" {
-		sum := sha256.Sum256(body)
-		id = "sha256-" + hex.EncodeToString(sum[:])
-	}
-	return bounded(event) + ":" + bounded(id) + ":" + bounded(status)
-}
-
-func bounded(part string) string {
-	if len(part) <= maxKeyPart && storable(part) && !strings.Contains(part, ":") {
-		return part
-	}
-	sum := sha256.Sum256([]byte(part))
-	return "sha256-" + hex.EncodeToString(sum[:])
-}
-
-// storable reports whether text fits the text columns it is bound for: PostgreSQL refuses NUL, people are misled by control characters,
-// and no name, id or reference of a payment is long.
-func storable(text string) bool {
-	control := func(r rune) bool { return unicode.IsControl(r) || r == utf8.RuneError }
-	return len(text) <= maxText && !strings.ContainsFunc(text, control)
-}
-
-func storableOrEmpty(text string) string {
-	if !storable(text) {
-		return ""
-	}
-	return text
-}
-
-// scalar returns the text of a JSON string or number, and "" for anything else.
-func scalar(raw json.RawMessage) string {
-	raw = bytes.TrimSpace(raw)
-	switch {
-	case len(raw) == 0:
-		return ""
-	case raw[0] == '"':
-		var s string
-		if err := json.Unmarshal(raw, &s); err != nil {
-			return "" // Cannot happen: the outer decoder accepted it.
-		}
-		return s
-	case raw[0] == '-' || (raw[0] >= '0' && raw[0] <= '9'):
-		return string(raw)
-	default:
-		return ""
-	}
-}
-
-// parseTime reads RFC 3339 and gives the zero time for anything else: no decision hangs on it.
-func parseTime(text string) time.Time {
-	at, err := time.Parse(time.RFC3339, text)
-	if err != nil {
-		return time.Time{}
-	}
-	return at.UTC()
 }

@@ -272,3 +272,32 @@ func BenchmarkVerifyWebhook(b *testing.B) {
 		})
 	}
 }
+
+func TestRefundsAndDisputesTellHowFarTheyHaveCome(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name, body string
+		kind       payments.Kind
+		want       payments.ReturnState
+	}{
+		{"refund asked for", `{"event":"refund.pending","data":{"status":"pending"}}`, payments.KindRefund, payments.ReturnPending},
+		{"refund waits for the payer", `{"event":"refund.processing","data":{"status":"needs-attention"}}`, payments.KindRefund, payments.ReturnPending},
+		{"refund processed", `{"event":"refund.processed","data":{"status":"processed"}}`, payments.KindRefund, payments.ReturnDone},
+		{"refund failed", `{"event":"refund.failed","data":{"status":"failed"}}`, payments.KindRefund, payments.ReturnDenied},
+		{"refund in a new state", `{"event":"refund.new","data":{"status":"dreaming"}}`, payments.KindRefund, ""},
+		{"dispute waits for us", `{"event":"charge.dispute.remind","data":{"id":1,"status":"awaiting-merchant-feedback"}}`, payments.KindDispute, payments.ReturnPending},
+		{"dispute won", `{"event":"charge.dispute.resolve","data":{"id":1,"status":"resolved","resolution":"declined"}}`, payments.KindDispute, payments.ReturnDenied},
+		{"dispute accepted", `{"event":"charge.dispute.resolve","data":{"id":1,"status":"resolved","resolution":"merchant-accepted"}}`, payments.KindDispute, payments.ReturnDone},
+		{"dispute lost by silence", `{"event":"charge.dispute.resolve","data":{"id":1,"status":"resolved","resolution":"auto-accepted"}}`, payments.KindDispute, payments.ReturnDone},
+		{"dispute resolved in a new way", `{"event":"charge.dispute.resolve","data":{"id":1,"status":"resolved","resolution":"draw"}}`, payments.KindDispute, ""},
+		{"something else", `{"event":"transfer.success","data":{"status":"processed"}}`, "", ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			got, err := newClient(t, newKey).VerifyWebhook([]byte(tc.body), signed(newKey, []byte(tc.body)))
+			if err != nil || got.Kind != tc.kind || got.Return != tc.want || got.Charge() || got.Status != payments.StatusUnknown {
+				t.Errorf("%+v, %v", got, err)
+			}
+		})
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"makola/pkg/accounts"
+	"makola/pkg/payments/paystack"
 	"makola/pkg/problem"
 	spec "makola/services/api-gateway/api"
 	"makola/services/api-gateway/internal/api/gen"
@@ -28,18 +29,19 @@ type Options struct {
 	SignInPerMinute int
 	// RequestsPerSecond is what one address, and one business, may ask for all in all.
 	RequestsPerSecond int
-	// Paystack receives Paystack's webhooks, raw. Nil mounts nothing.
-	Paystack gin.HandlerFunc
+	// Webhooks receive the providers' webhooks, raw, by the providers' names. A provider that is not here has no address.
+	Webhooks map[string]gin.HandlerFunc
 	// Metrics receives the request metrics when not nil.
 	Metrics prometheus.Registerer
 }
 
-// paystackPaths are where Paystack's webhooks arrive: ours, and those that accounts at Paystack have been set to by the Django application.
-func paystackPaths() []string {
-	return []string{
-		"/api/webhooks/paystack", "/api/webhooks/paystack/", "/api/v1/webhooks/paystack", "/ai/api/webhooks/paystack/",
-		"/subscriptions/api/webhooks/paystack/", "/subscriptions/api/webhooks/payment/",
+// webhookPaths are where a provider's webhooks arrive: ours, and for Paystack those that accounts have been set to by the Django application.
+func webhookPaths(provider string) []string {
+	paths := []string{"/api/webhooks/" + provider, "/api/webhooks/" + provider + "/", "/api/v1/webhooks/" + provider}
+	if provider == paystack.Name {
+		paths = append(paths, "/ai/api/webhooks/paystack/", "/subscriptions/api/webhooks/paystack/", "/subscriptions/api/webhooks/payment/")
 	}
+	return paths
 }
 
 // NewRouter puts everything together: what every request passes, the webhooks, the pages, and the operations of openapi.yaml.
@@ -61,14 +63,18 @@ func NewRouter(s *Server, o Options) (http.Handler, error) {
 	if err := r.SetTrustedProxies(o.TrustedProxies); err != nil {
 		return nil, fmt.Errorf("read TRUSTED_PROXIES: %w", err)
 	}
-	r.Use(edge.RequestID, edge.AccessLog(o.Metrics, paystackPaths()), edge.SecurityHeaders, edge.Recover)
+	var quiet []string
+	for name := range o.Webhooks {
+		quiet = append(quiet, webhookPaths(name)...)
+	}
+	r.Use(edge.RequestID, edge.AccessLog(o.Metrics, quiet), edge.SecurityHeaders, edge.Recover)
 	r.NoRoute(edge.NotFound)
 	r.NoMethod(edge.MethodNotAllowed)
 
 	// Webhooks stand outside: their bytes are signed as they are, and a provider is never limited by address.
-	if o.Paystack != nil {
-		for _, path := range paystackPaths() {
-			r.POST(path, o.Paystack)
+	for name, handle := range o.Webhooks {
+		for _, path := range webhookPaths(name) {
+			r.POST(path, handle)
 		}
 	}
 	l := newLimits(o)

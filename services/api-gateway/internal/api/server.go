@@ -24,9 +24,9 @@ type Server struct {
 	Sessions *accounts.Sessions
 	// Accounts enqueues the tasks on users.
 	Accounts *accountspb.Tasks
-	// Provider opens payments; ProviderName is what purchases call it, such as "paystack".
-	Provider     payments.Provider
-	ProviderName string
+	// Providers open payments, by the names that purchases call them by. ProviderNames lists the same, the default first.
+	Providers     map[string]payments.Provider
+	ProviderNames []string
 	// TrialCredits is what a new business is given; zero gives nothing.
 	TrialCredits money.Credits
 	// CallbackOrigins are the origins (scheme, host and port) that a browser may be sent to after paying.

@@ -170,6 +170,27 @@ func (e PurchaseRequestPackage) Valid() bool {
 	}
 }
 
+// Defines values for PurchaseRequestProvider.
+const (
+	Flutterwave PurchaseRequestProvider = "flutterwave"
+	Paystack    PurchaseRequestProvider = "paystack"
+	Stripe      PurchaseRequestProvider = "stripe"
+)
+
+// Valid indicates whether the value is a known member of the PurchaseRequestProvider enum.
+func (e PurchaseRequestProvider) Valid() bool {
+	switch e {
+	case Flutterwave:
+		return true
+	case Paystack:
+		return true
+	case Stripe:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Role.
 const (
 	RoleADMIN   Role = "ADMIN"
@@ -474,6 +495,9 @@ type PurchaseRequest struct {
 	// Method How the customer pays. Without it the provider's page offers every way.
 	Method  *PurchaseRequestMethod `json:"method,omitempty"`
 	Package PurchaseRequestPackage `json:"package"`
+
+	// Provider Who takes the payment. Without it the server's default, Paystack where it is configured. One that is not configured is refused, and the answer names those that are.
+	Provider *PurchaseRequestProvider `json:"provider,omitempty"`
 }
 
 // PurchaseRequestMethod How the customer pays. Without it the provider's page offers every way.
@@ -481,6 +505,9 @@ type PurchaseRequestMethod string
 
 // PurchaseRequestPackage defines model for PurchaseRequest.Package.
 type PurchaseRequestPackage string
+
+// PurchaseRequestProvider Who takes the payment. Without it the server's default, Paystack where it is configured. One that is not configured is refused, and the answer names those that are.
+type PurchaseRequestProvider string
 
 // RefreshRequest defines model for RefreshRequest.
 type RefreshRequest struct {
