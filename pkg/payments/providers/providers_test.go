@@ -1,13 +1,18 @@
 package providers_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/caarlos0/env/v11"
 
+	"makola/pkg/money"
 	"makola/pkg/outbound"
 	"makola/pkg/payments"
 	"makola/pkg/payments/paystack"
@@ -130,5 +135,29 @@ func TestTheLogSaysWhichModeEachProviderIsIn(t *testing.T) {
 	}
 	if set.String() != "paystack (test), stripe (live)" {
 		t.Error(set.String())
+	}
+}
+
+func TestTheObserverIsToldByEveryProvider(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) }))
+	t.Cleanup(server.Close)
+	cfg := config(t, slices.Concat(stripeKeys, flutterwaveKeys, paystackKeys, []string{
+		"PAYSTACK_BASE_URL", server.URL, "FLUTTERWAVE_BASE_URL", server.URL, "STRIPE_BASE_URL", server.URL,
+		"OUTBOUND_ALLOW_NETWORKS", "127.0.0.0/8", "OUTBOUND_ALLOW_PLAIN_HTTP", "true",
+	})...)
+	told := map[string]error{}
+	set, err := providers.Open(cfg, func(_ context.Context, call payments.Call) { told[call.Provider] = call.Err }) // in this goroutine
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(set.Close)
+	for name, p := range set.ByName() {
+		_, err := p.Initialize(t.Context(), payments.InitRequest{
+			Reference: "AI-1", Email: "ama@example.com", Amount: money.FromMinor(9600, money.GHS), CallbackURL: "https://shop.example/",
+		})
+		if !errors.Is(err, payments.ErrUnavailable) || told[name] == nil || told[name].Error() != "HTTP 503" {
+			t.Errorf("%s: %v, told %v", name, err, told[name])
+		}
 	}
 }

@@ -42,6 +42,7 @@ type provider struct {
 	answer payments.Verification
 	err    error
 	asked  int
+	opened []payments.Opening // As it was told last.
 }
 
 func (p *provider) Name() string { return "paystack" }
@@ -62,8 +63,9 @@ func (p *provider) VerifyWebhook([]byte, http.Header) (payments.Event, error) {
 	return payments.Event{}, payments.ErrSignature
 }
 
-func (p *provider) Verify(ctx context.Context, reference string, _ ...payments.Opening) (payments.Verification, error) {
+func (p *provider) Verify(ctx context.Context, reference string, opened ...payments.Opening) (payments.Verification, error) {
 	p.asked++
+	p.opened = opened
 	if err := ctx.Err(); err != nil {
 		return payments.Verification{}, err
 	}
