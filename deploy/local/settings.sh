@@ -144,10 +144,10 @@ write_env() {
         put WEBHOOK_DATABASE_URL "$(database_url webhook)"
         put PUBLIC_URL "http://127.0.0.1:$GATEWAY_PORT"
         put JWT_KEYS "dev:$JWT_SECRET"
-        put_paystack
+        put_providers
         ;;
       billing-worker)
-        put_paystack
+        put_providers
         ;;
       notifier)
         put SMTP_URL "smtp://127.0.0.1:$SMTP_PORT"
@@ -170,10 +170,17 @@ write_env() {
   } >"$run/$service.env"
 }
 
-# put_paystack lets a service reach the simulator: on this machine, without TLS.
-put_paystack() {
+# put_providers lets a service reach the simulator as all three payment providers: on this machine, without TLS. Flutterwave's and Stripe's secrets are the
+# published ones that the simulator has when it is told none.
+put_providers() {
   put PAYSTACK_BASE_URL "http://127.0.0.1:$SIMULATOR_PORT"
   put PAYSTACK_SECRET_KEYS "$PAYSTACK_SECRET_KEY"
+  put FLUTTERWAVE_BASE_URL "http://127.0.0.1:$SIMULATOR_PORT/flutterwave/v3"
+  put FLUTTERWAVE_SECRET_KEY FLWSECK_TEST-makola-simulator
+  put FLUTTERWAVE_WEBHOOK_SECRETS makola-simulator-flutterwave
+  put STRIPE_BASE_URL "http://127.0.0.1:$SIMULATOR_PORT/stripe"
+  put STRIPE_SECRET_KEY sk_test_makola_simulator
+  put STRIPE_WEBHOOK_SECRETS whsec_makola_simulator
   put OUTBOUND_ALLOW_NETWORKS 127.0.0.0/8
   put OUTBOUND_ALLOW_PLAIN_HTTP true
 }

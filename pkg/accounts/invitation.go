@@ -129,11 +129,11 @@ func Invite(tx *gorm.DB, who Principal, email string, place Place, known Storefr
 	if err := audit.Record(tx, who.entry(c, e)); err != nil {
 		return nil, err
 	}
-	return invitation(tx, id)
+	return InvitationByID(tx, id)
 }
 
-// invitation reads one and locks it. Errors: ErrInvitationNotFound.
-func invitation(tx *gorm.DB, id uuid.UUID) (*Invitation, error) {
+// InvitationByID reads an invitation of the business and locks it. Errors: ErrInvitationNotFound.
+func InvitationByID(tx *gorm.DB, id uuid.UUID) (*Invitation, error) {
 	list, err := invitations(tx, ` where id = $1 for update`, id)
 	if err != nil {
 		return nil, err
@@ -170,7 +170,7 @@ func Resend(tx *gorm.DB, who Principal, id uuid.UUID, c Client) (*Invitation, er
 	if err := audit.Record(tx, who.entry(c, audit.Entry{Action: "invitation.resent", Entity: "invitation", EntityID: id.String()})); err != nil {
 		return nil, err
 	}
-	return invitation(tx, id)
+	return InvitationByID(tx, id)
 }
 
 // Revoke takes an invitation back. Errors: ErrInvitationNotFound, ErrInvitationAccepted, ErrInvitationRevoked, ErrAboveOwnRole.
@@ -184,12 +184,12 @@ func Revoke(tx *gorm.DB, who Principal, id uuid.UUID, c Client) (*Invitation, er
 	if err := audit.Record(tx, who.entry(c, audit.Entry{Action: "invitation.revoked", Entity: "invitation", EntityID: id.String()})); err != nil {
 		return nil, err
 	}
-	return invitation(tx, id)
+	return InvitationByID(tx, id)
 }
 
 // openInvitation returns one that is neither accepted nor revoked, and not above who asks.
 func openInvitation(tx *gorm.DB, who Principal, id uuid.UUID) (*Invitation, error) {
-	i, err := invitation(tx, id)
+	i, err := InvitationByID(tx, id)
 	switch {
 	case err != nil:
 		return nil, err

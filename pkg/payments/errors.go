@@ -18,6 +18,8 @@ var (
 	ErrSignature = errors.New("webhook signature does not match")
 	// ErrMalformed reports an answer or a signed webhook that cannot be read. Repeating the same bytes cannot help.
 	ErrMalformed = errors.New("provider message malformed")
+	// ErrWrongMode reports a signed webhook of a provider's test mode while our key is live, or the other way round. Its payment is not ours to settle.
+	ErrWrongMode = errors.New("webhook is of the provider's other mode")
 	// ErrInvalidRequest reports a request that was not sent, because the provider's rules forbid it.
 	ErrInvalidRequest = errors.New("payment request invalid")
 )

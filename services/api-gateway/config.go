@@ -9,7 +9,7 @@ import (
 
 	"makola/pkg/accounts"
 	"makola/pkg/money"
-	"makola/pkg/payments/paystack"
+	"makola/pkg/payments/providers"
 	"makola/pkg/postgres"
 	"makola/pkg/rabbit"
 	"makola/pkg/service"
@@ -23,7 +23,7 @@ type Config struct {
 	// Webhook is the pool that stores webhooks: its role may insert events and their tasks, and read nothing of anybody's.
 	Webhook  postgres.Config `envPrefix:"WEBHOOK_"`
 	AMQP     rabbit.Config
-	Paystack paystack.Config
+	Payments providers.Config
 }
 
 // HTTP is how the gateway meets its clients.
@@ -106,10 +106,10 @@ func (h HTTP) ValidateProduction() []error {
 	return faults
 }
 
-// Validate checks what Paystack's client asks for, by the rules of the environment.
+// Validate checks what the providers' clients ask for, by the rules of the environment.
 func (c Config) Validate() []error {
 	faults := c.Config.Validate()
-	if err := c.Paystack.Validate(c.IsProduction()); err != nil {
+	if err := c.Payments.Validate(c.IsProduction()); err != nil {
 		faults = append(faults, err)
 	}
 	return faults

@@ -1,6 +1,6 @@
 // Command api-gateway is the one way in: it serves the API, takes in the webhooks of payment providers, and turns both into rows and tasks.
 //
-// Consumes: its own queue of task events. Writes: schemas accounts, billing, gateway and task. Needs: PostgreSQL, Paystack; RabbitMQ only to publish at once what it enqueues.
+// Consumes: its own queue of task events. Writes: schemas accounts, billing, gateway and task. Needs: PostgreSQL, the payment providers; RabbitMQ only to publish at once what it enqueues.
 package main
 
 import (
@@ -9,7 +9,6 @@ import (
 	_ "time/tzdata" // a business names its time zone, also where the system has none
 
 	"makola/pkg/accounts"
-	"makola/pkg/payments/paystack"
 	"makola/pkg/rabbit"
 	"makola/pkg/service"
 	"makola/pkg/task"
@@ -30,11 +29,10 @@ func wire(ctx context.Context, cfg Config, app *service.App) error {
 	if err != nil {
 		return err
 	}
-	provider, err := paystack.New(cfg.Paystack)
+	clients, err := openProviders(ctx, app, cfg, db)
 	if err != nil {
-		return fmt.Errorf("prepare Paystack: %w", err)
+		return err
 	}
-	app.OnStop(provider.Close)
 
 	cfg.AMQP.Name = "api-gateway publish"
 	conn := rabbit.New(cfg.AMQP, rabbit.Standard(), app.Logger())
@@ -42,14 +40,14 @@ func wire(ctx context.Context, cfg Config, app *service.App) error {
 	news, hub := newHub(cfg, app)
 	// The webhook's role can insert tasks and not relay them, so the other queue is rung after each commit.
 	committer := webhook.NewCommitter(events, aifeatures.NewTasks(task.NewQueue(events, nil, task.QueueConfig{})), queue.Wake, app.Metrics())
-	s, err := newServer(cfg.HTTP, &accounts.Sessions{DB: db, Hasher: accounts.NewHasher()}, queue, provider)
+	s, err := newServer(cfg.HTTP, &accounts.Sessions{DB: db, Hasher: accounts.NewHasher()}, queue, clients)
 	if err != nil {
 		return err
 	}
 	handler, err := api.NewRouter(s, api.Options{ //nolint:contextcheck // handlers take each request's context
 		TrustedProxies: cfg.HTTP.TrustedProxies, SignInPerMinute: cfg.HTTP.SignInPerMinute, RequestsPerSecond: cfg.HTTP.RequestsPerSecond,
 		CORSOrigins: cfg.HTTP.CORSOrigins, Share: edge.NewShare(db), Hub: hub,
-		Paystack: webhook.NewHandler(paystack.Name, provider, committer).Handle, Metrics: app.Metrics(),
+		Webhooks: webhook.Handlers(clients.ByName(), committer), Metrics: app.Metrics(),
 	})
 	if err != nil {
 		return fmt.Errorf("build router: %w", err)

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
 	"makola/pkg/accounts"
-	"makola/pkg/payments/paystack"
+	"makola/pkg/billing"
+	"makola/pkg/payments/providers"
 	"makola/pkg/postgres"
 	"makola/pkg/rabbit"
 	"makola/pkg/service"
@@ -38,8 +40,20 @@ func newHub(cfg Config, app *service.App) (*rabbit.Conn, *live.Hub) {
 	return conn, live.NewHub(conn, app.Instance(), live.Limits{Total: cfg.HTTP.Streams}, app.Metrics())
 }
 
+// openProviders makes the clients of the configured payment providers, whose health every process shares through the database.
+func openProviders(ctx context.Context, app *service.App, cfg Config, db *postgres.DB) (*providers.Set, error) {
+	cfg.Payments.Stripe.ReturnURL = cmp.Or(cfg.Payments.Stripe.ReturnURL, cfg.HTTP.PublicURL)
+	clients, err := providers.Open(cfg.Payments, (&billing.GatewayHealth{DB: db}).Observe)
+	if err != nil {
+		return nil, fmt.Errorf("prepare payment providers: %w", err)
+	}
+	app.OnStop(clients.Close)
+	app.Logger().InfoContext(ctx, "payment providers configured", "providers", clients.String())
+	return clients, nil
+}
+
 // newServer makes the handlers from what the environment says.
-func newServer(cfg HTTP, sessions *accounts.Sessions, queue *task.Queue, provider *paystack.Client) (*api.Server, error) {
+func newServer(cfg HTTP, sessions *accounts.Sessions, queue *task.Queue, clients *providers.Set) (*api.Server, error) {
 	keys, err := accounts.ParseKeys(cfg.JWTKeys.Reveal())
 	if err != nil {
 		return nil, fmt.Errorf("read JWT_KEYS: %w", err)
@@ -54,7 +68,7 @@ func newServer(cfg HTTP, sessions *accounts.Sessions, queue *task.Queue, provide
 		return nil, fmt.Errorf("read TRIAL_CREDITS: %w", err)
 	}
 	return &api.Server{
-		DB: sessions.DB, Sessions: sessions, Queue: queue, Accounts: accountspb.NewTasks(queue), Provider: provider, ProviderName: paystack.Name,
+		DB: sessions.DB, Sessions: sessions, Queue: queue, Accounts: accountspb.NewTasks(queue), Providers: clients.ByName(), ProviderNames: clients.Names(),
 		RequireVerifiedEmail: cfg.RequireVerifiedEmail, TrialCredits: trial, CallbackOrigins: origins,
 	}, nil
 }

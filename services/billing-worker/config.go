@@ -1,15 +1,15 @@
 package main
 
 import (
-	"makola/pkg/payments/paystack"
+	"makola/pkg/payments/providers"
 	"makola/pkg/workerapp"
 )
 
-// Config is the environment of billing-worker: what every worker has, and the payment provider.
+// Config is the environment of billing-worker: what every worker has, and the payment providers.
 type Config struct {
 	workerapp.Config
-	Paystack paystack.Config
+	Payments providers.Config
 }
 
-// Validate refuses what Paystack cannot work with and, in production, the simulator, test keys and unprotected connections.
-func (c Config) Validate() error { return c.Paystack.Validate(c.IsProduction()) }
+// Validate refuses what the providers cannot work with and, in production, the simulator, test keys and unprotected connections.
+func (c Config) Validate() error { return c.Payments.Validate(c.IsProduction()) }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"net/url"
 	"regexp"
 	"strings"
@@ -12,16 +11,14 @@ import (
 	"makola/pkg/money"
 	"makola/pkg/outbound"
 	"makola/pkg/payments"
+	"makola/pkg/payments/internal/exchange"
 )
 
 // Client is a payments.Provider for one Paystack account. It is safe for concurrent use; make one per process, because it
 // holds the connections, the circuit breaker and the signature checker.
 type Client struct {
-	baseURL  string
-	key      SecretKey
-	http     *http.Client
+	api      *exchange.JSON
 	verifier *verifier
-	calls    *calls
 }
 
 var _ payments.Provider = (*Client)(nil)
@@ -33,19 +30,22 @@ func New(cfg Config) (*Client, error) {
 		return nil, fmt.Errorf("configure paystack: %w", err)
 	}
 	return &Client{
-		baseURL:  strings.TrimRight(cfg.BaseURL, "/"),
-		key:      cfg.SecretKeys[0],
-		http:     outbound.New(cfg.Outbound),
+		api: &exchange.JSON{
+			Caller:  exchange.NewCaller(Name, cfg.Outbound.Timeout, cfg.Observe),
+			BaseURL: strings.TrimRight(cfg.BaseURL, "/"), Key: cfg.SecretKeys[0], HTTP: outbound.New(cfg.Outbound),
+		},
 		verifier: newVerifier(cfg.SecretKeys),
-		calls:    newCalls(cfg.Outbound.Timeout),
 	}, nil
 }
 
 // Close lets idle connections go. Calls still running are not disturbed.
-func (c *Client) Close() { c.http.CloseIdleConnections() }
+func (c *Client) Close() { c.api.HTTP.CloseIdleConnections() }
+
+// Name implements payments.Provider.
+func (c *Client) Name() string { return Name }
 
 // BreakerState is "closed", "open" or "half-open", for a metric.
-func (c *Client) BreakerState() string { return c.calls.breaker.State().String() }
+func (c *Client) BreakerState() string { return c.api.BreakerState() }
 
 // referenceRule is Paystack's: letters, digits, - . = and nothing else. One letter or digit at least, so that "." and ".." cannot
 // change the path of the verify request.
@@ -81,7 +81,7 @@ func (c *Client) Initialize(ctx context.Context, req payments.InitRequest) (paym
 		AccessCode       string `json:"access_code"`
 		Reference        string `json:"reference"`
 	}
-	err := c.call(ctx, http.MethodPost, "/transaction/initialize", initializeBody{
+	err := c.post(ctx, "/transaction/initialize", initializeBody{
 		Reference: req.Reference, Email: req.Email, Amount: req.Amount.Minor, Currency: req.Amount.Currency,
 		CallbackURL: req.CallbackURL, Channels: req.Channels, Metadata: req.Metadata,
 	}, &data)
@@ -116,23 +116,20 @@ func checkInit(req payments.InitRequest) error {
 }
 
 // Verify implements payments.Provider. A reference that Paystack's rules forbid is ErrUnknownReference without a call.
-func (c *Client) Verify(ctx context.Context, reference string) (payments.Verification, error) {
+func (c *Client) Verify(ctx context.Context, reference string, _ ...payments.Opening) (payments.Verification, error) {
 	if !ValidReference(reference) {
 		return payments.Verification{}, fmt.Errorf("verify payment: %w", payments.ErrUnknownReference)
 	}
 	var data transaction
-	if err := c.call(ctx, http.MethodGet, "/transaction/verify/"+url.PathEscape(reference), nil, &data); err != nil {
+	if err := c.get(ctx, "/transaction/verify/"+url.PathEscape(reference), &data, nil); err != nil {
 		return payments.Verification{}, fmt.Errorf("verify payment %s: %w", reference, err)
 	}
-	if data.Reference != reference || scalar(data.ID) == "" || data.Status == "" {
-		return payments.Verification{}, fmt.Errorf("verify payment %s: %w: answer is about something else", reference, payments.ErrMalformed)
+	out, err := data.verification()
+	if err == nil && out.Reference != reference {
+		err = fmt.Errorf("%w: answer is about something else", payments.ErrMalformed)
 	}
-	amount, err := data.amount()
-	if err != nil && !errors.Is(err, money.ErrUnknownCurrency) { // The zero amount of an unknown currency equals no expected one.
-		return payments.Verification{}, fmt.Errorf("verify payment %s: %w: amount: %w", reference, payments.ErrMalformed, err)
+	if err != nil {
+		return payments.Verification{}, fmt.Errorf("verify payment %s: %w", reference, err)
 	}
-	return payments.Verification{
-		Provider: Name, Reference: data.Reference, Status: status(data.Status), ProviderStatus: data.Status, Amount: amount,
-		ProviderTransactionID: scalar(data.ID), PaidAt: parseTime(data.PaidAt), Channel: data.Channel,
-	}, nil
+	return out, nil
 }

@@ -288,3 +288,78 @@ func TestSecretKeyNeverPrints(t *testing.T) {
 		}
 	}
 }
+
+func TestRefundAsksForTheAmountAndIsNeverRepeated(t *testing.T) {
+	t.Parallel()
+	c, requests := against(t, func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		if r.Method != http.MethodPost || r.URL.Path != "/refund" ||
+			string(body) != `{"transaction":"1004723697","amount":2000,"currency":"GHS","merchant_note":"two of ten"}` {
+			t.Errorf("%s %s %s", r.Method, r.URL.Path, body)
+		}
+		_, _ = w.Write(fixture(t, "refund_create.json"))
+	})
+	got, err := c.Refund(t.Context(), payments.RefundRequest{
+		Reference: "AI-1", ProviderTransactionID: "1004723697", Amount: money.FromMinor(2000, money.GHS), Reason: "two of ten", IdempotencyKey: "refund-1",
+	})
+	want := payments.Refund{Provider: "paystack", ID: "3018284", State: payments.ReturnPending, ProviderStatus: "pending", Amount: money.FromMinor(2000, money.GHS)}
+	if err != nil || got != want {
+		t.Errorf("%+v, %v", got, err)
+	}
+	down, requests := against(t, answers(http.StatusBadGateway, `{}`))
+	if _, err := down.Refund(t.Context(), payments.RefundRequest{Reference: "AI-1", Amount: money.FromMinor(1, money.GHS)}); !errors.Is(err, payments.ErrUnavailable) || requests.Load() != 1 {
+		t.Errorf("%d requests, %v", requests.Load(), err)
+	}
+}
+
+func TestRefundRefusesWithoutCalling(t *testing.T) {
+	t.Parallel()
+	c, requests := against(t, answers(http.StatusOK, `{}`))
+	for _, req := range []payments.RefundRequest{
+		{Reference: "", Amount: money.FromMinor(1, money.GHS)},
+		{Reference: "AI-1", Amount: money.FromMinor(0, money.GHS)},
+		{Reference: "AI-1", Amount: money.FromMinor(-1, money.GHS)},
+		{Reference: "AI-1", Amount: money.FromMinor(1, money.XOF)},
+	} {
+		if _, err := c.Refund(t.Context(), req); !errors.Is(err, payments.ErrInvalidRequest) {
+			t.Errorf("%+v: %v", req, err)
+		}
+	}
+	if requests.Load() != 0 {
+		t.Errorf("%d requests", requests.Load())
+	}
+}
+
+func TestListPagesThroughAPeriodAndKeepsToIt(t *testing.T) {
+	t.Parallel()
+	c, _ := against(t, func(w http.ResponseWriter, r *http.Request) {
+		q := r.URL.Query()
+		if r.URL.Path != "/transaction" || q.Get("from") != "2026-03-02T00:00:00Z" || q.Get("to") != "2026-03-03T00:00:00Z" || q.Get("perPage") != "100" {
+			t.Errorf("%s", r.URL)
+		}
+		_, _ = w.Write(fixture(t, "list_page"+q.Get("page")+".json"))
+	})
+	req := payments.ListRequest{From: time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC), To: time.Date(2026, 3, 3, 0, 0, 0, 0, time.UTC)}
+	var references []string
+	for range 10 {
+		page, err := c.List(t.Context(), req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range page.Payments {
+			references = append(references, p.Reference+" "+string(p.Status)+" "+p.Amount.Display())
+		}
+		if req.Cursor = page.Next; req.Cursor == "" {
+			break
+		}
+	}
+	want := []string{"AI-1 succeeded GHS 96.00", "AI-2 abandoned GHS 36.00", "AI-3 failed GHS 12.00"} // The payment of the next day is not among them.
+	if strings.Join(references, "|") != strings.Join(want, "|") {
+		t.Errorf("%q", references)
+	}
+	for _, bad := range []payments.ListRequest{{From: req.To, To: req.From}, {From: req.From, To: req.To, Cursor: "x"}, {From: req.From, To: req.To, Cursor: "0"}} {
+		if _, err := c.List(t.Context(), bad); !errors.Is(err, payments.ErrInvalidRequest) {
+			t.Errorf("%+v: %v", bad, err)
+		}
+	}
+}

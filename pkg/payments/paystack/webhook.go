@@ -1,20 +1,15 @@
 package paystack
 
 import (
-	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"strings"
-	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"makola/pkg/money"
 	"makola/pkg/payments"
+	"makola/pkg/payments/internal/exchange"
 )
 
 // Name is the provider's name in events, rows and metrics.
@@ -23,11 +18,11 @@ const Name = "paystack"
 // EventChargeSuccess is the one event that brings money.
 const EventChargeSuccess = "charge.success"
 
-// maxKeyPart bounds what an event contributes to its dedupe key in clear; longer parts are replaced by a hash.
-const maxKeyPart = 80
-
-// maxText bounds event names, ids and references. Ours are far shorter, and so are Paystack's.
-const maxText = 200
+// Refund events are refund.pending, processing, processed and failed; dispute events charge.dispute.create, remind and resolve.
+const (
+	refundPrefix  = "refund."
+	disputePrefix = "charge.dispute."
+)
 
 // envelope is the part of a webhook that is read. Everything else (card, customer, metadata) is skipped while scanning and never
 // held, and so can be neither logged nor believed.
@@ -44,11 +39,15 @@ type transaction struct {
 	Amount    json.RawMessage `json:"amount"`
 	Currency  string          `json:"currency"`
 	PaidAt    string          `json:"paid_at"`
+	CreatedAt string          `json:"created_at"`
 	Channel   string          `json:"channel"`
-	// Refund events name the payment here …
+	// Refund events name the payment here, and themselves by a reference …
 	TransactionReference string `json:"transaction_reference"`
-	// … and dispute events have it in an object.
-	Transaction json.RawMessage `json:"transaction"`
+	RefundReference      string `json:"refund_reference"`
+	// … and dispute events have the payment in an object, and what is disputed as an amount of its own.
+	Transaction  json.RawMessage `json:"transaction"`
+	RefundAmount json.RawMessage `json:"refund_amount"`
+	Resolution   string          `json:"resolution"`
 }
 
 // VerifyWebhook implements payments.Provider. The signature is checked before a byte is parsed. The evidence is always BodyBound. A signed charge.success
@@ -68,37 +67,57 @@ func parseEvent(body []byte) (payments.Event, error) {
 			return payments.Event{}, fmt.Errorf("%w: webhook is not readable JSON", payments.ErrMalformed)
 		}
 	}
-	if in.Event == "" || !storable(in.Event) {
+	if in.Event == "" || !exchange.Storable(in.Event) {
 		return payments.Event{}, fmt.Errorf("%w: webhook has no usable event name", payments.ErrMalformed)
 	}
-	id := scalar(in.Data.ID)
-	if !storable(id) {
+	id := exchange.Scalar(in.Data.ID)
+	if !exchange.Storable(id) {
 		id = "" // The body's hash takes its place in the key.
 	}
 	out := payments.Event{
-		Provider:              Name,
-		Type:                  in.Event,
-		DedupeKey:             dedupeKey(in.Event, id, in.Data.Status, body),
-		Reference:             storableOrEmpty(in.Data.reference()),
-		Status:                payments.StatusUnknown,
-		ProviderTransactionID: id,
-		PaidAt:                parseTime(in.Data.PaidAt),
-		Evidence:              payments.BodyBound,
+		Provider:  Name,
+		Type:      in.Event,
+		DedupeKey: exchange.DedupeKey(in.Event, id, in.Data.Status, body),
+		Reference: exchange.StorableOrEmpty(in.Data.reference()),
+		Status:    payments.StatusUnknown,
+		PaidAt:    exchange.Time(in.Data.PaidAt),
+		Evidence:  payments.BodyBound,
 	}
-	amount, err := in.Data.amount()
-	if err == nil {
-		out.Amount = amount
-	}
-	if in.Event != EventChargeSuccess {
+	switch {
+	case in.Event == EventChargeSuccess:
+		return chargeEvent(out, &in.Data, id)
+	case strings.HasPrefix(in.Event, refundPrefix):
+		out.Kind, out.Return = payments.KindRefund, refundState(in.Data.Status)
+		out.CaseID = id
+		if id == "" {
+			out.CaseID = exchange.StorableOrEmpty(in.Data.RefundReference)
+		}
+	case strings.HasPrefix(in.Event, disputePrefix):
+		out.Kind, out.Return = payments.KindDispute, disputeState(in.Data.Status, in.Data.Resolution)
+		out.CaseID = id
+		in.Data.Amount = in.Data.RefundAmount
+	default:
+		out.ProviderTransactionID = id
 		return out, nil
 	}
-	out.Status = status(in.Data.Status)
-	if id == "" || out.Reference == "" || in.Data.Currency == "" {
-		return payments.Event{}, fmt.Errorf("%w: %s without id, reference or currency", payments.ErrMalformed, in.Event)
+	out.ProviderTransactionID = exchange.StorableOrEmpty(in.Data.inner().id())
+	if amount, err := in.Data.amount(); err == nil { // A case without a readable amount is still a case.
+		out.Amount = amount
 	}
+	return out, nil
+}
+
+// chargeEvent completes the event that brings money. Everything that is compared must be there.
+func chargeEvent(out payments.Event, data *transaction, id string) (payments.Event, error) {
+	out.Kind, out.Status, out.ProviderTransactionID = payments.KindCharge, status(data.Status), id
+	if id == "" || out.Reference == "" || data.Currency == "" {
+		return payments.Event{}, fmt.Errorf("%w: %s without id, reference or currency", payments.ErrMalformed, out.Type)
+	}
+	amount, err := data.amount()
 	if err != nil && !errors.Is(err, money.ErrUnknownCurrency) {
-		return payments.Event{}, fmt.Errorf("%w: %s amount: %w", payments.ErrMalformed, in.Event, err)
+		return payments.Event{}, fmt.Errorf("%w: %s amount: %w", payments.ErrMalformed, out.Type, err)
 	}
+	out.Amount = amount
 	return out, nil
 }
 
@@ -110,16 +129,26 @@ func (t *transaction) reference() string {
 	if t.TransactionReference != "" {
 		return t.TransactionReference
 	}
+	return t.inner().Reference
+}
+
+// innerTransaction is the payment inside a dispute or refund.
+type innerTransaction struct {
+	ID        json.RawMessage `json:"id"`
+	Reference string          `json:"reference"`
+}
+
+func (t innerTransaction) id() string { return exchange.Scalar(t.ID) }
+
+// inner reads the payment that an event about something else carries; refunds may name it by its bare id.
+func (t *transaction) inner() (inner innerTransaction) {
 	if len(t.Transaction) == 0 || t.Transaction[0] != '{' {
-		return ""
-	}
-	var inner struct {
-		Reference string `json:"reference"`
+		return innerTransaction{ID: t.Transaction}
 	}
 	if err := json.Unmarshal(t.Transaction, &inner); err != nil {
-		return "" // An event about something else; it is kept without a reference.
+		return innerTransaction{} // Kept without a reference.
 	}
-	return inner.Reference
+	return inner
 }
 
 // amount converts data.amount, which counts minor units, exactly. Refund events send it as a string.
@@ -128,7 +157,7 @@ func (t *transaction) amount() (money.Amount, error) {
 	if err != nil {
 		return money.Amount{}, err
 	}
-	amount, err := money.FromMinorNumber(scalar(t.Amount), currency)
+	amount, err := money.FromMinorNumber(exchange.Scalar(t.Amount), currency)
 	if err != nil {
 		return money.Amount{}, err
 	}
@@ -165,63 +194,4 @@ func status(word string) payments.Status {
 	default:
 		return payments.StatusUnknown
 	}
-}
-
-// dedupeKey is event:id:status. An event without an id (customer identification, some refunds) is told apart by its whole body.
-func dedupeKey(event, id, status string, body []byte) string {
-	if id == "" {
-		sum := sha256.Sum256(body)
-		id = "sha256-" + hex.EncodeToString(sum[:])
-	}
-	return bounded(event) + ":" + bounded(id) + ":" + bounded(status)
-}
-
-func bounded(part string) string {
-	if len(part) <= maxKeyPart && storable(part) && !strings.Contains(part, ":") {
-		return part
-	}
-	sum := sha256.Sum256([]byte(part))
-	return "sha256-" + hex.EncodeToString(sum[:])
-}
-
-// storable reports whether text fits the text columns it is bound for: PostgreSQL refuses NUL, people are misled by control characters,
-// and no name, id or reference of a payment is long.
-func storable(text string) bool {
-	control := func(r rune) bool { return unicode.IsControl(r) || r == utf8.RuneError }
-	return len(text) <= maxText && !strings.ContainsFunc(text, control)
-}
-
-func storableOrEmpty(text string) string {
-	if !storable(text) {
-		return ""
-	}
-	return text
-}
-
-// scalar returns the text of a JSON string or number, and "" for anything else.
-func scalar(raw json.RawMessage) string {
-	raw = bytes.TrimSpace(raw)
-	switch {
-	case len(raw) == 0:
-		return ""
-	case raw[0] == '"':
-		var s string
-		if err := json.Unmarshal(raw, &s); err != nil {
-			return "" // Cannot happen: the outer decoder accepted it.
-		}
-		return s
-	case raw[0] == '-' || (raw[0] >= '0' && raw[0] <= '9'):
-		return string(raw)
-	default:
-		return ""
-	}
-}
-
-// parseTime reads RFC 3339 and gives the zero time for anything else: no decision hangs on it.
-func parseTime(text string) time.Time {
-	at, err := time.Parse(time.RFC3339, text)
-	if err != nil {
-		return time.Time{}
-	}
-	return at.UTC()
 }

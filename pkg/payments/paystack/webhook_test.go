@@ -99,16 +99,18 @@ func TestEventsOfPaystack(t *testing.T) {
 	for file, want := range map[string]payments.Event{
 		"charge_success.json": {
 			Provider: "paystack", Type: "charge.success", DedupeKey: "charge.success:4099260516:success", Reference: "AI-01JD8ZK3V7",
-			Status: payments.StatusSucceeded, Amount: money.FromMinor(9600, money.GHS), ProviderTransactionID: "4099260516",
+			Kind: payments.KindCharge, Status: payments.StatusSucceeded, Amount: money.FromMinor(9600, money.GHS), ProviderTransactionID: "4099260516",
 			PaidAt: time.Date(2026, 3, 2, 9, 15, 21, 0, time.UTC), Evidence: payments.BodyBound,
 		},
 		"refund_processed.json": {
 			Provider: "paystack", Type: "refund.processed", Reference: "AI-01JD8ZK3V7", Status: payments.StatusUnknown,
+			Kind: payments.KindRefund, Return: payments.ReturnDone, CaseID: "132013318360",
 			DedupeKey: "refund.processed:sha256-:processed", Amount: money.FromMinor(9600, money.GHS), Evidence: payments.BodyBound,
 		},
 		"charge_dispute_create.json": {
 			Provider: "paystack", Type: "charge.dispute.create", DedupeKey: "charge.dispute.create:358950:awaiting-merchant-feedback",
-			Reference: "AI-01JD8ZK3V7", Status: payments.StatusUnknown, ProviderTransactionID: "358950", Evidence: payments.BodyBound,
+			Kind: payments.KindDispute, Return: payments.ReturnPending, CaseID: "358950", Amount: money.FromMinor(9600, money.GHS),
+			Reference: "AI-01JD8ZK3V7", Status: payments.StatusUnknown, ProviderTransactionID: "4099260516", Evidence: payments.BodyBound,
 		},
 		"customeridentification_success.json": {
 			Provider: "paystack", Type: "customeridentification.success", Status: payments.StatusUnknown,
@@ -266,6 +268,35 @@ func BenchmarkVerifyWebhook(b *testing.B) {
 				if _, err := c.VerifyWebhook(body, header); err != nil {
 					b.Fatal(err)
 				}
+			}
+		})
+	}
+}
+
+func TestRefundsAndDisputesTellHowFarTheyHaveCome(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name, body string
+		kind       payments.Kind
+		want       payments.ReturnState
+	}{
+		{"refund asked for", `{"event":"refund.pending","data":{"status":"pending"}}`, payments.KindRefund, payments.ReturnPending},
+		{"refund waits for the payer", `{"event":"refund.processing","data":{"status":"needs-attention"}}`, payments.KindRefund, payments.ReturnPending},
+		{"refund processed", `{"event":"refund.processed","data":{"status":"processed"}}`, payments.KindRefund, payments.ReturnDone},
+		{"refund failed", `{"event":"refund.failed","data":{"status":"failed"}}`, payments.KindRefund, payments.ReturnDenied},
+		{"refund in a new state", `{"event":"refund.new","data":{"status":"dreaming"}}`, payments.KindRefund, ""},
+		{"dispute waits for us", `{"event":"charge.dispute.remind","data":{"id":1,"status":"awaiting-merchant-feedback"}}`, payments.KindDispute, payments.ReturnPending},
+		{"dispute won", `{"event":"charge.dispute.resolve","data":{"id":1,"status":"resolved","resolution":"declined"}}`, payments.KindDispute, payments.ReturnDenied},
+		{"dispute accepted", `{"event":"charge.dispute.resolve","data":{"id":1,"status":"resolved","resolution":"merchant-accepted"}}`, payments.KindDispute, payments.ReturnDone},
+		{"dispute lost by silence", `{"event":"charge.dispute.resolve","data":{"id":1,"status":"resolved","resolution":"auto-accepted"}}`, payments.KindDispute, payments.ReturnDone},
+		{"dispute resolved in a new way", `{"event":"charge.dispute.resolve","data":{"id":1,"status":"resolved","resolution":"draw"}}`, payments.KindDispute, ""},
+		{"something else", `{"event":"transfer.success","data":{"status":"processed"}}`, "", ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			got, err := newClient(t, newKey).VerifyWebhook([]byte(tc.body), signed(newKey, []byte(tc.body)))
+			if err != nil || got.Kind != tc.kind || got.Return != tc.want || got.Charge() || got.Status != payments.StatusUnknown {
+				t.Errorf("%+v, %v", got, err)
 			}
 		})
 	}

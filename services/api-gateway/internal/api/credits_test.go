@@ -71,7 +71,7 @@ func TestPurchaseStaysVisibleWhenTheProviderFails(t *testing.T) {
 		_, _ = w.Write([]byte(`{"status":false,"message":"no"}`))
 	}))
 	t.Cleanup(broken.Close)
-	g.server.Provider = client(t, broken.URL)
+	g.server.Providers["paystack"] = client(t, broken.URL)
 	status = 503
 	a := g.do("POST", purchases, s.access, map[string]any{"package": "starter"}, "Idempotency-Key", "again").is(t, 503, "provider_unavailable")
 	require.NotEmpty(t, a.Header.Get("Retry-After"))
@@ -87,7 +87,7 @@ func TestPurchaseStaysVisibleWhenTheProviderFails(t *testing.T) {
 		require.Nil(t, item.(map[string]any)["authorization_url"])
 	}
 
-	g.server.Provider = client(t, g.paystack.URL)
+	g.server.Providers["paystack"] = client(t, g.paystack.URL)
 	a = g.do("POST", purchases, s.access, map[string]any{"package": "starter"}, "Idempotency-Key", "again").is(t, 201, "")
 	require.NotNil(t, a.body["authorization_url"], "the same purchase is opened once the provider is back")
 	require.Equal(t, 3, g.count(`select count(*) from billing.credit_purchase`))

@@ -43,7 +43,9 @@ func TestRequestIDs(t *testing.T) {
 
 func TestAPanicIsA500ThatSaysNothing(t *testing.T) {
 	t.Parallel()
-	g := open(t, func(o *api.Options, _ *api.Server) { o.Paystack = func(*gin.Context) { panic("secret thing") } })
+	g := open(t, func(o *api.Options, _ *api.Server) {
+		o.Webhooks = map[string]gin.HandlerFunc{"paystack": func(*gin.Context) { panic("secret thing") }}
+	})
 	a := g.do("POST", "/api/webhooks/paystack", "", "{}").is(t, 500, "internal")
 	require.NotContains(t, string(a.raw), "secret")
 	g.do("GET", "/docs", "", nil).is(t, 200, "")
@@ -68,16 +70,23 @@ func TestWebhooksArriveAtAllTheirAddresses(t *testing.T) {
 	t.Parallel()
 	g := open(t, func(o *api.Options, _ *api.Server) {
 		o.RequestsPerSecond = 1 // webhooks are not limited
-		o.Paystack = func(c *gin.Context) { c.Data(http.StatusOK, "application/json", []byte(`{"status":"queued"}`)) }
+		o.Webhooks = map[string]gin.HandlerFunc{}
+		for _, name := range []string{"paystack", "stripe"} {
+			o.Webhooks[name] = func(c *gin.Context) { c.Data(http.StatusOK, "application/json", []byte(`{"status":"`+name+`"}`)) }
+		}
 	})
 	for range 3 {
 		for _, path := range []string{
 			"/api/webhooks/paystack", "/api/webhooks/paystack/", "/api/v1/webhooks/paystack", "/ai/api/webhooks/paystack/",
 			"/subscriptions/api/webhooks/paystack/", "/subscriptions/api/webhooks/payment/",
 		} {
-			g.do("POST", path, "", "not even json").is(t, 200, "")
+			require.Equal(t, "paystack", g.do("POST", path, "", "not even json").is(t, 200, "").text("status"))
+		}
+		for _, path := range []string{"/api/webhooks/stripe", "/api/webhooks/stripe/", "/api/v1/webhooks/stripe"} {
+			require.Equal(t, "stripe", g.do("POST", path, "", "not even json").is(t, 200, "").text("status"))
 		}
 	}
+	g.do("POST", "/api/webhooks/flutterwave", "", "{}").is(t, 404, "not_found") // it is not configured
 	g.do("GET", "/api/webhooks/paystack", "", nil).is(t, 405, "method_not_allowed")
 }
 

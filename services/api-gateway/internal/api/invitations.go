@@ -13,6 +13,7 @@ import (
 	accountspb "makola/proto/makola/accounts/v1"
 	"makola/services/api-gateway/internal/api/gen"
 	"makola/services/api-gateway/internal/auth"
+	"makola/services/api-gateway/internal/once"
 )
 
 // CreateInvitation invites somebody into a business, and enqueues the mail in the same transaction.
@@ -58,8 +59,16 @@ func (s *Server) RevokeInvitation(ctx context.Context, req gen.RevokeInvitationR
 // invitation runs one change of an invitation, and enqueues its mail when asked to.
 func (s *Server) invitation(ctx context.Context, mail bool, change func(tx *gorm.DB) (*accounts.Invitation, error)) (gen.Invitation, error) {
 	var i *accounts.Invitation
+	claim := once.From(ctx)
 	err := s.DB.InTenant(ctx, func(tx *gorm.DB) (err error) {
+		if id := claim.Made(); id != uuid.Nil { // an earlier request with this key has done it, and died before it could answer
+			i, err = accounts.InvitationByID(tx, id)
+			return err
+		}
 		if i, err = change(tx); err != nil || !mail {
+			return err
+		}
+		if err := claim.Keep(tx, i.ID); err != nil {
 			return err
 		}
 		_, err = s.Accounts.SendInvitationEmail(ctx, tx, &accountspb.SendInvitationEmailArgs{InvitationId: i.ID.String(), Number: int32(i.Sends)}, task.CreatedBy(auth.From(ctx).User))

@@ -11,7 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"makola/pkg/accounts"
-	"makola/services/api-gateway/internal/api"
+	"makola/pkg/payments"
+	"makola/pkg/payments/paystack"
 	"makola/services/api-gateway/internal/once"
 )
 
@@ -75,11 +76,11 @@ func TestWhatWasBegunIsFinishedUnderTheSameKey(t *testing.T) {
 		w.WriteHeader(http.StatusServiceUnavailable)
 	}))
 	t.Cleanup(broken.Close)
-	right := g.server.Provider
-	g.server.Provider = client(t, broken.URL)
+	right := g.server.Providers[paystack.Name]
+	g.server.Providers[paystack.Name] = client(t, broken.URL)
 	g.do("POST", purchases, s.access, anyBody, once.Header, "k").is(t, 503, "provider_unavailable")
 	require.Equal(t, 1, g.count(`select count(*) from gateway.idempotent_request where status is null and subject_id is not null and held_until <= now()`), "not kept, and free at once")
-	g.server.Provider = right
+	g.server.Providers[paystack.Name] = right
 	first := g.do("POST", purchases, s.access, anyBody, once.Header, "k").is(t, 201, "")
 	require.Empty(t, first.Header.Get(once.Replayed))
 
@@ -107,7 +108,7 @@ func TestOfManyAtOnceOneIsWorkedOn(t *testing.T) {
 	}))
 	t.Cleanup(slow.Close)
 	for _, gw := range []*gateway{g, other} {
-		gw.server.Provider = client(t, slow.URL)
+		gw.server.Providers[paystack.Name] = client(t, slow.URL)
 	}
 	answers := make(chan int, 20)
 	var wg sync.WaitGroup
@@ -144,13 +145,12 @@ func TestOfManyAtOnceOneIsWorkedOn(t *testing.T) {
 
 func TestAPanicLetsTheKeyGo(t *testing.T) {
 	t.Parallel()
-	g := open(t, func(_ *api.Options, s *api.Server) { s.ProviderName = "" })
+	g := open(t)
 	s := g.register("ama")
-	right := g.server.Provider
-	g.server.Provider = nil // a nil provider panics once the purchase is recorded
-	g.server.ProviderName = "paystack"
+	right := g.server.Providers[paystack.Name]
+	g.server.Providers[paystack.Name] = struct{ payments.Provider }{} // panics once the purchase is recorded
 	g.do("POST", purchases, s.access, anyBody, once.Header, "k").is(t, 500, "internal")
-	g.server.Provider = right
+	g.server.Providers[paystack.Name] = right
 	g.do("POST", purchases, s.access, anyBody, once.Header, "k").is(t, 201, "")
 	require.Equal(t, 1, g.count(`select count(*) from billing.credit_purchase`))
 }

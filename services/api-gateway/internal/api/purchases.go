@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -48,7 +49,7 @@ func (s *Server) CreateCreditPurchase(ctx context.Context, req gen.CreateCreditP
 
 // readOrder turns the body into what billing wants, and checks where the browser may return to.
 func (s *Server) readOrder(who accounts.Principal, body *gen.CreateCreditPurchaseJSONRequestBody) (order billing.NewPurchase, callback string, err error) {
-	order = billing.NewPurchase{Tenant: who.Tenant, User: who.User, Package: string(body.Package), Provider: s.ProviderName, Now: time.Now()}
+	order = billing.NewPurchase{Tenant: who.Tenant, User: who.User, Package: string(body.Package), Provider: s.ProviderNames[0], Now: time.Now()}
 	if body.CustomAmount != nil {
 		amount, err := money.Parse(*body.CustomAmount, money.GHS)
 		if err != nil {
@@ -58,6 +59,12 @@ func (s *Server) readOrder(who accounts.Principal, body *gen.CreateCreditPurchas
 	}
 	if body.Method != nil {
 		order.Method = string(*body.Method)
+	}
+	if body.Provider != nil {
+		order.Provider = string(*body.Provider)
+	}
+	if s.Providers[order.Provider] == nil {
+		return order, "", fieldProblem("provider", "not_configured", "must be one that this server takes payments with: "+strings.Join(s.ProviderNames, ", "))
 	}
 	if body.CallbackURL == nil {
 		return order, "", nil
@@ -92,8 +99,13 @@ func (s *Server) recordPurchase(ctx context.Context, order billing.NewPurchase) 
 		}
 		email = me.User.Email
 		if id := claim.Made(); id != uuid.Nil {
-			p, err = billing.PurchaseByID(tx, id)
-			return err
+			if p, err = billing.PurchaseByID(tx, id); err != nil || p.Status != billing.Pending || p.CheckoutURL != "" {
+				return err
+			}
+			return billing.AdmitCheckout(tx, p.Provider) // it is opened once more
+		}
+		if err := billing.AdmitCheckout(tx, order.Provider); err != nil {
+			return err // before there is a purchase that nobody can pay
 		}
 		if p, err = billing.CreatePurchase(tx, order); err != nil {
 			return err
@@ -112,7 +124,11 @@ func (s *Server) openPayment(ctx context.Context, p *billing.Purchase, email, ca
 	if p.Method != "" {
 		init.Channels = []string{p.Method}
 	}
-	checkout, err := s.Provider.Initialize(ctx, init)
+	provider := s.Providers[p.Provider]
+	if provider == nil { // bought yesterday, with a provider that is not configured any more
+		return fieldProblem("provider", "not_configured", "of this purchase is not configured any more; start a new one")
+	}
+	checkout, err := provider.Initialize(ctx, init)
 	if err != nil {
 		return providerError(p.Reference, err)
 	}
@@ -205,6 +221,10 @@ func purchaseError(err error) error {
 		return problem.New(problem.Conflict, "no_credit_account", "This business has no credit account.")
 	case errors.Is(err, billing.ErrNotFound):
 		return problem.New(problem.NotFound, "", "")
+	}
+	if down, ok := errors.AsType[*billing.GatewayDownError](err); ok {
+		return fmt.Errorf("%w: %w", problem.Later(problem.Unavailable, "provider_down",
+			"Payments with "+down.Provider+" do not work at the moment. Nothing was bought; try again later or with another provider.", down.RetryAfter), err)
 	}
 	return err
 }

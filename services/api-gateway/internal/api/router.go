@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"makola/pkg/accounts"
+	"makola/pkg/payments/paystack"
 	"makola/pkg/problem"
 	spec "makola/services/api-gateway/api"
 	"makola/services/api-gateway/internal/api/gen"
@@ -39,18 +40,19 @@ type Options struct {
 	Hub *live.Hub
 	// StreamPatience is how long a client may take to accept one event; zero means ten seconds.
 	StreamPatience time.Duration
-	// Paystack receives Paystack's webhooks, raw. Nil mounts nothing.
-	Paystack gin.HandlerFunc
+	// Webhooks receive the providers' webhooks, raw, by the providers' names. A provider that is not here has no address.
+	Webhooks map[string]gin.HandlerFunc
 	// Metrics receives the request metrics when not nil.
 	Metrics prometheus.Registerer
 }
 
-// paystackPaths are where Paystack's webhooks arrive: ours, and those that accounts at Paystack have been set to by the Django application.
-func paystackPaths() []string {
-	return []string{
-		"/api/webhooks/paystack", "/api/webhooks/paystack/", "/api/v1/webhooks/paystack", "/ai/api/webhooks/paystack/",
-		"/subscriptions/api/webhooks/paystack/", "/subscriptions/api/webhooks/payment/",
+// webhookPaths are where a provider's webhooks arrive: ours, and for Paystack those that accounts have been set to by the Django application.
+func webhookPaths(provider string) []string {
+	paths := []string{"/api/webhooks/" + provider, "/api/webhooks/" + provider + "/", "/api/v1/webhooks/" + provider}
+	if provider == paystack.Name {
+		paths = append(paths, "/ai/api/webhooks/paystack/", "/subscriptions/api/webhooks/paystack/", "/subscriptions/api/webhooks/payment/")
 	}
+	return paths
 }
 
 // NewRouter puts everything together: what every request passes, the webhooks, the pages, and the operations of openapi.yaml.
@@ -83,7 +85,11 @@ func newEngine(s *Server, o Options) (*gin.Engine, error) {
 	if err := r.SetTrustedProxies(o.TrustedProxies); err != nil {
 		return nil, fmt.Errorf("read TRUSTED_PROXIES: %w", err)
 	}
-	r.Use(edge.RequestID, edge.AccessLog(o.Metrics, paystackPaths()), edge.SecurityHeaders, edge.Recover, edge.PlainPath)
+	var quiet []string
+	for name := range o.Webhooks {
+		quiet = append(quiet, webhookPaths(name)...)
+	}
+	r.Use(edge.RequestID, edge.AccessLog(o.Metrics, quiet), edge.SecurityHeaders, edge.Recover, edge.PlainPath)
 	if len(o.CORSOrigins) > 0 {
 		r.Use(edge.CORS(o.CORSOrigins))
 	}
@@ -91,9 +97,9 @@ func newEngine(s *Server, o Options) (*gin.Engine, error) {
 	r.NoMethod(edge.MethodNotAllowed)
 
 	// Webhooks stand outside: their bytes are signed as they are, and a provider is never limited by address.
-	if o.Paystack != nil {
-		for _, path := range paystackPaths() {
-			r.POST(path, o.Paystack)
+	for name, handle := range o.Webhooks {
+		for _, path := range webhookPaths(name) {
+			r.POST(path, handle)
 		}
 	}
 	l := newLimits(o)

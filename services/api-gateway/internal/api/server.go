@@ -29,9 +29,9 @@ type Server struct {
 	Queue *task.Queue
 	// Accounts enqueues the tasks on users.
 	Accounts *accountspb.Tasks
-	// Provider opens payments; ProviderName is what purchases call it, such as "paystack".
-	Provider     payments.Provider
-	ProviderName string
+	// Providers open payments, by the names that purchases call them by. ProviderNames lists the same, the default first.
+	Providers     map[string]payments.Provider
+	ProviderNames []string
 	// TrialCredits is what a new business is given; zero gives nothing.
 	TrialCredits money.Credits
 	// RequireVerifiedEmail keeps people whose address is not confirmed out of their business.

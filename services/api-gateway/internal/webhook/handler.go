@@ -45,6 +45,15 @@ func NewHandler(name string, provider payments.Provider, committer *Committer) *
 	return &Handler{name: name, provider: provider, committer: committer, outcomes: committer.outcomes.MustCurryWith(prometheus.Labels{"provider": name})}
 }
 
+// Handlers makes the handler of each provider.
+func Handlers(providers map[string]payments.Provider, committer *Committer) map[string]gin.HandlerFunc {
+	all := make(map[string]gin.HandlerFunc, len(providers))
+	for name, p := range providers {
+		all[name] = NewHandler(name, p, committer).Handle
+	}
+	return all
+}
+
 // Handle is the gin handler. It needs no session and no rate limit: the signature is the only credential, and a provider sends from few addresses.
 func (h *Handler) Handle(c *gin.Context) {
 	body, err := read(c.Writer, c.Request)

@@ -42,6 +42,17 @@ type provider struct {
 	answer payments.Verification
 	err    error
 	asked  int
+	opened []payments.Opening // As it was told last.
+}
+
+func (p *provider) Name() string { return "paystack" }
+
+func (p *provider) Refund(context.Context, payments.RefundRequest) (payments.Refund, error) {
+	return payments.Refund{}, payments.ErrInvalidRequest
+}
+
+func (p *provider) List(context.Context, payments.ListRequest) (payments.ListPage, error) {
+	return payments.ListPage{}, payments.ErrInvalidRequest
 }
 
 func (p *provider) Initialize(context.Context, payments.InitRequest) (payments.Checkout, error) {
@@ -52,8 +63,9 @@ func (p *provider) VerifyWebhook([]byte, http.Header) (payments.Event, error) {
 	return payments.Event{}, payments.ErrSignature
 }
 
-func (p *provider) Verify(ctx context.Context, reference string) (payments.Verification, error) {
+func (p *provider) Verify(ctx context.Context, reference string, opened ...payments.Opening) (payments.Verification, error) {
 	p.asked++
+	p.opened = opened
 	if err := ctx.Err(); err != nil {
 		return payments.Verification{}, err
 	}

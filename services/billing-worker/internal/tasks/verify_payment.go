@@ -42,7 +42,7 @@ func (a *AIFeatures) VerifyPayment(ctx context.Context, run contract.Run, args *
 	if provider == nil {
 		return nil, task.Permanent(fmt.Errorf("verify payment %s: provider %s is not configured", ref, p.Provider))
 	}
-	answer, err := provider.Verify(ctx, ref)
+	answer, err := provider.Verify(ctx, ref, payments.Opening{AccessCode: p.AccessCode, At: p.CreatedAt})
 	switch {
 	case errors.Is(err, payments.ErrUnknownReference) && args.GetReason() == reasonReconcile:
 		return verified(nil, &aifeatures.VerifyPaymentResult{Status: "unknown_to_provider", Reference: ref}), nil

@@ -275,6 +275,27 @@ func (e PurchaseRequestPackage) Valid() bool {
 	}
 }
 
+// Defines values for PurchaseRequestProvider.
+const (
+	Flutterwave PurchaseRequestProvider = "flutterwave"
+	Paystack    PurchaseRequestProvider = "paystack"
+	Stripe      PurchaseRequestProvider = "stripe"
+)
+
+// Valid indicates whether the value is a known member of the PurchaseRequestProvider enum.
+func (e PurchaseRequestProvider) Valid() bool {
+	switch e {
+	case Flutterwave:
+		return true
+	case Paystack:
+		return true
+	case Stripe:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Role.
 const (
 	RoleADMIN   Role = "ADMIN"
@@ -819,6 +840,9 @@ type PurchaseRequest struct {
 	// Method How the customer pays. Without it the provider's page offers every way.
 	Method  *PurchaseRequestMethod `json:"method,omitempty"`
 	Package PurchaseRequestPackage `json:"package"`
+
+	// Provider Who takes the payment. Without it the server's default, Paystack where it is configured. One that is not configured is refused, and the answer names those that are.
+	Provider *PurchaseRequestProvider `json:"provider,omitempty"`
 }
 
 // PurchaseRequestMethod How the customer pays. Without it the provider's page offers every way.
@@ -826,6 +850,9 @@ type PurchaseRequestMethod string
 
 // PurchaseRequestPackage defines model for PurchaseRequest.Package.
 type PurchaseRequestPackage string
+
+// PurchaseRequestProvider Who takes the payment. Without it the server's default, Paystack where it is configured. One that is not configured is refused, and the answer names those that are.
+type PurchaseRequestProvider string
 
 // RefreshRequest defines model for RefreshRequest.
 type RefreshRequest struct {
@@ -1067,6 +1094,18 @@ type ListInvitationsParams struct {
 	Status *InvitationStatus `form:"status,omitempty" json:"status,omitempty"`
 }
 
+// CreateInvitationParams defines parameters for CreateInvitation.
+type CreateInvitationParams struct {
+	// IdempotencyKey Your own name for this request, 1 to 100 letters, digits, `.`, `_`, `:` or `-`. Asking again with the same key and body, within a day, does nothing again and answers the same, with `Idempotent-Replayed: true`; with another body it is refused. Keys are a person's own.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// ResendInvitationParams defines parameters for ResendInvitation.
+type ResendInvitationParams struct {
+	// IdempotencyKey Your own name for this request, 1 to 100 letters, digits, `.`, `_`, `:` or `-`. Asking again with the same key and body, within a day, does nothing again and answers the same, with `Idempotent-Replayed: true`; with another body it is refused. Keys are a person's own.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // ListMembersParams defines parameters for ListMembers.
 type ListMembersParams struct {
 	// Limit Most items on the page.
@@ -1224,7 +1263,7 @@ type ServerInterface interface {
 	ListInvitations(c *gin.Context, params ListInvitationsParams)
 	// CreateInvitation Invite somebody
 	// (POST /api/v1/invitations)
-	CreateInvitation(c *gin.Context)
+	CreateInvitation(c *gin.Context, params CreateInvitationParams)
 	// LookAtInvitation Who invites me, and to what
 	// (GET /api/v1/invitations/token/{token})
 	LookAtInvitation(c *gin.Context, token InvitationToken)
@@ -1233,7 +1272,7 @@ type ServerInterface interface {
 	AcceptInvitation(c *gin.Context, token InvitationToken)
 	// ResendInvitation Send an invitation again
 	// (POST /api/v1/invitations/{id}/resend)
-	ResendInvitation(c *gin.Context, id InvitationID)
+	ResendInvitation(c *gin.Context, id InvitationID, params ResendInvitationParams)
 	// RevokeInvitation Take an invitation back
 	// (POST /api/v1/invitations/{id}/revoke)
 	RevokeInvitation(c *gin.Context, id InvitationID)
@@ -1872,6 +1911,33 @@ func (siw *ServerInterfaceWrapper) ListInvitations(c *gin.Context) {
 // CreateInvitation operation middleware
 func (siw *ServerInterfaceWrapper) CreateInvitation(c *gin.Context) {
 
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateInvitationParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -1879,7 +1945,7 @@ func (siw *ServerInterfaceWrapper) CreateInvitation(c *gin.Context) {
 		}
 	}
 
-	siw.Handler.CreateInvitation(c)
+	siw.Handler.CreateInvitation(c, params)
 }
 
 // LookAtInvitation operation middleware
@@ -1947,6 +2013,30 @@ func (siw *ServerInterfaceWrapper) ResendInvitation(c *gin.Context) {
 		return
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ResendInvitationParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -1954,7 +2044,7 @@ func (siw *ServerInterfaceWrapper) ResendInvitation(c *gin.Context) {
 		}
 	}
 
-	siw.Handler.ResendInvitation(c, id)
+	siw.Handler.ResendInvitation(c, id, params)
 }
 
 // RevokeInvitation operation middleware
@@ -5774,7 +5864,8 @@ func (response ListInvitationsdefaultApplicationProblemPlusJSONResponse) VisitLi
 }
 
 type CreateInvitationRequestObject struct {
-	Body *CreateInvitationJSONRequestBody
+	Params CreateInvitationParams
+	Body   *CreateInvitationJSONRequestBody
 }
 
 type CreateInvitationResponseObject interface {
@@ -6333,7 +6424,8 @@ func (response AcceptInvitationdefaultApplicationProblemPlusJSONResponse) VisitA
 }
 
 type ResendInvitationRequestObject struct {
-	ID InvitationID `json:"id"`
+	ID     InvitationID `json:"id"`
+	Params ResendInvitationParams
 }
 
 type ResendInvitationResponseObject interface {
@@ -8823,8 +8915,10 @@ func (sh *strictHandler) ListInvitations(ctx *gin.Context, params ListInvitation
 }
 
 // CreateInvitation operation middleware
-func (sh *strictHandler) CreateInvitation(ctx *gin.Context) {
+func (sh *strictHandler) CreateInvitation(ctx *gin.Context, params CreateInvitationParams) {
 	var request CreateInvitationRequestObject
+
+	request.Params = params
 
 	var body CreateInvitationJSONRequestBody
 	var err error
@@ -8935,10 +9029,11 @@ func (sh *strictHandler) AcceptInvitation(ctx *gin.Context, token InvitationToke
 }
 
 // ResendInvitation operation middleware
-func (sh *strictHandler) ResendInvitation(ctx *gin.Context, id InvitationID) {
+func (sh *strictHandler) ResendInvitation(ctx *gin.Context, id InvitationID, params ResendInvitationParams) {
 	var request ResendInvitationRequestObject
 
 	request.ID = id
+	request.Params = params
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.ResendInvitation(ctx.Request.Context(), request.(ResendInvitationRequestObject))
