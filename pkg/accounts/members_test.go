@@ -112,42 +112,53 @@ func (s staff) roles(t require.TestingT) (roles map[uuid.UUID]accounts.Role) {
 // Whatever members do to each other: nobody below an owner touches an owner or makes one, the business has an active owner, and owner_id names one.
 func TestWhateverMembersDoToEachOther(t *testing.T) {
 	t.Parallel()
-	s := newStaff(t, accounts.Owner, accounts.Admin, accounts.Admin, accounts.Manager, accounts.Staff)
+	s := newStaff(t, accounts.Owner, accounts.Owner, accounts.Admin, accounts.Admin, accounts.Manager, accounts.Staff)
+	rapid.Check(t, func(rt *rapid.T) {
+		for i, role := range []accounts.Role{accounts.Owner, accounts.Owner, accounts.Admin, accounts.Admin, accounts.Manager, accounts.Staff} {
+			_, err := s.admin.Exec(context.WithoutCancel(s.ctx), `update accounts.membership set role = $2, is_active = true where user_id = $1`, s.ids[i], string(role))
+			require.NoError(rt, err)
+		}
+		for range rapid.IntRange(1, 4).Draw(rt, "changes") {
+			s.changeSomething(rt)
+		}
+	})
+}
+
+// changeSomething lets one member change another, or themselves, and looks at what came of it.
+func (s staff) changeSomething(rt *rapid.T) {
 	rank := map[accounts.Role]int{accounts.Staff: 1, accounts.Manager: 2, accounts.Admin: 3, accounts.Owner: 4}
 	all := []accounts.Role{accounts.Owner, accounts.Admin, accounts.Manager, accounts.Staff}
-	rapid.Check(t, func(rt *rapid.T) {
-		actor, target := rapid.IntRange(0, len(s.ids)-1).Draw(rt, "actor"), rapid.IntRange(0, len(s.ids)-1).Draw(rt, "target")
-		var c accounts.MemberChange
-		if rapid.Bool().Draw(rt, "role") {
-			role := rapid.SampledFrom(all).Draw(rt, "to")
-			c.Role = &role
-		} else {
-			active := rapid.IntRange(0, 2).Draw(rt, "active") > 0
-			c.Active = &active
-		}
-		who, err := s.as(actor)
-		if errors.Is(err, accounts.ErrNotMember) {
-			return
-		}
-		require.NoError(rt, err)
-		if !who.May(accounts.ManageUsers) {
-			return // the gateway lets nobody else ask
-		}
-		before := s.roles(rt)
-		err = s.change(who, target, c)
-		after := s.roles(rt)
-		if err != nil {
-			require.Equal(rt, before, after)
-			return
-		}
-		require.LessOrEqual(rt, rank[before[s.ids[target]]], rank[before[s.ids[actor]]])
-		if before[s.ids[target]] != after[s.ids[target]] {
-			require.LessOrEqual(rt, rank[after[s.ids[target]]], rank[before[s.ids[actor]]])
-		}
-		var owner uuid.UUID
-		require.NoError(rt, s.admin.QueryRow(context.WithoutCancel(s.ctx), `select owner_id from accounts.business`).Scan(&owner))
-		require.Equal(rt, accounts.Owner, after[owner])
-	})
+	actor, target := rapid.IntRange(0, len(s.ids)-1).Draw(rt, "actor"), rapid.IntRange(0, len(s.ids)-1).Draw(rt, "target")
+	var c accounts.MemberChange
+	if rapid.Bool().Draw(rt, "role") {
+		role := rapid.SampledFrom(all).Draw(rt, "to")
+		c.Role = &role
+	} else {
+		active := rapid.IntRange(0, 2).Draw(rt, "active") > 0
+		c.Active = &active
+	}
+	who, err := s.as(actor)
+	if errors.Is(err, accounts.ErrNotMember) {
+		return
+	}
+	require.NoError(rt, err)
+	if !who.May(accounts.ManageUsers) {
+		return // the gateway lets nobody else ask
+	}
+	before := s.roles(rt)
+	err = s.change(who, target, c)
+	after := s.roles(rt)
+	if err != nil {
+		require.Equal(rt, before, after)
+		return
+	}
+	require.LessOrEqual(rt, rank[before[s.ids[target]]], rank[before[s.ids[actor]]])
+	if before[s.ids[target]] != after[s.ids[target]] {
+		require.LessOrEqual(rt, rank[after[s.ids[target]]], rank[before[s.ids[actor]]])
+	}
+	var owner uuid.UUID
+	require.NoError(rt, s.admin.QueryRow(context.WithoutCancel(s.ctx), `select owner_id from accounts.business`).Scan(&owner))
+	require.Equal(rt, accounts.Owner, after[owner])
 }
 
 func TestTwoOwnersCannotSendEachOtherAwayAtOnce(t *testing.T) {
@@ -258,6 +269,38 @@ func TestNoSessionOutlivesAReset(t *testing.T) {
 		}
 	})
 	wg.Wait()
+	require.Zero(t, d.count(t, `select count(*) from accounts.refresh_token where revoked_at is null`))
+}
+
+// A refresh that is under way when a person's sessions are ended would leave a new token behind, if ending did not wait for it.
+func TestEndingSessionsWaitsForARefreshUnderWay(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	s, err := d.register(t.Context(), "ama@example.com", "Ama's Shop")
+	require.NoError(t, err)
+	refresh, err := d.admin.Begin(t.Context())
+	require.NoError(t, err)
+	_, err = refresh.Exec(t.Context(), `select pg_advisory_xact_lock(hashtextextended('session:' || $1::text, 0))`, s.ID.String())
+	require.NoError(t, err)
+	ended := make(chan error, 1)
+	go func() {
+		who := accounts.Principal{User: s.Profile.User.ID, Tenant: s.Profile.Business.ID, Email: "ama@example.com"}
+		ended <- d.DB.InTenant(tenant.With(t.Context(), who.Tenant), func(tx *gorm.DB) error {
+			_, err := accounts.EndOtherSessions(tx, who, accounts.Client{})
+			return err
+		})
+	}()
+	require.Eventually(t, func() bool {
+		var waiting int
+		err := refresh.QueryRow(t.Context(), `select count(*) from pg_locks where locktype = 'advisory' and not granted
+			and database = (select oid from pg_database where datname = current_database())`).Scan(&waiting)
+		return err == nil && waiting == 1
+	}, 10*time.Second, 5*time.Millisecond)
+	_, err = refresh.Exec(t.Context(), `insert into accounts.refresh_token (id, family_id, user_id, token_hash, expires_at) values (gen_random_uuid(), $1, $2, 'new', now() + interval '1 day')`,
+		s.ID, s.Profile.User.ID)
+	require.NoError(t, err)
+	require.NoError(t, refresh.Commit(t.Context()))
+	require.NoError(t, <-ended)
 	require.Zero(t, d.count(t, `select count(*) from accounts.refresh_token where revoked_at is null`))
 }
 

@@ -1,7 +1,6 @@
 package api_test
 
 import (
-	"context"
 	"strings"
 	"testing"
 	"time"
@@ -298,7 +297,7 @@ func TestNobodyRisesAboveThemselves(t *testing.T) {
 	change(s.access, s.user, map[string]any{"role": "MANAGER"}).is(t, 200, "")
 	require.Equal(t, 1, g.count(`select count(*) from accounts.business where owner_id = $1`, adminID), "the books name an owner who is one")
 	g.do("GET", members, s.access, nil).is(t, 403, "permission_missing")
-	_, err := g.admin.Exec(context.Background(), `update accounts.membership set access_role = 'SUPER_USER'`)
+	_, err := g.admin.Exec(t.Context(), `update accounts.membership set access_role = 'SUPER_USER'`)
 	require.ErrorContains(t, err, "membership_access_role_check")
 }
 
