@@ -291,7 +291,7 @@ func TestSecretKeyNeverPrints(t *testing.T) {
 
 func TestRefundAsksForTheAmountAndIsNeverRepeated(t *testing.T) {
 	t.Parallel()
-	c, requests := against(t, func(w http.ResponseWriter, r *http.Request) {
+	c, _ := against(t, func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		if r.Method != http.MethodPost || r.URL.Path != "/refund" ||
 			string(body) != `{"transaction":"1004723697","amount":2000,"currency":"GHS","merchant_note":"two of ten"}` {
