@@ -11,8 +11,11 @@ import (
 // and gave 10 % more tasks per second than Go's own default of 100 (docs/benchmarks.md).
 const gcPercent = 400
 
-// cgroupLimits are where Linux shows a container its own memory limit: cgroup v2, and v1 on older hosts.
-var cgroupLimits = [...]string{"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"}
+// Where Linux shows a container its own memory limit: cgroup v2, and v1 on older hosts.
+const (
+	cgroupLimit   = "/sys/fs/cgroup/memory.max"
+	cgroupLimitV1 = "/sys/fs/cgroup/memory/memory.limit_in_bytes"
+)
 
 // settleMemory is called once a service has started: what was needed only for that (a parsed specification, compiled schemas) goes back to the operating system, and
 // from here on memory is traded for speed. Setting the percentage earlier would let the start grow to a size that an idle service never needs again.
@@ -28,13 +31,15 @@ func tuneMemory() {
 	if os.Getenv("GOMEMLIMIT") != "" {
 		return
 	}
-	for _, file := range cgroupLimits {
-		if content, err := os.ReadFile(file); err == nil {
-			if limit, ok := softLimit(string(content)); ok {
-				debug.SetMemoryLimit(limit)
-				return
-			}
-		}
+	content, err := os.ReadFile(cgroupLimit)
+	if err != nil {
+		content, err = os.ReadFile(cgroupLimitV1)
+	}
+	if err != nil {
+		return
+	}
+	if limit, ok := softLimit(string(content)); ok {
+		debug.SetMemoryLimit(limit)
 	}
 }
 

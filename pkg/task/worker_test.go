@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -158,15 +159,18 @@ func TestALongTaskShowsProgressAndStopsWhenCancelled(t *testing.T) {
 func TestProgressIsShownAlthoughOneHeartbeatFailed(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	const beating = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock' and query like '%set lease_until%'"
+	// A heartbeat that waits for the row, begun after $1.
+	const beating = `select count(*) from pg_stat_activity
+		where datname = current_database() and wait_event_type = 'Lock' and query like '%set lease_until%' and query_start > $1`
 	started, locked := make(chan struct{}), make(chan struct{})
+	begin := sync.OnceFunc(func() { close(started) })
 	r.worker(&handlers{slow: func(ctx context.Context, run contract.Run, _ *selftest.SlowArgs) (contract.Commit[*selftest.SlowResult], error) {
-		close(started)
+		begin()
 		<-locked
 		run.Progress(3, 10, "reading")
 		<-ctx.Done()
 		return nil, ctx.Err()
-	}}, func(c *task.WorkerConfig) { c.Lease = 8 * time.Second })
+	}}, func(c *task.WorkerConfig) { c.Lease = 20 * time.Second }) // a heartbeat gives up after a quarter of it
 	id := r.enqueue(func(ctx context.Context, tx *gorm.DB) (uuid.UUID, error) {
 		return r.tasks.Slow(ctx, tx, &selftest.SlowArgs{})
 	})
@@ -176,10 +180,12 @@ func TestProgressIsShownAlthoughOneHeartbeatFailed(t *testing.T) {
 	_, err = other.Exec(t.Context(), "select from task.task where id = $1 for update", id)
 	require.NoError(t, err)
 	close(locked)
-	r.eventually("a heartbeat with the progress waits for the row", beating, 1)
-	r.eventually("and gives up", beating, 0)
+	r.eventually("a heartbeat with the progress waits for the row", beating, 1, time.Time{})
+	var first time.Time
+	require.NoError(t, r.look.QueryRow(t.Context(), "select clock_timestamp()").Scan(&first))
+	r.eventually("it gives up, and the next one waits", beating, 1, first)
 	require.NoError(t, other.Rollback(t.Context()))
-	r.eventually("the next one writes the progress", "select count(*) from task.task where state = 'running' and progress->>'done' = '3'", 1)
+	r.eventually("which writes the progress", "select count(*) from task.task where state = 'running' and progress->>'done' = '3'", 1)
 }
 
 func TestASilentHolderLosesItsTaskAndCannotCommit(t *testing.T) {
