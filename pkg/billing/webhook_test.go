@@ -130,7 +130,8 @@ func TestRolesCannotDoWhatIsNotTheirs(t *testing.T) {
 		{"billing", "forge an event's body", "update billing.webhook_event set body = ''"},
 		{"billing", "make a hint trusted", "update billing.webhook_event set trusted = true"},
 		{"billing", "enlarge a lot's grant", "update billing.credit_lot set granted = granted + 1"},
-		{"billing", "resolve a review", "update billing.payment_review set resolved_at = now()"},
+		{"billing", "delete a review", "delete from billing.payment_review"},
+		{"billing", "change what a review is about", "update billing.payment_review set received_minor = 1"},
 		{"billing", "change a tax", "update billing.tax_rate set rate_bp = 0"},
 		{"gateway", "complete a purchase", "update billing.credit_purchase set status = 'completed'"},
 		{"gateway", "change an entry", "update billing.ledger_entry set amount = 1"},
@@ -138,6 +139,7 @@ func TestRolesCannotDoWhatIsNotTheirs(t *testing.T) {
 		{"gateway", "read events", "select from billing.webhook_event"},
 		{"gateway", "insert an event", "insert into billing.webhook_event (id, provider, dedupe_key, event_type, body) values (gen_random_uuid(), 'p', 'k', 't', '')"},
 		{"operator", "change a balance", "update billing.ledger_account set balance = 0"},
+		{"operator", "resolve a review past the ledger", "update billing.payment_review set resolved_at = now()"},
 		{"operator", "complete a purchase", "update billing.credit_purchase set status = 'completed'"},
 	} {
 		t.Run(tc.role+" may not "+tc.what, func(t *testing.T) {

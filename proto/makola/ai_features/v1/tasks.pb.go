@@ -537,6 +537,612 @@ func (x *ReconcilePaymentsResult) GetChecked() int32 {
 	return 0
 }
 
+// RecordUsageArgs are the arguments of ai_features.record_usage.
+type RecordUsageArgs struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// hold_id is the captured hold, a UUID.
+	HoldId        string `protobuf:"bytes,1,opt,name=hold_id,json=holdId,proto3" json:"hold_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RecordUsageArgs) Reset() {
+	*x = RecordUsageArgs{}
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RecordUsageArgs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RecordUsageArgs) ProtoMessage() {}
+
+func (x *RecordUsageArgs) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RecordUsageArgs.ProtoReflect.Descriptor instead.
+func (*RecordUsageArgs) Descriptor() ([]byte, []int) {
+	return file_makola_ai_features_v1_tasks_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *RecordUsageArgs) GetHoldId() string {
+	if x != nil {
+		return x.HoldId
+	}
+	return ""
+}
+
+// RecordUsageResult is the result of ai_features.record_usage.
+type RecordUsageResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// status is recorded or already_recorded.
+	Status string `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	// credits_used is a decimal string with two decimals.
+	CreditsUsed   string `protobuf:"bytes,2,opt,name=credits_used,json=creditsUsed,proto3" json:"credits_used,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RecordUsageResult) Reset() {
+	*x = RecordUsageResult{}
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RecordUsageResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RecordUsageResult) ProtoMessage() {}
+
+func (x *RecordUsageResult) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RecordUsageResult.ProtoReflect.Descriptor instead.
+func (*RecordUsageResult) Descriptor() ([]byte, []int) {
+	return file_makola_ai_features_v1_tasks_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *RecordUsageResult) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *RecordUsageResult) GetCreditsUsed() string {
+	if x != nil {
+		return x.CreditsUsed
+	}
+	return ""
+}
+
+// ExpireCreditsArgs are the arguments of ai_features.expire_credits: none.
+type ExpireCreditsArgs struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExpireCreditsArgs) Reset() {
+	*x = ExpireCreditsArgs{}
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExpireCreditsArgs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExpireCreditsArgs) ProtoMessage() {}
+
+func (x *ExpireCreditsArgs) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExpireCreditsArgs.ProtoReflect.Descriptor instead.
+func (*ExpireCreditsArgs) Descriptor() ([]byte, []int) {
+	return file_makola_ai_features_v1_tasks_proto_rawDescGZIP(), []int{10}
+}
+
+// ExpireCreditsResult is the result of ai_features.expire_credits.
+type ExpireCreditsResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// status is done, or continued when another run was enqueued for the rest.
+	Status string `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	// lots is how many lots this run expired.
+	Lots int32 `protobuf:"varint,2,opt,name=lots,proto3" json:"lots,omitempty"`
+	// credits is what was left in them, a decimal string with two decimals.
+	Credits       string `protobuf:"bytes,3,opt,name=credits,proto3" json:"credits,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExpireCreditsResult) Reset() {
+	*x = ExpireCreditsResult{}
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExpireCreditsResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExpireCreditsResult) ProtoMessage() {}
+
+func (x *ExpireCreditsResult) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExpireCreditsResult.ProtoReflect.Descriptor instead.
+func (*ExpireCreditsResult) Descriptor() ([]byte, []int) {
+	return file_makola_ai_features_v1_tasks_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *ExpireCreditsResult) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *ExpireCreditsResult) GetLots() int32 {
+	if x != nil {
+		return x.Lots
+	}
+	return 0
+}
+
+func (x *ExpireCreditsResult) GetCredits() string {
+	if x != nil {
+		return x.Credits
+	}
+	return ""
+}
+
+// VerifyLedgerArgs are the arguments of ai_features.verify_ledger: none.
+type VerifyLedgerArgs struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VerifyLedgerArgs) Reset() {
+	*x = VerifyLedgerArgs{}
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VerifyLedgerArgs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VerifyLedgerArgs) ProtoMessage() {}
+
+func (x *VerifyLedgerArgs) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VerifyLedgerArgs.ProtoReflect.Descriptor instead.
+func (*VerifyLedgerArgs) Descriptor() ([]byte, []int) {
+	return file_makola_ai_features_v1_tasks_proto_rawDescGZIP(), []int{12}
+}
+
+// VerifyLedgerResult is the result of ai_features.verify_ledger.
+type VerifyLedgerResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// status is ok or drift.
+	Status string `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	// accounts is how many accounts there are.
+	Accounts int64 `protobuf:"varint,2,opt,name=accounts,proto3" json:"accounts,omitempty"`
+	// entries is how many entries there are.
+	Entries int64 `protobuf:"varint,3,opt,name=entries,proto3" json:"entries,omitempty"`
+	// faults is how many rows do not agree; makola ledger checks lists them.
+	Faults        int32 `protobuf:"varint,4,opt,name=faults,proto3" json:"faults,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VerifyLedgerResult) Reset() {
+	*x = VerifyLedgerResult{}
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VerifyLedgerResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VerifyLedgerResult) ProtoMessage() {}
+
+func (x *VerifyLedgerResult) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VerifyLedgerResult.ProtoReflect.Descriptor instead.
+func (*VerifyLedgerResult) Descriptor() ([]byte, []int) {
+	return file_makola_ai_features_v1_tasks_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *VerifyLedgerResult) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *VerifyLedgerResult) GetAccounts() int64 {
+	if x != nil {
+		return x.Accounts
+	}
+	return 0
+}
+
+func (x *VerifyLedgerResult) GetEntries() int64 {
+	if x != nil {
+		return x.Entries
+	}
+	return 0
+}
+
+func (x *VerifyLedgerResult) GetFaults() int32 {
+	if x != nil {
+		return x.Faults
+	}
+	return 0
+}
+
+// CheckLowAiCreditsArgs are the arguments of ai_features.check_low_ai_credits: none.
+type CheckLowAiCreditsArgs struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckLowAiCreditsArgs) Reset() {
+	*x = CheckLowAiCreditsArgs{}
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckLowAiCreditsArgs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckLowAiCreditsArgs) ProtoMessage() {}
+
+func (x *CheckLowAiCreditsArgs) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckLowAiCreditsArgs.ProtoReflect.Descriptor instead.
+func (*CheckLowAiCreditsArgs) Descriptor() ([]byte, []int) {
+	return file_makola_ai_features_v1_tasks_proto_rawDescGZIP(), []int{14}
+}
+
+// CheckLowAiCreditsResult is the result of ai_features.check_low_ai_credits.
+type CheckLowAiCreditsResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// status is done.
+	Status string `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	// alerts is how many alerts were raised.
+	Alerts        int32 `protobuf:"varint,2,opt,name=alerts,proto3" json:"alerts,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckLowAiCreditsResult) Reset() {
+	*x = CheckLowAiCreditsResult{}
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckLowAiCreditsResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckLowAiCreditsResult) ProtoMessage() {}
+
+func (x *CheckLowAiCreditsResult) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckLowAiCreditsResult.ProtoReflect.Descriptor instead.
+func (*CheckLowAiCreditsResult) Descriptor() ([]byte, []int) {
+	return file_makola_ai_features_v1_tasks_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *CheckLowAiCreditsResult) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *CheckLowAiCreditsResult) GetAlerts() int32 {
+	if x != nil {
+		return x.Alerts
+	}
+	return 0
+}
+
+// SendLowCreditAlertArgs are the arguments of ai_features.send_low_credit_alert. The balance is not among them: it is read when the mail is written.
+type SendLowCreditAlertArgs struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// business_id is the business, a UUID.
+	BusinessId string `protobuf:"bytes,1,opt,name=business_id,json=businessId,proto3" json:"business_id,omitempty"`
+	// alert_id is the alert, a UUID.
+	AlertId       string `protobuf:"bytes,2,opt,name=alert_id,json=alertId,proto3" json:"alert_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SendLowCreditAlertArgs) Reset() {
+	*x = SendLowCreditAlertArgs{}
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SendLowCreditAlertArgs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SendLowCreditAlertArgs) ProtoMessage() {}
+
+func (x *SendLowCreditAlertArgs) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SendLowCreditAlertArgs.ProtoReflect.Descriptor instead.
+func (*SendLowCreditAlertArgs) Descriptor() ([]byte, []int) {
+	return file_makola_ai_features_v1_tasks_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *SendLowCreditAlertArgs) GetBusinessId() string {
+	if x != nil {
+		return x.BusinessId
+	}
+	return ""
+}
+
+func (x *SendLowCreditAlertArgs) GetAlertId() string {
+	if x != nil {
+		return x.AlertId
+	}
+	return ""
+}
+
+// SendLowCreditAlertResult is the result of ai_features.send_low_credit_alert.
+type SendLowCreditAlertResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// status is queued, already_queued or recovered (there is nothing to tell any more).
+	Status string `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	// email_id is the stored mail, a UUID; empty when recovered.
+	EmailId       string `protobuf:"bytes,2,opt,name=email_id,json=emailId,proto3" json:"email_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SendLowCreditAlertResult) Reset() {
+	*x = SendLowCreditAlertResult{}
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SendLowCreditAlertResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SendLowCreditAlertResult) ProtoMessage() {}
+
+func (x *SendLowCreditAlertResult) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SendLowCreditAlertResult.ProtoReflect.Descriptor instead.
+func (*SendLowCreditAlertResult) Descriptor() ([]byte, []int) {
+	return file_makola_ai_features_v1_tasks_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *SendLowCreditAlertResult) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *SendLowCreditAlertResult) GetEmailId() string {
+	if x != nil {
+		return x.EmailId
+	}
+	return ""
+}
+
+// CleanupExpiredAiTransactionsArgs are the arguments of ai_features.cleanup_expired_ai_transactions: none.
+type CleanupExpiredAiTransactionsArgs struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CleanupExpiredAiTransactionsArgs) Reset() {
+	*x = CleanupExpiredAiTransactionsArgs{}
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CleanupExpiredAiTransactionsArgs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CleanupExpiredAiTransactionsArgs) ProtoMessage() {}
+
+func (x *CleanupExpiredAiTransactionsArgs) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CleanupExpiredAiTransactionsArgs.ProtoReflect.Descriptor instead.
+func (*CleanupExpiredAiTransactionsArgs) Descriptor() ([]byte, []int) {
+	return file_makola_ai_features_v1_tasks_proto_rawDescGZIP(), []int{18}
+}
+
+// CleanupExpiredAiTransactionsResult is the result of ai_features.cleanup_expired_ai_transactions.
+type CleanupExpiredAiTransactionsResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// status is done, or continued when another run was enqueued for the rest.
+	Status string `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	// deleted is how many calls this run deleted.
+	Deleted       int32 `protobuf:"varint,2,opt,name=deleted,proto3" json:"deleted,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CleanupExpiredAiTransactionsResult) Reset() {
+	*x = CleanupExpiredAiTransactionsResult{}
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CleanupExpiredAiTransactionsResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CleanupExpiredAiTransactionsResult) ProtoMessage() {}
+
+func (x *CleanupExpiredAiTransactionsResult) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CleanupExpiredAiTransactionsResult.ProtoReflect.Descriptor instead.
+func (*CleanupExpiredAiTransactionsResult) Descriptor() ([]byte, []int) {
+	return file_makola_ai_features_v1_tasks_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *CleanupExpiredAiTransactionsResult) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *CleanupExpiredAiTransactionsResult) GetDeleted() int32 {
+	if x != nil {
+		return x.Deleted
+	}
+	return 0
+}
+
 var File_makola_ai_features_v1_tasks_proto protoreflect.FileDescriptor
 
 const file_makola_ai_features_v1_tasks_proto_rawDesc = "" +
@@ -579,7 +1185,38 @@ const file_makola_ai_features_v1_tasks_proto_rawDesc = "" +
 	"\x15ReconcilePaymentsArgs\"K\n" +
 	"\x17ReconcilePaymentsResult\x12\x16\n" +
 	"\x06status\x18\x01 \x01(\tR\x06status\x12\x18\n" +
-	"\achecked\x18\x02 \x01(\x05R\achecked2\xff\x06\n" +
+	"\achecked\x18\x02 \x01(\x05R\achecked\"*\n" +
+	"\x0fRecordUsageArgs\x12\x17\n" +
+	"\ahold_id\x18\x01 \x01(\tR\x06holdId\"N\n" +
+	"\x11RecordUsageResult\x12\x16\n" +
+	"\x06status\x18\x01 \x01(\tR\x06status\x12!\n" +
+	"\fcredits_used\x18\x02 \x01(\tR\vcreditsUsed\"\x13\n" +
+	"\x11ExpireCreditsArgs\"[\n" +
+	"\x13ExpireCreditsResult\x12\x16\n" +
+	"\x06status\x18\x01 \x01(\tR\x06status\x12\x12\n" +
+	"\x04lots\x18\x02 \x01(\x05R\x04lots\x12\x18\n" +
+	"\acredits\x18\x03 \x01(\tR\acredits\"\x12\n" +
+	"\x10VerifyLedgerArgs\"z\n" +
+	"\x12VerifyLedgerResult\x12\x16\n" +
+	"\x06status\x18\x01 \x01(\tR\x06status\x12\x1a\n" +
+	"\baccounts\x18\x02 \x01(\x03R\baccounts\x12\x18\n" +
+	"\aentries\x18\x03 \x01(\x03R\aentries\x12\x16\n" +
+	"\x06faults\x18\x04 \x01(\x05R\x06faults\"\x17\n" +
+	"\x15CheckLowAiCreditsArgs\"I\n" +
+	"\x17CheckLowAiCreditsResult\x12\x16\n" +
+	"\x06status\x18\x01 \x01(\tR\x06status\x12\x16\n" +
+	"\x06alerts\x18\x02 \x01(\x05R\x06alerts\"T\n" +
+	"\x16SendLowCreditAlertArgs\x12\x1f\n" +
+	"\vbusiness_id\x18\x01 \x01(\tR\n" +
+	"businessId\x12\x19\n" +
+	"\balert_id\x18\x02 \x01(\tR\aalertId\"M\n" +
+	"\x18SendLowCreditAlertResult\x12\x16\n" +
+	"\x06status\x18\x01 \x01(\tR\x06status\x12\x19\n" +
+	"\bemail_id\x18\x02 \x01(\tR\aemailId\"\"\n" +
+	" CleanupExpiredAiTransactionsArgs\"V\n" +
+	"\"CleanupExpiredAiTransactionsResult\x12\x16\n" +
+	"\x06status\x18\x01 \x01(\tR\x06status\x12\x18\n" +
+	"\adeleted\x18\x02 \x01(\x05R\adeleted2\x90\x10\n" +
 	"\fTasksService\x12\x8e\x02\n" +
 	"\x15ProcessPaymentWebhook\x120.makola.ai_features.v1.ProcessPaymentWebhookArgs\x1a2.makola.ai_features.v1.ProcessPaymentWebhookResult\"\x8e\x01\xaa\xd4\x18\x89\x01\n" +
 	"#ai_features.process_payment_webhook\x12)ai_features.tasks.process_payment_webhook\x12!app.tasks.process_payment_webhook\x18\x02\"\x02\b<($2\t\n" +
@@ -589,7 +1226,19 @@ const file_makola_ai_features_v1_tasks_proto_rawDesc = "" +
 	"\x1eSendCreditPurchaseNotification\x129.makola.ai_features.v1.SendCreditPurchaseNotificationArgs\x1a;.makola.ai_features.v1.SendCreditPurchaseNotificationResult\"\x98\x01\xaa\xd4\x18\x93\x01\n" +
 	"-ai_features.send_credit_purchase_notification\x123ai_features.tasks.send_credit_purchase_notification\x12+app.tasks.send_credit_purchase_notification\x18\x02\x12\x97\x01\n" +
 	"\x11ReconcilePayments\x12,.makola.ai_features.v1.ReconcilePaymentsArgs\x1a..makola.ai_features.v1.ReconcilePaymentsResult\"$\xaa\xd4\x18 \n" +
-	"\x1eai_features.reconcile_paymentsB/Z-makola/proto/makola/ai_features/v1;aifeaturesb\x06proto3"
+	"\x1eai_features.reconcile_payments\x12\x81\x01\n" +
+	"\vRecordUsage\x12&.makola.ai_features.v1.RecordUsageArgs\x1a(.makola.ai_features.v1.RecordUsageResult\" \xaa\xd4\x18\x1c\n" +
+	"\x18ai_features.record_usage\x18\x02\x12\x87\x01\n" +
+	"\rExpireCredits\x12(.makola.ai_features.v1.ExpireCreditsArgs\x1a*.makola.ai_features.v1.ExpireCreditsResult\" \xaa\xd4\x18\x1c\n" +
+	"\x1aai_features.expire_credits\x12\x8a\x01\n" +
+	"\fVerifyLedger\x12'.makola.ai_features.v1.VerifyLedgerArgs\x1a).makola.ai_features.v1.VerifyLedgerResult\"&\xaa\xd4\x18\"\n" +
+	"\x19ai_features.verify_ledger\"\x03\b\xd8\x04(\x03\x12\xe1\x01\n" +
+	"\x11CheckLowAiCredits\x12,.makola.ai_features.v1.CheckLowAiCreditsArgs\x1a..makola.ai_features.v1.CheckLowAiCreditsResult\"n\xaa\xd4\x18j\n" +
+	" ai_features.check_low_ai_credits\x12&ai_features.tasks.check_low_ai_credits\x12\x1eapp.tasks.check_low_ai_credits\x12\xe7\x01\n" +
+	"\x12SendLowCreditAlert\x12-.makola.ai_features.v1.SendLowCreditAlertArgs\x1a/.makola.ai_features.v1.SendLowCreditAlertResult\"q\xaa\xd4\x18m\n" +
+	"!ai_features.send_low_credit_alert\x12'ai_features.tasks.send_low_credit_alert\x12\x1fapp.tasks.send_low_credit_alert\x12\xa5\x02\n" +
+	"\x1cCleanupExpiredAiTransactions\x127.makola.ai_features.v1.CleanupExpiredAiTransactionsArgs\x1a9.makola.ai_features.v1.CleanupExpiredAiTransactionsResult\"\x90\x01\xaa\xd4\x18\x8b\x01\n" +
+	"+ai_features.cleanup_expired_ai_transactions\x121ai_features.tasks.cleanup_expired_ai_transactions\x12)app.tasks.cleanup_expired_ai_transactionsB/Z-makola/proto/makola/ai_features/v1;aifeaturesb\x06proto3"
 
 var (
 	file_makola_ai_features_v1_tasks_proto_rawDescOnce sync.Once
@@ -603,7 +1252,7 @@ func file_makola_ai_features_v1_tasks_proto_rawDescGZIP() []byte {
 	return file_makola_ai_features_v1_tasks_proto_rawDescData
 }
 
-var file_makola_ai_features_v1_tasks_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_makola_ai_features_v1_tasks_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
 var file_makola_ai_features_v1_tasks_proto_goTypes = []any{
 	(*ProcessPaymentWebhookArgs)(nil),            // 0: makola.ai_features.v1.ProcessPaymentWebhookArgs
 	(*ProcessPaymentWebhookResult)(nil),          // 1: makola.ai_features.v1.ProcessPaymentWebhookResult
@@ -613,21 +1262,45 @@ var file_makola_ai_features_v1_tasks_proto_goTypes = []any{
 	(*SendCreditPurchaseNotificationResult)(nil), // 5: makola.ai_features.v1.SendCreditPurchaseNotificationResult
 	(*ReconcilePaymentsArgs)(nil),                // 6: makola.ai_features.v1.ReconcilePaymentsArgs
 	(*ReconcilePaymentsResult)(nil),              // 7: makola.ai_features.v1.ReconcilePaymentsResult
+	(*RecordUsageArgs)(nil),                      // 8: makola.ai_features.v1.RecordUsageArgs
+	(*RecordUsageResult)(nil),                    // 9: makola.ai_features.v1.RecordUsageResult
+	(*ExpireCreditsArgs)(nil),                    // 10: makola.ai_features.v1.ExpireCreditsArgs
+	(*ExpireCreditsResult)(nil),                  // 11: makola.ai_features.v1.ExpireCreditsResult
+	(*VerifyLedgerArgs)(nil),                     // 12: makola.ai_features.v1.VerifyLedgerArgs
+	(*VerifyLedgerResult)(nil),                   // 13: makola.ai_features.v1.VerifyLedgerResult
+	(*CheckLowAiCreditsArgs)(nil),                // 14: makola.ai_features.v1.CheckLowAiCreditsArgs
+	(*CheckLowAiCreditsResult)(nil),              // 15: makola.ai_features.v1.CheckLowAiCreditsResult
+	(*SendLowCreditAlertArgs)(nil),               // 16: makola.ai_features.v1.SendLowCreditAlertArgs
+	(*SendLowCreditAlertResult)(nil),             // 17: makola.ai_features.v1.SendLowCreditAlertResult
+	(*CleanupExpiredAiTransactionsArgs)(nil),     // 18: makola.ai_features.v1.CleanupExpiredAiTransactionsArgs
+	(*CleanupExpiredAiTransactionsResult)(nil),   // 19: makola.ai_features.v1.CleanupExpiredAiTransactionsResult
 }
 var file_makola_ai_features_v1_tasks_proto_depIdxs = []int32{
-	0, // 0: makola.ai_features.v1.TasksService.ProcessPaymentWebhook:input_type -> makola.ai_features.v1.ProcessPaymentWebhookArgs
-	2, // 1: makola.ai_features.v1.TasksService.VerifyPayment:input_type -> makola.ai_features.v1.VerifyPaymentArgs
-	4, // 2: makola.ai_features.v1.TasksService.SendCreditPurchaseNotification:input_type -> makola.ai_features.v1.SendCreditPurchaseNotificationArgs
-	6, // 3: makola.ai_features.v1.TasksService.ReconcilePayments:input_type -> makola.ai_features.v1.ReconcilePaymentsArgs
-	1, // 4: makola.ai_features.v1.TasksService.ProcessPaymentWebhook:output_type -> makola.ai_features.v1.ProcessPaymentWebhookResult
-	3, // 5: makola.ai_features.v1.TasksService.VerifyPayment:output_type -> makola.ai_features.v1.VerifyPaymentResult
-	5, // 6: makola.ai_features.v1.TasksService.SendCreditPurchaseNotification:output_type -> makola.ai_features.v1.SendCreditPurchaseNotificationResult
-	7, // 7: makola.ai_features.v1.TasksService.ReconcilePayments:output_type -> makola.ai_features.v1.ReconcilePaymentsResult
-	4, // [4:8] is the sub-list for method output_type
-	0, // [0:4] is the sub-list for method input_type
-	0, // [0:0] is the sub-list for extension type_name
-	0, // [0:0] is the sub-list for extension extendee
-	0, // [0:0] is the sub-list for field type_name
+	0,  // 0: makola.ai_features.v1.TasksService.ProcessPaymentWebhook:input_type -> makola.ai_features.v1.ProcessPaymentWebhookArgs
+	2,  // 1: makola.ai_features.v1.TasksService.VerifyPayment:input_type -> makola.ai_features.v1.VerifyPaymentArgs
+	4,  // 2: makola.ai_features.v1.TasksService.SendCreditPurchaseNotification:input_type -> makola.ai_features.v1.SendCreditPurchaseNotificationArgs
+	6,  // 3: makola.ai_features.v1.TasksService.ReconcilePayments:input_type -> makola.ai_features.v1.ReconcilePaymentsArgs
+	8,  // 4: makola.ai_features.v1.TasksService.RecordUsage:input_type -> makola.ai_features.v1.RecordUsageArgs
+	10, // 5: makola.ai_features.v1.TasksService.ExpireCredits:input_type -> makola.ai_features.v1.ExpireCreditsArgs
+	12, // 6: makola.ai_features.v1.TasksService.VerifyLedger:input_type -> makola.ai_features.v1.VerifyLedgerArgs
+	14, // 7: makola.ai_features.v1.TasksService.CheckLowAiCredits:input_type -> makola.ai_features.v1.CheckLowAiCreditsArgs
+	16, // 8: makola.ai_features.v1.TasksService.SendLowCreditAlert:input_type -> makola.ai_features.v1.SendLowCreditAlertArgs
+	18, // 9: makola.ai_features.v1.TasksService.CleanupExpiredAiTransactions:input_type -> makola.ai_features.v1.CleanupExpiredAiTransactionsArgs
+	1,  // 10: makola.ai_features.v1.TasksService.ProcessPaymentWebhook:output_type -> makola.ai_features.v1.ProcessPaymentWebhookResult
+	3,  // 11: makola.ai_features.v1.TasksService.VerifyPayment:output_type -> makola.ai_features.v1.VerifyPaymentResult
+	5,  // 12: makola.ai_features.v1.TasksService.SendCreditPurchaseNotification:output_type -> makola.ai_features.v1.SendCreditPurchaseNotificationResult
+	7,  // 13: makola.ai_features.v1.TasksService.ReconcilePayments:output_type -> makola.ai_features.v1.ReconcilePaymentsResult
+	9,  // 14: makola.ai_features.v1.TasksService.RecordUsage:output_type -> makola.ai_features.v1.RecordUsageResult
+	11, // 15: makola.ai_features.v1.TasksService.ExpireCredits:output_type -> makola.ai_features.v1.ExpireCreditsResult
+	13, // 16: makola.ai_features.v1.TasksService.VerifyLedger:output_type -> makola.ai_features.v1.VerifyLedgerResult
+	15, // 17: makola.ai_features.v1.TasksService.CheckLowAiCredits:output_type -> makola.ai_features.v1.CheckLowAiCreditsResult
+	17, // 18: makola.ai_features.v1.TasksService.SendLowCreditAlert:output_type -> makola.ai_features.v1.SendLowCreditAlertResult
+	19, // 19: makola.ai_features.v1.TasksService.CleanupExpiredAiTransactions:output_type -> makola.ai_features.v1.CleanupExpiredAiTransactionsResult
+	10, // [10:20] is the sub-list for method output_type
+	0,  // [0:10] is the sub-list for method input_type
+	0,  // [0:0] is the sub-list for extension type_name
+	0,  // [0:0] is the sub-list for extension extendee
+	0,  // [0:0] is the sub-list for field type_name
 }
 
 func init() { file_makola_ai_features_v1_tasks_proto_init() }
@@ -643,7 +1316,7 @@ func file_makola_ai_features_v1_tasks_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_makola_ai_features_v1_tasks_proto_rawDesc), len(file_makola_ai_features_v1_tasks_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   8,
+			NumMessages:   20,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

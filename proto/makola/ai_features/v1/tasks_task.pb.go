@@ -87,6 +87,111 @@ var ReconcilePaymentsTask = &contract.Descriptor{
 	NewResult:   func() proto.Message { return new(ReconcilePaymentsResult) },
 }
 
+// RecordUsageTask describes the task ai_features.record_usage.
+//
+// RecordUsage brings captured credits of a hold into the ledger, and raises the alerts that are then due. Many are recorded together.
+// Fails for good when the hold does not exist or was not captured. Running it twice records it once.
+var RecordUsageTask = &contract.Descriptor{
+	Name:        "ai_features.record_usage",
+	Queue:       "ai_features",
+	Mode:        contract.ModeBatch,
+	Timeout:     time.Minute,
+	MaxAttempts: 12,
+	BackoffBase: 5 * time.Second,
+	BackoffCap:  time.Hour,
+	BatchSize:   256,
+	NewArgs:     func() proto.Message { return new(RecordUsageArgs) },
+	NewResult:   func() proto.Message { return new(RecordUsageResult) },
+}
+
+// ExpireCreditsTask describes the task ai_features.expire_credits.
+//
+// ExpireCredits posts the end of every lot of credits that has ended with something left. Ended credits cannot be spent before either; this brings
+// the ledger in line. It works in batches of 1,000 lots and enqueues itself until none is left.
+// Fails for good only when its attempts are used up. Running it twice expires each lot once.
+var ExpireCreditsTask = &contract.Descriptor{
+	Name:        "ai_features.expire_credits",
+	Queue:       "ai_features",
+	Mode:        contract.ModeShort,
+	Timeout:     time.Minute,
+	MaxAttempts: 12,
+	BackoffBase: 5 * time.Second,
+	BackoffCap:  time.Hour,
+	NewArgs:     func() proto.Message { return new(ExpireCreditsArgs) },
+	NewResult:   func() proto.Message { return new(ExpireCreditsResult) },
+}
+
+// VerifyLedgerTask describes the task ai_features.verify_ledger.
+//
+// VerifyLedger recomputes every balance, lot, purchase and hold from the ledger's entries, keeps what it found as the check of the day, and raises
+// the alarm in the log when something does not agree. It reads every entry and changes none.
+// Fails for good only when its attempts are used up. Running it twice keeps the later check.
+var VerifyLedgerTask = &contract.Descriptor{
+	Name:        "ai_features.verify_ledger",
+	Queue:       "ai_features",
+	Mode:        contract.ModeShort,
+	Timeout:     10 * time.Minute,
+	MaxAttempts: 3,
+	BackoffBase: 5 * time.Second,
+	BackoffCap:  time.Hour,
+	NewArgs:     func() proto.Message { return new(VerifyLedgerArgs) },
+	NewResult:   func() proto.Message { return new(VerifyLedgerResult) },
+}
+
+// CheckLowAiCreditsTask describes the task ai_features.check_low_ai_credits.
+//
+// CheckLowAiCredits raises an alert for each active business whose balance is low or depleted, or of which credits end within a week, and enqueues
+// ai_features.send_low_credit_alert for it. A kind of alert is raised once until credits are added, and not twice within 24 hours.
+// Fails for good only when its attempts are used up. Running it twice raises each alert once.
+var CheckLowAiCreditsTask = &contract.Descriptor{
+	Name:        "ai_features.check_low_ai_credits",
+	Aliases:     []string{"ai_features.tasks.check_low_ai_credits", "app.tasks.check_low_ai_credits"},
+	Queue:       "ai_features",
+	Mode:        contract.ModeShort,
+	Timeout:     time.Minute,
+	MaxAttempts: 12,
+	BackoffBase: 5 * time.Second,
+	BackoffCap:  time.Hour,
+	NewArgs:     func() proto.Message { return new(CheckLowAiCreditsArgs) },
+	NewResult:   func() proto.Message { return new(CheckLowAiCreditsResult) },
+}
+
+// SendLowCreditAlertTask describes the task ai_features.send_low_credit_alert.
+//
+// SendLowCreditAlert stores the mail of one alert for the owner, with the balance as it is then, and enqueues notifications.send_email for it. An
+// alert that has nothing to tell any more, because credits were added or the lot is used up, is dropped.
+// Fails for good when the alert does not exist. Running it twice stores one mail.
+var SendLowCreditAlertTask = &contract.Descriptor{
+	Name:        "ai_features.send_low_credit_alert",
+	Aliases:     []string{"ai_features.tasks.send_low_credit_alert", "app.tasks.send_low_credit_alert"},
+	Queue:       "ai_features",
+	Mode:        contract.ModeShort,
+	Timeout:     time.Minute,
+	MaxAttempts: 12,
+	BackoffBase: 5 * time.Second,
+	BackoffCap:  time.Hour,
+	NewArgs:     func() proto.Message { return new(SendLowCreditAlertArgs) },
+	NewResult:   func() proto.Message { return new(SendLowCreditAlertResult) },
+}
+
+// CleanupExpiredAiTransactionsTask describes the task ai_features.cleanup_expired_ai_transactions.
+//
+// CleanupExpiredAiTransactions deletes calls of AI features that are past their retention of 90 days, and keeps their sums by business, feature and day.
+// Ledger entries are never deleted. It works in batches of 1,000 calls and enqueues itself until none is left.
+// Fails for good only when its attempts are used up. Running it twice deletes and counts each call once.
+var CleanupExpiredAiTransactionsTask = &contract.Descriptor{
+	Name:        "ai_features.cleanup_expired_ai_transactions",
+	Aliases:     []string{"ai_features.tasks.cleanup_expired_ai_transactions", "app.tasks.cleanup_expired_ai_transactions"},
+	Queue:       "ai_features",
+	Mode:        contract.ModeShort,
+	Timeout:     time.Minute,
+	MaxAttempts: 12,
+	BackoffBase: 5 * time.Second,
+	BackoffCap:  time.Hour,
+	NewArgs:     func() proto.Message { return new(CleanupExpiredAiTransactionsArgs) },
+	NewResult:   func() proto.Message { return new(CleanupExpiredAiTransactionsResult) },
+}
+
 // AllTasks returns the descriptors of every task of this package, in the order of the contract.
 func AllTasks() []*contract.Descriptor {
 	return []*contract.Descriptor{
@@ -94,6 +199,12 @@ func AllTasks() []*contract.Descriptor {
 		VerifyPaymentTask,
 		SendCreditPurchaseNotificationTask,
 		ReconcilePaymentsTask,
+		RecordUsageTask,
+		ExpireCreditsTask,
+		VerifyLedgerTask,
+		CheckLowAiCreditsTask,
+		SendLowCreditAlertTask,
+		CleanupExpiredAiTransactionsTask,
 	}
 }
 
@@ -149,6 +260,59 @@ func (t *Tasks) ReconcilePayments(ctx context.Context, tx *gorm.DB, args *Reconc
 	return t.q.Enqueue(ctx, tx, ReconcilePaymentsTask, args, opts...)
 }
 
+// RecordUsage enqueues the task ai_features.record_usage in tx and returns its id.
+//
+// RecordUsage brings captured credits of a hold into the ledger, and raises the alerts that are then due. Many are recorded together.
+// Fails for good when the hold does not exist or was not captured. Running it twice records it once.
+func (t *Tasks) RecordUsage(ctx context.Context, tx *gorm.DB, args *RecordUsageArgs, opts ...contract.Option) (contract.ID, error) {
+	return t.q.Enqueue(ctx, tx, RecordUsageTask, args, opts...)
+}
+
+// ExpireCredits enqueues the task ai_features.expire_credits in tx and returns its id.
+//
+// ExpireCredits posts the end of every lot of credits that has ended with something left. Ended credits cannot be spent before either; this brings
+// the ledger in line. It works in batches of 1,000 lots and enqueues itself until none is left.
+// Fails for good only when its attempts are used up. Running it twice expires each lot once.
+func (t *Tasks) ExpireCredits(ctx context.Context, tx *gorm.DB, args *ExpireCreditsArgs, opts ...contract.Option) (contract.ID, error) {
+	return t.q.Enqueue(ctx, tx, ExpireCreditsTask, args, opts...)
+}
+
+// VerifyLedger enqueues the task ai_features.verify_ledger in tx and returns its id.
+//
+// VerifyLedger recomputes every balance, lot, purchase and hold from the ledger's entries, keeps what it found as the check of the day, and raises
+// the alarm in the log when something does not agree. It reads every entry and changes none.
+// Fails for good only when its attempts are used up. Running it twice keeps the later check.
+func (t *Tasks) VerifyLedger(ctx context.Context, tx *gorm.DB, args *VerifyLedgerArgs, opts ...contract.Option) (contract.ID, error) {
+	return t.q.Enqueue(ctx, tx, VerifyLedgerTask, args, opts...)
+}
+
+// CheckLowAiCredits enqueues the task ai_features.check_low_ai_credits in tx and returns its id.
+//
+// CheckLowAiCredits raises an alert for each active business whose balance is low or depleted, or of which credits end within a week, and enqueues
+// ai_features.send_low_credit_alert for it. A kind of alert is raised once until credits are added, and not twice within 24 hours.
+// Fails for good only when its attempts are used up. Running it twice raises each alert once.
+func (t *Tasks) CheckLowAiCredits(ctx context.Context, tx *gorm.DB, args *CheckLowAiCreditsArgs, opts ...contract.Option) (contract.ID, error) {
+	return t.q.Enqueue(ctx, tx, CheckLowAiCreditsTask, args, opts...)
+}
+
+// SendLowCreditAlert enqueues the task ai_features.send_low_credit_alert in tx and returns its id.
+//
+// SendLowCreditAlert stores the mail of one alert for the owner, with the balance as it is then, and enqueues notifications.send_email for it. An
+// alert that has nothing to tell any more, because credits were added or the lot is used up, is dropped.
+// Fails for good when the alert does not exist. Running it twice stores one mail.
+func (t *Tasks) SendLowCreditAlert(ctx context.Context, tx *gorm.DB, args *SendLowCreditAlertArgs, opts ...contract.Option) (contract.ID, error) {
+	return t.q.Enqueue(ctx, tx, SendLowCreditAlertTask, args, opts...)
+}
+
+// CleanupExpiredAiTransactions enqueues the task ai_features.cleanup_expired_ai_transactions in tx and returns its id.
+//
+// CleanupExpiredAiTransactions deletes calls of AI features that are past their retention of 90 days, and keeps their sums by business, feature and day.
+// Ledger entries are never deleted. It works in batches of 1,000 calls and enqueues itself until none is left.
+// Fails for good only when its attempts are used up. Running it twice deletes and counts each call once.
+func (t *Tasks) CleanupExpiredAiTransactions(ctx context.Context, tx *gorm.DB, args *CleanupExpiredAiTransactionsArgs, opts ...contract.Option) (contract.ID, error) {
+	return t.q.Enqueue(ctx, tx, CleanupExpiredAiTransactionsTask, args, opts...)
+}
+
 // TasksHandler runs the tasks of this package. Any method may run twice for the same task, and may be killed anywhere.
 type TasksHandler interface {
 	// ProcessPaymentWebhook settles one credit purchase on the evidence of its provider: it compares status, amount, currency, reference and
@@ -174,6 +338,35 @@ type TasksHandler interface {
 	// so that a webhook that never came is noticed. It asks no provider itself.
 	// Fails for good only when its attempts are used up. Running it twice enqueues each verification once.
 	ReconcilePayments(ctx context.Context, tx *gorm.DB, args *ReconcilePaymentsArgs) (*ReconcilePaymentsResult, error)
+
+	// RecordUsage brings captured credits of a hold into the ledger, and raises the alerts that are then due. Many are recorded together.
+	// Fails for good when the hold does not exist or was not captured. Running it twice records it once.
+	RecordUsage(ctx context.Context, tx *gorm.DB, items []*contract.Item[*RecordUsageArgs, *RecordUsageResult]) error
+
+	// ExpireCredits posts the end of every lot of credits that has ended with something left. Ended credits cannot be spent before either; this brings
+	// the ledger in line. It works in batches of 1,000 lots and enqueues itself until none is left.
+	// Fails for good only when its attempts are used up. Running it twice expires each lot once.
+	ExpireCredits(ctx context.Context, tx *gorm.DB, args *ExpireCreditsArgs) (*ExpireCreditsResult, error)
+
+	// VerifyLedger recomputes every balance, lot, purchase and hold from the ledger's entries, keeps what it found as the check of the day, and raises
+	// the alarm in the log when something does not agree. It reads every entry and changes none.
+	// Fails for good only when its attempts are used up. Running it twice keeps the later check.
+	VerifyLedger(ctx context.Context, tx *gorm.DB, args *VerifyLedgerArgs) (*VerifyLedgerResult, error)
+
+	// CheckLowAiCredits raises an alert for each active business whose balance is low or depleted, or of which credits end within a week, and enqueues
+	// ai_features.send_low_credit_alert for it. A kind of alert is raised once until credits are added, and not twice within 24 hours.
+	// Fails for good only when its attempts are used up. Running it twice raises each alert once.
+	CheckLowAiCredits(ctx context.Context, tx *gorm.DB, args *CheckLowAiCreditsArgs) (*CheckLowAiCreditsResult, error)
+
+	// SendLowCreditAlert stores the mail of one alert for the owner, with the balance as it is then, and enqueues notifications.send_email for it. An
+	// alert that has nothing to tell any more, because credits were added or the lot is used up, is dropped.
+	// Fails for good when the alert does not exist. Running it twice stores one mail.
+	SendLowCreditAlert(ctx context.Context, tx *gorm.DB, args *SendLowCreditAlertArgs) (*SendLowCreditAlertResult, error)
+
+	// CleanupExpiredAiTransactions deletes calls of AI features that are past their retention of 90 days, and keeps their sums by business, feature and day.
+	// Ledger entries are never deleted. It works in batches of 1,000 calls and enqueues itself until none is left.
+	// Fails for good only when its attempts are used up. Running it twice deletes and counts each call once.
+	CleanupExpiredAiTransactions(ctx context.Context, tx *gorm.DB, args *CleanupExpiredAiTransactionsArgs) (*CleanupExpiredAiTransactionsResult, error)
 }
 
 // HandleTasks registers h with r for every task of this package.
@@ -182,4 +375,10 @@ func HandleTasks(r contract.Registrar, h TasksHandler) {
 	r.Register(contract.LongHandler(VerifyPaymentTask, h.VerifyPayment))
 	r.Register(contract.BatchHandler(SendCreditPurchaseNotificationTask, h.SendCreditPurchaseNotification))
 	r.Register(contract.ShortHandler(ReconcilePaymentsTask, h.ReconcilePayments))
+	r.Register(contract.BatchHandler(RecordUsageTask, h.RecordUsage))
+	r.Register(contract.ShortHandler(ExpireCreditsTask, h.ExpireCredits))
+	r.Register(contract.ShortHandler(VerifyLedgerTask, h.VerifyLedger))
+	r.Register(contract.ShortHandler(CheckLowAiCreditsTask, h.CheckLowAiCredits))
+	r.Register(contract.ShortHandler(SendLowCreditAlertTask, h.SendLowCreditAlert))
+	r.Register(contract.ShortHandler(CleanupExpiredAiTransactionsTask, h.CleanupExpiredAiTransactions))
 }

@@ -18,6 +18,7 @@ const (
 	cursorLedger    byte = 'l'
 	cursorPurchases byte = 'p'
 	cursorTasks     byte = 't'
+	cursorUsage     byte = 'u'
 )
 
 // errCursor reports a cursor that we did not make.

@@ -30,6 +30,7 @@ import (
 	"makola/pkg/postgres/postgrestest"
 	"makola/pkg/task"
 	accountspb "makola/proto/makola/accounts/v1"
+	aifeatures "makola/proto/makola/ai_features/v1"
 	spec "makola/services/api-gateway/api"
 	"makola/services/api-gateway/internal/api"
 )
@@ -93,7 +94,7 @@ func open(t *testing.T, change ...func(*api.Options, *api.Server)) *gateway {
 	keys, err := accounts.ParseKeys(jwtKeys)
 	require.NoError(t, err)
 	g.server = &api.Server{
-		DB: db, Sessions: &accounts.Sessions{DB: db, Hasher: accounts.NewHasher(), Keys: keys}, Accounts: accountspb.NewTasks(g.queue),
+		DB: db, Sessions: &accounts.Sessions{DB: db, Hasher: accounts.NewHasher(), Keys: keys}, Accounts: accountspb.NewTasks(g.queue), Credits: aifeatures.NewTasks(g.queue),
 		Provider: provider, ProviderName: paystack.Name, TrialCredits: 50_00, CallbackOrigins: []*url.URL{{Scheme: "https", Host: "shop.example.com"}},
 	}
 	options := api.Options{SignInPerMinute: 1000, RequestsPerSecond: 1000}

@@ -13,6 +13,7 @@ import (
 	"makola/pkg/payments"
 	"makola/pkg/postgres"
 	accountspb "makola/proto/makola/accounts/v1"
+	aifeatures "makola/proto/makola/ai_features/v1"
 	"makola/services/api-gateway/internal/api/gen"
 )
 
@@ -24,6 +25,8 @@ type Server struct {
 	Sessions *accounts.Sessions
 	// Accounts enqueues the tasks on users.
 	Accounts *accountspb.Tasks
+	// Credits enqueues the tasks on AI credits.
+	Credits *aifeatures.Tasks
 	// Provider opens payments; ProviderName is what purchases call it, such as "paystack".
 	Provider     payments.Provider
 	ProviderName string

@@ -306,6 +306,38 @@ func TestEveryTaskPassesTheTrial(t *testing.T) {
 					return tasktest.Sample{Args: &aifeatures.VerifyPaymentArgs{PaymentReference: p.Reference}, Tenant: s.tenant}
 				})
 			},
+			"ai_features.record_usage": func(t *testing.T, pg *postgrestest.Database) tasktest.Sample {
+				t.Helper()
+				return arrange(t, pg, func(s *shop, _ *billing.Purchase) tasktest.Sample {
+					s.lots(t, pg.Admin(), 3_00)
+					return tasktest.Sample{Args: &aifeatures.RecordUsageArgs{HoldId: s.use(t, "credit_assessment").ID.String()}, Tenant: s.tenant}
+				})
+			},
+			"ai_features.expire_credits": func(t *testing.T, pg *postgrestest.Database) tasktest.Sample {
+				t.Helper()
+				return arrange(t, pg, func(s *shop, _ *billing.Purchase) tasktest.Sample {
+					s.lots(t, pg.Admin(), 3_00, 2_00)
+					_, err := pg.Admin().Exec(t.Context(), "update billing.credit_lot set expires_at = now()")
+					require.NoError(t, err)
+					return tasktest.Sample{Args: &aifeatures.ExpireCreditsArgs{}}
+				})
+			},
+			"ai_features.check_low_ai_credits": func(t *testing.T, pg *postgrestest.Database) tasktest.Sample {
+				t.Helper()
+				return arrange(t, pg, func(s *shop, _ *billing.Purchase) tasktest.Sample {
+					s.lots(t, pg.Admin(), 3_00)
+					return tasktest.Sample{Args: &aifeatures.CheckLowAiCreditsArgs{}}
+				})
+			},
+			"ai_features.send_low_credit_alert": func(t *testing.T, pg *postgrestest.Database) tasktest.Sample {
+				t.Helper()
+				return arrange(t, pg, func(s *shop, _ *billing.Purchase) tasktest.Sample {
+					s.lots(t, pg.Admin(), 3_00)
+					alerts := raise(t, pg.Open("makola_billing"))
+					require.Len(t, alerts, 1)
+					return tasktest.Sample{Args: &aifeatures.SendLowCreditAlertArgs{BusinessId: s.tenant.String(), AlertId: alerts[0].ID.String()}, Tenant: s.tenant}
+				})
+			},
 			"ai_features.send_credit_purchase_notification": func(t *testing.T, pg *postgrestest.Database) tasktest.Sample {
 				t.Helper()
 				return arrange(t, pg, func(s *shop, p *billing.Purchase) tasktest.Sample {

@@ -59,6 +59,8 @@ func (s *Set) Render(c notifications.Content) (Message, error) {
 		l = s.creditsPurchased(c)
 	case notifications.PaymentReview:
 		l = s.paymentReview(c)
+	case notifications.CreditAlert:
+		l = s.creditAlert(c)
 	default:
 		return Message{}, fmt.Errorf("render a %T: %w", c, notifications.ErrUnknownTemplate)
 	}

@@ -45,6 +45,9 @@ func samples() map[string]notifications.Content {
 		"welcome_alone":          notifications.Welcome{},
 		"credits_purchased":      receipt(),
 		"credits_purchased_bare": bare,
+		"credit_alert_low":       notifications.CreditAlert{Name: "Ama Mensah", Business: "Ama's Provisions", Kind: "low_balance", Balance: 950, Threshold: 1000, Timezone: "Africa/Accra"},
+		"credit_alert_depleted":  notifications.CreditAlert{Name: "Ama Mensah", Business: "Ama's Provisions", Kind: "depleted", Balance: 20, Threshold: 100, Timezone: "Africa/Accra"},
+		"credit_alert_expiring":  notifications.CreditAlert{Name: "Ama Mensah", Business: "Ama's Provisions", Kind: "expiring", Balance: 13450, Ending: 5000, EndsAt: paidAt, Timezone: "Africa/Accra"},
 		"payment_review": notifications.PaymentReview{
 			Name: "Ama Mensah", Business: "Ama's Provisions", Reference: "AI-06FZ8Q9W3M7K2X4B5N6P7R8S9T",
 			ExpectedMinor: 9600, ExpectedCurrency: money.GHS, ReceivedMinor: 9500, ReceivedCurrency: money.GHS, ReportedAt: paidAt, Timezone: "Africa/Accra",
@@ -76,6 +79,7 @@ func TestPeoplesWordsCannotBreakOut(t *testing.T) {
 		"welcome": notifications.Welcome{Name: evil, Business: evil, Role: evil},
 		"credits_purchased": notifications.CreditsPurchased{Name: evil, Business: evil, Package: evil, Reference: evil, Currency: "GHS\r\n",
 			Taxes: []notifications.Tax{{Name: evil}}, Timezone: evil, PaidAt: paidAt},
+		"credit_alert":   notifications.CreditAlert{Name: evil, Business: evil, Kind: evil, Timezone: evil},
 		"payment_review": notifications.PaymentReview{Name: evil, Business: evil, Reference: evil, ExpectedCurrency: "<b>", ReceivedCurrency: "<b>", Timezone: "../../etc/passwd", ReportedAt: paidAt},
 	}
 	for name, content := range contents {
