@@ -76,11 +76,11 @@ func (b *batch) match(tx *gorm.DB) error {
 		b.of[i] = -1
 	}
 	err := query(tx, "match references", `
-		select e.ord, p.id, p.tenant_id, u.id
+		select e.ord, coalesce(p.id, u.id), coalesce(p.tenant_id, u.tenant_id), u.id
 		  from unnest($1::text[], $2::text[], $3::text[]) with ordinality as e (provider, reference, txn, ord)
 		  left join billing.credit_purchase p on p.provider = e.provider and p.reference = e.reference
 		  left join billing.credit_purchase u on u.provider = e.provider and u.provider_txn_id = e.txn and e.txn <> ''
-		 where p.id is not null`,
+		 where p.id is not null or e.reference = '' and u.id is not null `, // some disputes name the money movement alone
 		func(rows pgx.Rows) error {
 			var ord int
 			var id, owner uuid.UUID

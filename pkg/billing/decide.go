@@ -121,6 +121,8 @@ func decideSuccess(p *openPurchase, e Evidence, payer uuid.UUID) verdict {
 		return v
 	}
 	switch {
+	case p.status == Failed && p.txn != "" && p.txn == e.TransactionID:
+		return verdict{kind: Ignored} // a person has rejected this money; it waits in suspense to go back
 	case e.TransactionID == "":
 		return park(ReasonNoTxn, false)
 	case payer != uuid.Nil && payer != p.id:

@@ -46,7 +46,7 @@ func TestAnEventIsStoredOnce(t *testing.T) {
 		require.NoError(t, err)
 		require.Len(t, found, 2)
 		require.True(t, found[a.ID].Trusted)
-		require.Equal(t, billing.Evidence{Event: a.ID, Provider: "paystack", Reference: "AI-a", Status: payments.StatusSucceeded,
+		require.Equal(t, billing.Evidence{Event: a.ID, Provider: "paystack", Reference: "AI-a", Kind: payments.KindCharge, Status: payments.StatusSucceeded,
 			Amount: a.Amount, TransactionID: "ta", PaidAt: a.PaidAt}, withUTC(found[a.ID].Evidence))
 		require.False(t, found[hint.ID].Trusted)
 		require.Zero(t, found[hint.ID].Amount)
@@ -80,6 +80,21 @@ func TestTheSameEventsManyTimesAtOnceAreStoredOnce(t *testing.T) {
 		sum += n
 	}
 	require.Equal(t, 2, sum)
+}
+
+func TestARedeliveryIsNotedAndAnotherFactUnderTheSameKeyIsStored(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	first, again, other, dearer := event("a"), event("a"), event("a"), event("a")
+	other.Reference = "AI-b"
+	dearer.Amount.Minor++
+	require.NoError(t, h.billing.InSystem(t.Context(), func(tx *gorm.DB) error {
+		stored, err := billing.RecordEvents(tx, []billing.Event{first, again, other, dearer})
+		require.Equal(t, map[uuid.UUID]bool{first.ID: true, other.ID: true, dearer.ID: true}, stored)
+		return err
+	}))
+	require.Equal(t, 3, h.count(t, "select count(*) from billing.webhook_event"))
+	require.Equal(t, 1, h.count(t, "select count(*) from billing.webhook_duplicate d join billing.webhook_event e using (provider, dedupe_key) where e.id = $1", first.ID))
 }
 
 func TestTextThatPostgreSQLCannotHoldIsMended(t *testing.T) {

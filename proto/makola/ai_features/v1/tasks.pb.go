@@ -146,7 +146,8 @@ func (x *ProcessPaymentWebhookArgs) GetPaidAt() string {
 // ProcessPaymentWebhookResult is the result of ai_features.process_payment_webhook.
 type ProcessPaymentWebhookResult struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// status is success, already_processed, review, failed (the provider says the payment failed) or verifying (no evidence yet).
+	// status is success, already_processed, review, failed (the provider says the payment failed), refunded, disputed, ignored, unmatched or verifying (no
+	// evidence yet).
 	Status string `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
 	// reference repeats payment_reference.
 	Reference string `protobuf:"bytes,2,opt,name=reference,proto3" json:"reference,omitempty"`
@@ -232,7 +233,8 @@ type VerifyPaymentArgs struct {
 	PaymentReference string `protobuf:"bytes,1,opt,name=payment_reference,json=paymentReference,proto3" json:"payment_reference,omitempty"`
 	// payment_provider is paystack, flutterwave or stripe; the purchase's own provider when left out.
 	PaymentProvider *string `protobuf:"bytes,2,opt,name=payment_provider,json=paymentProvider,proto3,oneof" json:"payment_provider,omitempty"`
-	// reason says who had the doubt: webhook, return, reconcile or message. It is recorded, and changes nothing.
+	// reason says who had the doubt: webhook, return, returned, reconcile or message. A payment that the provider does not know is an answer for return and
+	// reconcile, and a fault for the others; returned asks about a completed purchase too.
 	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1143,6 +1145,673 @@ func (x *CleanupExpiredAiTransactionsResult) GetDeleted() int32 {
 	return 0
 }
 
+// ProcessWebhookEventArgs are the arguments of ai_features.process_webhook_event.
+type ProcessWebhookEventArgs struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// event_id is the stored event, a UUID.
+	EventId       string `protobuf:"bytes,1,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProcessWebhookEventArgs) Reset() {
+	*x = ProcessWebhookEventArgs{}
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProcessWebhookEventArgs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProcessWebhookEventArgs) ProtoMessage() {}
+
+func (x *ProcessWebhookEventArgs) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProcessWebhookEventArgs.ProtoReflect.Descriptor instead.
+func (*ProcessWebhookEventArgs) Descriptor() ([]byte, []int) {
+	return file_makola_ai_features_v1_tasks_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *ProcessWebhookEventArgs) GetEventId() string {
+	if x != nil {
+		return x.EventId
+	}
+	return ""
+}
+
+// ProcessWebhookEventResult is the result of ai_features.process_webhook_event.
+type ProcessWebhookEventResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// status is one of those of ai_features.process_payment_webhook.
+	Status string `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	// reference is the payment's, as the event names it.
+	Reference string `protobuf:"bytes,2,opt,name=reference,proto3" json:"reference,omitempty"`
+	// credits_added is a decimal string with two decimals; 0.00 when nothing was credited.
+	CreditsAdded string `protobuf:"bytes,3,opt,name=credits_added,json=creditsAdded,proto3" json:"credits_added,omitempty"`
+	// business_id is the business whose payment it is, a UUID; empty when unmatched.
+	BusinessId string `protobuf:"bytes,4,opt,name=business_id,json=businessId,proto3" json:"business_id,omitempty"`
+	// purchase_id is the purchase, a UUID; empty when unmatched.
+	PurchaseId    string `protobuf:"bytes,5,opt,name=purchase_id,json=purchaseId,proto3" json:"purchase_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProcessWebhookEventResult) Reset() {
+	*x = ProcessWebhookEventResult{}
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProcessWebhookEventResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProcessWebhookEventResult) ProtoMessage() {}
+
+func (x *ProcessWebhookEventResult) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProcessWebhookEventResult.ProtoReflect.Descriptor instead.
+func (*ProcessWebhookEventResult) Descriptor() ([]byte, []int) {
+	return file_makola_ai_features_v1_tasks_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *ProcessWebhookEventResult) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *ProcessWebhookEventResult) GetReference() string {
+	if x != nil {
+		return x.Reference
+	}
+	return ""
+}
+
+func (x *ProcessWebhookEventResult) GetCreditsAdded() string {
+	if x != nil {
+		return x.CreditsAdded
+	}
+	return ""
+}
+
+func (x *ProcessWebhookEventResult) GetBusinessId() string {
+	if x != nil {
+		return x.BusinessId
+	}
+	return ""
+}
+
+func (x *ProcessWebhookEventResult) GetPurchaseId() string {
+	if x != nil {
+		return x.PurchaseId
+	}
+	return ""
+}
+
+// GrantCreditsArgs are the arguments of ai_features.grant_credits.
+type GrantCreditsArgs struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// business_id is the business, a UUID.
+	BusinessId string `protobuf:"bytes,1,opt,name=business_id,json=businessId,proto3" json:"business_id,omitempty"`
+	// grant_id names the grant, a UUID; the same is granted once.
+	GrantId string `protobuf:"bytes,2,opt,name=grant_id,json=grantId,proto3" json:"grant_id,omitempty"`
+	// credits is a decimal string with at most two decimals, from 0.01 to 10000.
+	Credits string `protobuf:"bytes,3,opt,name=credits,proto3" json:"credits,omitempty"`
+	// actor is the operator who decided.
+	Actor string `protobuf:"bytes,4,opt,name=actor,proto3" json:"actor,omitempty"`
+	// reason is why.
+	Reason        string `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GrantCreditsArgs) Reset() {
+	*x = GrantCreditsArgs{}
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GrantCreditsArgs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GrantCreditsArgs) ProtoMessage() {}
+
+func (x *GrantCreditsArgs) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GrantCreditsArgs.ProtoReflect.Descriptor instead.
+func (*GrantCreditsArgs) Descriptor() ([]byte, []int) {
+	return file_makola_ai_features_v1_tasks_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *GrantCreditsArgs) GetBusinessId() string {
+	if x != nil {
+		return x.BusinessId
+	}
+	return ""
+}
+
+func (x *GrantCreditsArgs) GetGrantId() string {
+	if x != nil {
+		return x.GrantId
+	}
+	return ""
+}
+
+func (x *GrantCreditsArgs) GetCredits() string {
+	if x != nil {
+		return x.Credits
+	}
+	return ""
+}
+
+func (x *GrantCreditsArgs) GetActor() string {
+	if x != nil {
+		return x.Actor
+	}
+	return ""
+}
+
+func (x *GrantCreditsArgs) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// GrantCreditsResult is the result of ai_features.grant_credits.
+type GrantCreditsResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// status is granted or already_granted.
+	Status string `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	// transfer_id is the transfer in the ledger, a UUID.
+	TransferId    string `protobuf:"bytes,2,opt,name=transfer_id,json=transferId,proto3" json:"transfer_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GrantCreditsResult) Reset() {
+	*x = GrantCreditsResult{}
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GrantCreditsResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GrantCreditsResult) ProtoMessage() {}
+
+func (x *GrantCreditsResult) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GrantCreditsResult.ProtoReflect.Descriptor instead.
+func (*GrantCreditsResult) Descriptor() ([]byte, []int) {
+	return file_makola_ai_features_v1_tasks_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *GrantCreditsResult) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *GrantCreditsResult) GetTransferId() string {
+	if x != nil {
+		return x.TransferId
+	}
+	return ""
+}
+
+// ReverseTransferArgs are the arguments of ai_features.reverse_transfer.
+type ReverseTransferArgs struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// business_id is the business, a UUID.
+	BusinessId string `protobuf:"bytes,1,opt,name=business_id,json=businessId,proto3" json:"business_id,omitempty"`
+	// transfer_id is the transfer to undo, a UUID.
+	TransferId string `protobuf:"bytes,2,opt,name=transfer_id,json=transferId,proto3" json:"transfer_id,omitempty"`
+	// actor is the operator who decided.
+	Actor string `protobuf:"bytes,3,opt,name=actor,proto3" json:"actor,omitempty"`
+	// reason is why.
+	Reason        string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReverseTransferArgs) Reset() {
+	*x = ReverseTransferArgs{}
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReverseTransferArgs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReverseTransferArgs) ProtoMessage() {}
+
+func (x *ReverseTransferArgs) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReverseTransferArgs.ProtoReflect.Descriptor instead.
+func (*ReverseTransferArgs) Descriptor() ([]byte, []int) {
+	return file_makola_ai_features_v1_tasks_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *ReverseTransferArgs) GetBusinessId() string {
+	if x != nil {
+		return x.BusinessId
+	}
+	return ""
+}
+
+func (x *ReverseTransferArgs) GetTransferId() string {
+	if x != nil {
+		return x.TransferId
+	}
+	return ""
+}
+
+func (x *ReverseTransferArgs) GetActor() string {
+	if x != nil {
+		return x.Actor
+	}
+	return ""
+}
+
+func (x *ReverseTransferArgs) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// ReverseTransferResult is the result of ai_features.reverse_transfer.
+type ReverseTransferResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// status is reversed or already_reversed.
+	Status string `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	// transfer_id is the reversal in the ledger, a UUID.
+	TransferId string `protobuf:"bytes,2,opt,name=transfer_id,json=transferId,proto3" json:"transfer_id,omitempty"`
+	// credits is the change of the balance, a decimal string: negative for what was taken back.
+	Credits       string `protobuf:"bytes,3,opt,name=credits,proto3" json:"credits,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReverseTransferResult) Reset() {
+	*x = ReverseTransferResult{}
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReverseTransferResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReverseTransferResult) ProtoMessage() {}
+
+func (x *ReverseTransferResult) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReverseTransferResult.ProtoReflect.Descriptor instead.
+func (*ReverseTransferResult) Descriptor() ([]byte, []int) {
+	return file_makola_ai_features_v1_tasks_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *ReverseTransferResult) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *ReverseTransferResult) GetTransferId() string {
+	if x != nil {
+		return x.TransferId
+	}
+	return ""
+}
+
+func (x *ReverseTransferResult) GetCredits() string {
+	if x != nil {
+		return x.Credits
+	}
+	return ""
+}
+
+// ResolveReviewArgs are the arguments of ai_features.resolve_review.
+type ResolveReviewArgs struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// review_id is the review, a UUID.
+	ReviewId string `protobuf:"bytes,1,opt,name=review_id,json=reviewId,proto3" json:"review_id,omitempty"`
+	// decision is approve or reject.
+	Decision string `protobuf:"bytes,2,opt,name=decision,proto3" json:"decision,omitempty"`
+	// business_id is the business that gets the credits of a payment that no purchase belongs to, a UUID; empty otherwise.
+	BusinessId string `protobuf:"bytes,3,opt,name=business_id,json=businessId,proto3" json:"business_id,omitempty"`
+	// credits is what was agreed, a decimal string; empty means what the purchase promised.
+	Credits string `protobuf:"bytes,4,opt,name=credits,proto3" json:"credits,omitempty"`
+	// actor is the operator who decided.
+	Actor string `protobuf:"bytes,5,opt,name=actor,proto3" json:"actor,omitempty"`
+	// reason is why.
+	Reason        string `protobuf:"bytes,6,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResolveReviewArgs) Reset() {
+	*x = ResolveReviewArgs{}
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResolveReviewArgs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResolveReviewArgs) ProtoMessage() {}
+
+func (x *ResolveReviewArgs) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResolveReviewArgs.ProtoReflect.Descriptor instead.
+func (*ResolveReviewArgs) Descriptor() ([]byte, []int) {
+	return file_makola_ai_features_v1_tasks_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *ResolveReviewArgs) GetReviewId() string {
+	if x != nil {
+		return x.ReviewId
+	}
+	return ""
+}
+
+func (x *ResolveReviewArgs) GetDecision() string {
+	if x != nil {
+		return x.Decision
+	}
+	return ""
+}
+
+func (x *ResolveReviewArgs) GetBusinessId() string {
+	if x != nil {
+		return x.BusinessId
+	}
+	return ""
+}
+
+func (x *ResolveReviewArgs) GetCredits() string {
+	if x != nil {
+		return x.Credits
+	}
+	return ""
+}
+
+func (x *ResolveReviewArgs) GetActor() string {
+	if x != nil {
+		return x.Actor
+	}
+	return ""
+}
+
+func (x *ResolveReviewArgs) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// ResolveReviewResult is the result of ai_features.resolve_review.
+type ResolveReviewResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// status is approved or rejected.
+	Status string `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	// transfer_id is the transfer in the ledger, a UUID; empty when nothing was posted.
+	TransferId    string `protobuf:"bytes,2,opt,name=transfer_id,json=transferId,proto3" json:"transfer_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResolveReviewResult) Reset() {
+	*x = ResolveReviewResult{}
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResolveReviewResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResolveReviewResult) ProtoMessage() {}
+
+func (x *ResolveReviewResult) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResolveReviewResult.ProtoReflect.Descriptor instead.
+func (*ResolveReviewResult) Descriptor() ([]byte, []int) {
+	return file_makola_ai_features_v1_tasks_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *ResolveReviewResult) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *ResolveReviewResult) GetTransferId() string {
+	if x != nil {
+		return x.TransferId
+	}
+	return ""
+}
+
+// RefundPurchaseArgs are the arguments of ai_features.refund_purchase.
+type RefundPurchaseArgs struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// payment_reference is our reference of the purchase, AI-….
+	PaymentReference string `protobuf:"bytes,1,opt,name=payment_reference,json=paymentReference,proto3" json:"payment_reference,omitempty"`
+	// actor is the operator who decided.
+	Actor string `protobuf:"bytes,2,opt,name=actor,proto3" json:"actor,omitempty"`
+	// reason is why. The provider sees it, and perhaps the payer.
+	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RefundPurchaseArgs) Reset() {
+	*x = RefundPurchaseArgs{}
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RefundPurchaseArgs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RefundPurchaseArgs) ProtoMessage() {}
+
+func (x *RefundPurchaseArgs) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RefundPurchaseArgs.ProtoReflect.Descriptor instead.
+func (*RefundPurchaseArgs) Descriptor() ([]byte, []int) {
+	return file_makola_ai_features_v1_tasks_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *RefundPurchaseArgs) GetPaymentReference() string {
+	if x != nil {
+		return x.PaymentReference
+	}
+	return ""
+}
+
+func (x *RefundPurchaseArgs) GetActor() string {
+	if x != nil {
+		return x.Actor
+	}
+	return ""
+}
+
+func (x *RefundPurchaseArgs) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// RefundPurchaseResult is the result of ai_features.refund_purchase.
+type RefundPurchaseResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// status is pending (the provider has begun), done, denied or already_refunded.
+	Status string `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	// refund_id is the provider's id of the refund.
+	RefundId      string `protobuf:"bytes,2,opt,name=refund_id,json=refundId,proto3" json:"refund_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RefundPurchaseResult) Reset() {
+	*x = RefundPurchaseResult{}
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RefundPurchaseResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RefundPurchaseResult) ProtoMessage() {}
+
+func (x *RefundPurchaseResult) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RefundPurchaseResult.ProtoReflect.Descriptor instead.
+func (*RefundPurchaseResult) Descriptor() ([]byte, []int) {
+	return file_makola_ai_features_v1_tasks_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *RefundPurchaseResult) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *RefundPurchaseResult) GetRefundId() string {
+	if x != nil {
+		return x.RefundId
+	}
+	return ""
+}
+
 var File_makola_ai_features_v1_tasks_proto protoreflect.FileDescriptor
 
 const file_makola_ai_features_v1_tasks_proto_rawDesc = "" +
@@ -1216,10 +1885,65 @@ const file_makola_ai_features_v1_tasks_proto_rawDesc = "" +
 	" CleanupExpiredAiTransactionsArgs\"V\n" +
 	"\"CleanupExpiredAiTransactionsResult\x12\x16\n" +
 	"\x06status\x18\x01 \x01(\tR\x06status\x12\x18\n" +
-	"\adeleted\x18\x02 \x01(\x05R\adeleted2\x90\x10\n" +
+	"\adeleted\x18\x02 \x01(\x05R\adeleted\"4\n" +
+	"\x17ProcessWebhookEventArgs\x12\x19\n" +
+	"\bevent_id\x18\x01 \x01(\tR\aeventId\"\xb8\x01\n" +
+	"\x19ProcessWebhookEventResult\x12\x16\n" +
+	"\x06status\x18\x01 \x01(\tR\x06status\x12\x1c\n" +
+	"\treference\x18\x02 \x01(\tR\treference\x12#\n" +
+	"\rcredits_added\x18\x03 \x01(\tR\fcreditsAdded\x12\x1f\n" +
+	"\vbusiness_id\x18\x04 \x01(\tR\n" +
+	"businessId\x12\x1f\n" +
+	"\vpurchase_id\x18\x05 \x01(\tR\n" +
+	"purchaseId\"\x96\x01\n" +
+	"\x10GrantCreditsArgs\x12\x1f\n" +
+	"\vbusiness_id\x18\x01 \x01(\tR\n" +
+	"businessId\x12\x19\n" +
+	"\bgrant_id\x18\x02 \x01(\tR\agrantId\x12\x18\n" +
+	"\acredits\x18\x03 \x01(\tR\acredits\x12\x14\n" +
+	"\x05actor\x18\x04 \x01(\tR\x05actor\x12\x16\n" +
+	"\x06reason\x18\x05 \x01(\tR\x06reason\"M\n" +
+	"\x12GrantCreditsResult\x12\x16\n" +
+	"\x06status\x18\x01 \x01(\tR\x06status\x12\x1f\n" +
+	"\vtransfer_id\x18\x02 \x01(\tR\n" +
+	"transferId\"\x85\x01\n" +
+	"\x13ReverseTransferArgs\x12\x1f\n" +
+	"\vbusiness_id\x18\x01 \x01(\tR\n" +
+	"businessId\x12\x1f\n" +
+	"\vtransfer_id\x18\x02 \x01(\tR\n" +
+	"transferId\x12\x14\n" +
+	"\x05actor\x18\x03 \x01(\tR\x05actor\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\"j\n" +
+	"\x15ReverseTransferResult\x12\x16\n" +
+	"\x06status\x18\x01 \x01(\tR\x06status\x12\x1f\n" +
+	"\vtransfer_id\x18\x02 \x01(\tR\n" +
+	"transferId\x12\x18\n" +
+	"\acredits\x18\x03 \x01(\tR\acredits\"\xb5\x01\n" +
+	"\x11ResolveReviewArgs\x12\x1b\n" +
+	"\treview_id\x18\x01 \x01(\tR\breviewId\x12\x1a\n" +
+	"\bdecision\x18\x02 \x01(\tR\bdecision\x12\x1f\n" +
+	"\vbusiness_id\x18\x03 \x01(\tR\n" +
+	"businessId\x12\x18\n" +
+	"\acredits\x18\x04 \x01(\tR\acredits\x12\x14\n" +
+	"\x05actor\x18\x05 \x01(\tR\x05actor\x12\x16\n" +
+	"\x06reason\x18\x06 \x01(\tR\x06reason\"N\n" +
+	"\x13ResolveReviewResult\x12\x16\n" +
+	"\x06status\x18\x01 \x01(\tR\x06status\x12\x1f\n" +
+	"\vtransfer_id\x18\x02 \x01(\tR\n" +
+	"transferId\"o\n" +
+	"\x12RefundPurchaseArgs\x12+\n" +
+	"\x11payment_reference\x18\x01 \x01(\tR\x10paymentReference\x12\x14\n" +
+	"\x05actor\x18\x02 \x01(\tR\x05actor\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\"K\n" +
+	"\x14RefundPurchaseResult\x12\x16\n" +
+	"\x06status\x18\x01 \x01(\tR\x06status\x12\x1b\n" +
+	"\trefund_id\x18\x02 \x01(\tR\brefundId2\xff\x15\n" +
 	"\fTasksService\x12\x8e\x02\n" +
 	"\x15ProcessPaymentWebhook\x120.makola.ai_features.v1.ProcessPaymentWebhookArgs\x1a2.makola.ai_features.v1.ProcessPaymentWebhookResult\"\x8e\x01\xaa\xd4\x18\x89\x01\n" +
 	"#ai_features.process_payment_webhook\x12)ai_features.tasks.process_payment_webhook\x12!app.tasks.process_payment_webhook\x18\x02\"\x02\b<($2\t\n" +
+	"\x02\b\x05\x12\x03\b\x90\x1c8\x80\x02\x12\xb6\x01\n" +
+	"\x13ProcessWebhookEvent\x12..makola.ai_features.v1.ProcessWebhookEventArgs\x1a0.makola.ai_features.v1.ProcessWebhookEventResult\"=\xaa\xd4\x189\n" +
+	"!ai_features.process_webhook_event\x18\x02\"\x02\b<($2\t\n" +
 	"\x02\b\x05\x12\x03\b\x90\x1c8\x80\x02\x12\x8d\x01\n" +
 	"\rVerifyPayment\x12(.makola.ai_features.v1.VerifyPaymentArgs\x1a*.makola.ai_features.v1.VerifyPaymentResult\"&\xaa\xd4\x18\"\n" +
 	"\x1aai_features.verify_payment\x18\x03\"\x02\b<\x12\xb3\x02\n" +
@@ -1234,7 +1958,15 @@ const file_makola_ai_features_v1_tasks_proto_rawDesc = "" +
 	"\fVerifyLedger\x12'.makola.ai_features.v1.VerifyLedgerArgs\x1a).makola.ai_features.v1.VerifyLedgerResult\"&\xaa\xd4\x18\"\n" +
 	"\x19ai_features.verify_ledger\"\x03\b\xd8\x04(\x03\x12\xe1\x01\n" +
 	"\x11CheckLowAiCredits\x12,.makola.ai_features.v1.CheckLowAiCreditsArgs\x1a..makola.ai_features.v1.CheckLowAiCreditsResult\"n\xaa\xd4\x18j\n" +
-	" ai_features.check_low_ai_credits\x12&ai_features.tasks.check_low_ai_credits\x12\x1eapp.tasks.check_low_ai_credits\x12\xe7\x01\n" +
+	" ai_features.check_low_ai_credits\x12&ai_features.tasks.check_low_ai_credits\x12\x1eapp.tasks.check_low_ai_credits\x12\x83\x01\n" +
+	"\fGrantCredits\x12'.makola.ai_features.v1.GrantCreditsArgs\x1a).makola.ai_features.v1.GrantCreditsResult\"\x1f\xaa\xd4\x18\x1b\n" +
+	"\x19ai_features.grant_credits\x12\x8f\x01\n" +
+	"\x0fReverseTransfer\x12*.makola.ai_features.v1.ReverseTransferArgs\x1a,.makola.ai_features.v1.ReverseTransferResult\"\"\xaa\xd4\x18\x1e\n" +
+	"\x1cai_features.reverse_transfer\x12\x87\x01\n" +
+	"\rResolveReview\x12(.makola.ai_features.v1.ResolveReviewArgs\x1a*.makola.ai_features.v1.ResolveReviewResult\" \xaa\xd4\x18\x1c\n" +
+	"\x1aai_features.resolve_review\x12\x91\x01\n" +
+	"\x0eRefundPurchase\x12).makola.ai_features.v1.RefundPurchaseArgs\x1a+.makola.ai_features.v1.RefundPurchaseResult\"'\xaa\xd4\x18#\n" +
+	"\x1bai_features.refund_purchase\x18\x03\"\x02\b<\x12\xe7\x01\n" +
 	"\x12SendLowCreditAlert\x12-.makola.ai_features.v1.SendLowCreditAlertArgs\x1a/.makola.ai_features.v1.SendLowCreditAlertResult\"q\xaa\xd4\x18m\n" +
 	"!ai_features.send_low_credit_alert\x12'ai_features.tasks.send_low_credit_alert\x12\x1fapp.tasks.send_low_credit_alert\x12\xa5\x02\n" +
 	"\x1cCleanupExpiredAiTransactions\x127.makola.ai_features.v1.CleanupExpiredAiTransactionsArgs\x1a9.makola.ai_features.v1.CleanupExpiredAiTransactionsResult\"\x90\x01\xaa\xd4\x18\x8b\x01\n" +
@@ -1252,7 +1984,7 @@ func file_makola_ai_features_v1_tasks_proto_rawDescGZIP() []byte {
 	return file_makola_ai_features_v1_tasks_proto_rawDescData
 }
 
-var file_makola_ai_features_v1_tasks_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
+var file_makola_ai_features_v1_tasks_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
 var file_makola_ai_features_v1_tasks_proto_goTypes = []any{
 	(*ProcessPaymentWebhookArgs)(nil),            // 0: makola.ai_features.v1.ProcessPaymentWebhookArgs
 	(*ProcessPaymentWebhookResult)(nil),          // 1: makola.ai_features.v1.ProcessPaymentWebhookResult
@@ -1274,30 +2006,50 @@ var file_makola_ai_features_v1_tasks_proto_goTypes = []any{
 	(*SendLowCreditAlertResult)(nil),             // 17: makola.ai_features.v1.SendLowCreditAlertResult
 	(*CleanupExpiredAiTransactionsArgs)(nil),     // 18: makola.ai_features.v1.CleanupExpiredAiTransactionsArgs
 	(*CleanupExpiredAiTransactionsResult)(nil),   // 19: makola.ai_features.v1.CleanupExpiredAiTransactionsResult
+	(*ProcessWebhookEventArgs)(nil),              // 20: makola.ai_features.v1.ProcessWebhookEventArgs
+	(*ProcessWebhookEventResult)(nil),            // 21: makola.ai_features.v1.ProcessWebhookEventResult
+	(*GrantCreditsArgs)(nil),                     // 22: makola.ai_features.v1.GrantCreditsArgs
+	(*GrantCreditsResult)(nil),                   // 23: makola.ai_features.v1.GrantCreditsResult
+	(*ReverseTransferArgs)(nil),                  // 24: makola.ai_features.v1.ReverseTransferArgs
+	(*ReverseTransferResult)(nil),                // 25: makola.ai_features.v1.ReverseTransferResult
+	(*ResolveReviewArgs)(nil),                    // 26: makola.ai_features.v1.ResolveReviewArgs
+	(*ResolveReviewResult)(nil),                  // 27: makola.ai_features.v1.ResolveReviewResult
+	(*RefundPurchaseArgs)(nil),                   // 28: makola.ai_features.v1.RefundPurchaseArgs
+	(*RefundPurchaseResult)(nil),                 // 29: makola.ai_features.v1.RefundPurchaseResult
 }
 var file_makola_ai_features_v1_tasks_proto_depIdxs = []int32{
 	0,  // 0: makola.ai_features.v1.TasksService.ProcessPaymentWebhook:input_type -> makola.ai_features.v1.ProcessPaymentWebhookArgs
-	2,  // 1: makola.ai_features.v1.TasksService.VerifyPayment:input_type -> makola.ai_features.v1.VerifyPaymentArgs
-	4,  // 2: makola.ai_features.v1.TasksService.SendCreditPurchaseNotification:input_type -> makola.ai_features.v1.SendCreditPurchaseNotificationArgs
-	6,  // 3: makola.ai_features.v1.TasksService.ReconcilePayments:input_type -> makola.ai_features.v1.ReconcilePaymentsArgs
-	8,  // 4: makola.ai_features.v1.TasksService.RecordUsage:input_type -> makola.ai_features.v1.RecordUsageArgs
-	10, // 5: makola.ai_features.v1.TasksService.ExpireCredits:input_type -> makola.ai_features.v1.ExpireCreditsArgs
-	12, // 6: makola.ai_features.v1.TasksService.VerifyLedger:input_type -> makola.ai_features.v1.VerifyLedgerArgs
-	14, // 7: makola.ai_features.v1.TasksService.CheckLowAiCredits:input_type -> makola.ai_features.v1.CheckLowAiCreditsArgs
-	16, // 8: makola.ai_features.v1.TasksService.SendLowCreditAlert:input_type -> makola.ai_features.v1.SendLowCreditAlertArgs
-	18, // 9: makola.ai_features.v1.TasksService.CleanupExpiredAiTransactions:input_type -> makola.ai_features.v1.CleanupExpiredAiTransactionsArgs
-	1,  // 10: makola.ai_features.v1.TasksService.ProcessPaymentWebhook:output_type -> makola.ai_features.v1.ProcessPaymentWebhookResult
-	3,  // 11: makola.ai_features.v1.TasksService.VerifyPayment:output_type -> makola.ai_features.v1.VerifyPaymentResult
-	5,  // 12: makola.ai_features.v1.TasksService.SendCreditPurchaseNotification:output_type -> makola.ai_features.v1.SendCreditPurchaseNotificationResult
-	7,  // 13: makola.ai_features.v1.TasksService.ReconcilePayments:output_type -> makola.ai_features.v1.ReconcilePaymentsResult
-	9,  // 14: makola.ai_features.v1.TasksService.RecordUsage:output_type -> makola.ai_features.v1.RecordUsageResult
-	11, // 15: makola.ai_features.v1.TasksService.ExpireCredits:output_type -> makola.ai_features.v1.ExpireCreditsResult
-	13, // 16: makola.ai_features.v1.TasksService.VerifyLedger:output_type -> makola.ai_features.v1.VerifyLedgerResult
-	15, // 17: makola.ai_features.v1.TasksService.CheckLowAiCredits:output_type -> makola.ai_features.v1.CheckLowAiCreditsResult
-	17, // 18: makola.ai_features.v1.TasksService.SendLowCreditAlert:output_type -> makola.ai_features.v1.SendLowCreditAlertResult
-	19, // 19: makola.ai_features.v1.TasksService.CleanupExpiredAiTransactions:output_type -> makola.ai_features.v1.CleanupExpiredAiTransactionsResult
-	10, // [10:20] is the sub-list for method output_type
-	0,  // [0:10] is the sub-list for method input_type
+	20, // 1: makola.ai_features.v1.TasksService.ProcessWebhookEvent:input_type -> makola.ai_features.v1.ProcessWebhookEventArgs
+	2,  // 2: makola.ai_features.v1.TasksService.VerifyPayment:input_type -> makola.ai_features.v1.VerifyPaymentArgs
+	4,  // 3: makola.ai_features.v1.TasksService.SendCreditPurchaseNotification:input_type -> makola.ai_features.v1.SendCreditPurchaseNotificationArgs
+	6,  // 4: makola.ai_features.v1.TasksService.ReconcilePayments:input_type -> makola.ai_features.v1.ReconcilePaymentsArgs
+	8,  // 5: makola.ai_features.v1.TasksService.RecordUsage:input_type -> makola.ai_features.v1.RecordUsageArgs
+	10, // 6: makola.ai_features.v1.TasksService.ExpireCredits:input_type -> makola.ai_features.v1.ExpireCreditsArgs
+	12, // 7: makola.ai_features.v1.TasksService.VerifyLedger:input_type -> makola.ai_features.v1.VerifyLedgerArgs
+	14, // 8: makola.ai_features.v1.TasksService.CheckLowAiCredits:input_type -> makola.ai_features.v1.CheckLowAiCreditsArgs
+	22, // 9: makola.ai_features.v1.TasksService.GrantCredits:input_type -> makola.ai_features.v1.GrantCreditsArgs
+	24, // 10: makola.ai_features.v1.TasksService.ReverseTransfer:input_type -> makola.ai_features.v1.ReverseTransferArgs
+	26, // 11: makola.ai_features.v1.TasksService.ResolveReview:input_type -> makola.ai_features.v1.ResolveReviewArgs
+	28, // 12: makola.ai_features.v1.TasksService.RefundPurchase:input_type -> makola.ai_features.v1.RefundPurchaseArgs
+	16, // 13: makola.ai_features.v1.TasksService.SendLowCreditAlert:input_type -> makola.ai_features.v1.SendLowCreditAlertArgs
+	18, // 14: makola.ai_features.v1.TasksService.CleanupExpiredAiTransactions:input_type -> makola.ai_features.v1.CleanupExpiredAiTransactionsArgs
+	1,  // 15: makola.ai_features.v1.TasksService.ProcessPaymentWebhook:output_type -> makola.ai_features.v1.ProcessPaymentWebhookResult
+	21, // 16: makola.ai_features.v1.TasksService.ProcessWebhookEvent:output_type -> makola.ai_features.v1.ProcessWebhookEventResult
+	3,  // 17: makola.ai_features.v1.TasksService.VerifyPayment:output_type -> makola.ai_features.v1.VerifyPaymentResult
+	5,  // 18: makola.ai_features.v1.TasksService.SendCreditPurchaseNotification:output_type -> makola.ai_features.v1.SendCreditPurchaseNotificationResult
+	7,  // 19: makola.ai_features.v1.TasksService.ReconcilePayments:output_type -> makola.ai_features.v1.ReconcilePaymentsResult
+	9,  // 20: makola.ai_features.v1.TasksService.RecordUsage:output_type -> makola.ai_features.v1.RecordUsageResult
+	11, // 21: makola.ai_features.v1.TasksService.ExpireCredits:output_type -> makola.ai_features.v1.ExpireCreditsResult
+	13, // 22: makola.ai_features.v1.TasksService.VerifyLedger:output_type -> makola.ai_features.v1.VerifyLedgerResult
+	15, // 23: makola.ai_features.v1.TasksService.CheckLowAiCredits:output_type -> makola.ai_features.v1.CheckLowAiCreditsResult
+	23, // 24: makola.ai_features.v1.TasksService.GrantCredits:output_type -> makola.ai_features.v1.GrantCreditsResult
+	25, // 25: makola.ai_features.v1.TasksService.ReverseTransfer:output_type -> makola.ai_features.v1.ReverseTransferResult
+	27, // 26: makola.ai_features.v1.TasksService.ResolveReview:output_type -> makola.ai_features.v1.ResolveReviewResult
+	29, // 27: makola.ai_features.v1.TasksService.RefundPurchase:output_type -> makola.ai_features.v1.RefundPurchaseResult
+	17, // 28: makola.ai_features.v1.TasksService.SendLowCreditAlert:output_type -> makola.ai_features.v1.SendLowCreditAlertResult
+	19, // 29: makola.ai_features.v1.TasksService.CleanupExpiredAiTransactions:output_type -> makola.ai_features.v1.CleanupExpiredAiTransactionsResult
+	15, // [15:30] is the sub-list for method output_type
+	0,  // [0:15] is the sub-list for method input_type
 	0,  // [0:0] is the sub-list for extension type_name
 	0,  // [0:0] is the sub-list for extension extendee
 	0,  // [0:0] is the sub-list for field type_name
@@ -1316,7 +2068,7 @@ func file_makola_ai_features_v1_tasks_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_makola_ai_features_v1_tasks_proto_rawDesc), len(file_makola_ai_features_v1_tasks_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   20,
+			NumMessages:   30,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

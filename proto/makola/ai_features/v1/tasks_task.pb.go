@@ -33,6 +33,25 @@ var ProcessPaymentWebhookTask = &contract.Descriptor{
 	NewResult:   func() proto.Message { return new(ProcessPaymentWebhookResult) },
 }
 
+// ProcessWebhookEventTask describes the task ai_features.process_webhook_event.
+//
+// ProcessWebhookEvent acts on one stored event of a provider, whatever product it is about: one address serves all, so the reference in our own tables says
+// whose payment it is. It settles what concerns credit purchases, as ai_features.process_payment_webhook does, and takes back the credits of refunds and
+// lost disputes. An event whose reference nobody knows is retried for a day, and then unmatched: filed for a person.
+// Fails for good when the event does not exist after that time, or its id cannot be parsed. Running it twice changes nothing more.
+var ProcessWebhookEventTask = &contract.Descriptor{
+	Name:        "ai_features.process_webhook_event",
+	Queue:       "ai_features",
+	Mode:        contract.ModeBatch,
+	Timeout:     time.Minute,
+	MaxAttempts: 36,
+	BackoffBase: 5 * time.Second,
+	BackoffCap:  time.Hour,
+	BatchSize:   256,
+	NewArgs:     func() proto.Message { return new(ProcessWebhookEventArgs) },
+	NewResult:   func() proto.Message { return new(ProcessWebhookEventResult) },
+}
+
 // VerifyPaymentTask describes the task ai_features.verify_payment.
 //
 // VerifyPayment asks the provider what became of a payment and, when the answer is final, enqueues ai_features.process_payment_webhook with it.
@@ -156,6 +175,73 @@ var CheckLowAiCreditsTask = &contract.Descriptor{
 	NewResult:   func() proto.Message { return new(CheckLowAiCreditsResult) },
 }
 
+// GrantCreditsTask describes the task ai_features.grant_credits.
+//
+// GrantCredits gives a business credits that an operator decided about, as a lot of its own with an entry in the ledger and one in the audit log.
+// Fails for good when the business has no credit account or the number makes no sense. Running it twice grants once.
+var GrantCreditsTask = &contract.Descriptor{
+	Name:        "ai_features.grant_credits",
+	Queue:       "ai_features",
+	Mode:        contract.ModeShort,
+	Timeout:     time.Minute,
+	MaxAttempts: 12,
+	BackoffBase: 5 * time.Second,
+	BackoffCap:  time.Hour,
+	NewArgs:     func() proto.Message { return new(GrantCreditsArgs) },
+	NewResult:   func() proto.Message { return new(GrantCreditsResult) },
+}
+
+// ReverseTransferTask describes the task ai_features.reverse_transfer.
+//
+// ReverseTransfer undoes a grant, a trial or a use by a new transfer, with an entry in the audit log: of what was given it takes back what is unspent, and
+// a use it gives back to the lots that it came from, which may have ended.
+// Fails for good when the transfer does not exist, is of another kind, or nothing of it is left. Running it twice reverses once.
+var ReverseTransferTask = &contract.Descriptor{
+	Name:        "ai_features.reverse_transfer",
+	Queue:       "ai_features",
+	Mode:        contract.ModeShort,
+	Timeout:     time.Minute,
+	MaxAttempts: 12,
+	BackoffBase: 5 * time.Second,
+	BackoffCap:  time.Hour,
+	NewArgs:     func() proto.Message { return new(ReverseTransferArgs) },
+	NewResult:   func() proto.Message { return new(ReverseTransferResult) },
+}
+
+// ResolveReviewTask describes the task ai_features.resolve_review.
+//
+// ResolveReview carries out what an operator decided about a payment in review: approving credits exactly what was agreed, through the ledger and the suspense
+// account, and completes the purchase; rejecting documents it. Both are kept in the audit log.
+// Fails for good when the review does not exist, was decided the other way, or its purchase has moved on. Running it twice decides once.
+var ResolveReviewTask = &contract.Descriptor{
+	Name:        "ai_features.resolve_review",
+	Queue:       "ai_features",
+	Mode:        contract.ModeShort,
+	Timeout:     time.Minute,
+	MaxAttempts: 12,
+	BackoffBase: 5 * time.Second,
+	BackoffCap:  time.Hour,
+	NewArgs:     func() proto.Message { return new(ResolveReviewArgs) },
+	NewResult:   func() proto.Message { return new(ResolveReviewResult) },
+}
+
+// RefundPurchaseTask describes the task ai_features.refund_purchase.
+//
+// RefundPurchase asks the provider to give the whole payment of a completed purchase back, as an operator decided. What becomes of the credits follows from
+// the provider's word that the money has gone, which may come at once or days later (ai_features.process_webhook_event).
+// Fails for good when the purchase does not exist, was not paid, or the provider refuses. Running it twice refunds once: no provider gives back more than was paid.
+var RefundPurchaseTask = &contract.Descriptor{
+	Name:        "ai_features.refund_purchase",
+	Queue:       "ai_features",
+	Mode:        contract.ModeLong,
+	Timeout:     time.Minute,
+	MaxAttempts: 12,
+	BackoffBase: 5 * time.Second,
+	BackoffCap:  time.Hour,
+	NewArgs:     func() proto.Message { return new(RefundPurchaseArgs) },
+	NewResult:   func() proto.Message { return new(RefundPurchaseResult) },
+}
+
 // SendLowCreditAlertTask describes the task ai_features.send_low_credit_alert.
 //
 // SendLowCreditAlert stores the mail of one alert for the owner, with the balance as it is then, and enqueues notifications.send_email for it. An
@@ -196,6 +282,7 @@ var CleanupExpiredAiTransactionsTask = &contract.Descriptor{
 func AllTasks() []*contract.Descriptor {
 	return []*contract.Descriptor{
 		ProcessPaymentWebhookTask,
+		ProcessWebhookEventTask,
 		VerifyPaymentTask,
 		SendCreditPurchaseNotificationTask,
 		ReconcilePaymentsTask,
@@ -203,6 +290,10 @@ func AllTasks() []*contract.Descriptor {
 		ExpireCreditsTask,
 		VerifyLedgerTask,
 		CheckLowAiCreditsTask,
+		GrantCreditsTask,
+		ReverseTransferTask,
+		ResolveReviewTask,
+		RefundPurchaseTask,
 		SendLowCreditAlertTask,
 		CleanupExpiredAiTransactionsTask,
 	}
@@ -230,6 +321,16 @@ func NewTasks(q contract.Enqueuer) *Tasks {
 // Running it twice credits once and answers already_processed.
 func (t *Tasks) ProcessPaymentWebhook(ctx context.Context, tx *gorm.DB, args *ProcessPaymentWebhookArgs, opts ...contract.Option) (contract.ID, error) {
 	return t.q.Enqueue(ctx, tx, ProcessPaymentWebhookTask, args, opts...)
+}
+
+// ProcessWebhookEvent enqueues the task ai_features.process_webhook_event in tx and returns its id.
+//
+// ProcessWebhookEvent acts on one stored event of a provider, whatever product it is about: one address serves all, so the reference in our own tables says
+// whose payment it is. It settles what concerns credit purchases, as ai_features.process_payment_webhook does, and takes back the credits of refunds and
+// lost disputes. An event whose reference nobody knows is retried for a day, and then unmatched: filed for a person.
+// Fails for good when the event does not exist after that time, or its id cannot be parsed. Running it twice changes nothing more.
+func (t *Tasks) ProcessWebhookEvent(ctx context.Context, tx *gorm.DB, args *ProcessWebhookEventArgs, opts ...contract.Option) (contract.ID, error) {
+	return t.q.Enqueue(ctx, tx, ProcessWebhookEventTask, args, opts...)
 }
 
 // VerifyPayment enqueues the task ai_features.verify_payment in tx and returns its id.
@@ -295,6 +396,41 @@ func (t *Tasks) CheckLowAiCredits(ctx context.Context, tx *gorm.DB, args *CheckL
 	return t.q.Enqueue(ctx, tx, CheckLowAiCreditsTask, args, opts...)
 }
 
+// GrantCredits enqueues the task ai_features.grant_credits in tx and returns its id.
+//
+// GrantCredits gives a business credits that an operator decided about, as a lot of its own with an entry in the ledger and one in the audit log.
+// Fails for good when the business has no credit account or the number makes no sense. Running it twice grants once.
+func (t *Tasks) GrantCredits(ctx context.Context, tx *gorm.DB, args *GrantCreditsArgs, opts ...contract.Option) (contract.ID, error) {
+	return t.q.Enqueue(ctx, tx, GrantCreditsTask, args, opts...)
+}
+
+// ReverseTransfer enqueues the task ai_features.reverse_transfer in tx and returns its id.
+//
+// ReverseTransfer undoes a grant, a trial or a use by a new transfer, with an entry in the audit log: of what was given it takes back what is unspent, and
+// a use it gives back to the lots that it came from, which may have ended.
+// Fails for good when the transfer does not exist, is of another kind, or nothing of it is left. Running it twice reverses once.
+func (t *Tasks) ReverseTransfer(ctx context.Context, tx *gorm.DB, args *ReverseTransferArgs, opts ...contract.Option) (contract.ID, error) {
+	return t.q.Enqueue(ctx, tx, ReverseTransferTask, args, opts...)
+}
+
+// ResolveReview enqueues the task ai_features.resolve_review in tx and returns its id.
+//
+// ResolveReview carries out what an operator decided about a payment in review: approving credits exactly what was agreed, through the ledger and the suspense
+// account, and completes the purchase; rejecting documents it. Both are kept in the audit log.
+// Fails for good when the review does not exist, was decided the other way, or its purchase has moved on. Running it twice decides once.
+func (t *Tasks) ResolveReview(ctx context.Context, tx *gorm.DB, args *ResolveReviewArgs, opts ...contract.Option) (contract.ID, error) {
+	return t.q.Enqueue(ctx, tx, ResolveReviewTask, args, opts...)
+}
+
+// RefundPurchase enqueues the task ai_features.refund_purchase in tx and returns its id.
+//
+// RefundPurchase asks the provider to give the whole payment of a completed purchase back, as an operator decided. What becomes of the credits follows from
+// the provider's word that the money has gone, which may come at once or days later (ai_features.process_webhook_event).
+// Fails for good when the purchase does not exist, was not paid, or the provider refuses. Running it twice refunds once: no provider gives back more than was paid.
+func (t *Tasks) RefundPurchase(ctx context.Context, tx *gorm.DB, args *RefundPurchaseArgs, opts ...contract.Option) (contract.ID, error) {
+	return t.q.Enqueue(ctx, tx, RefundPurchaseTask, args, opts...)
+}
+
 // SendLowCreditAlert enqueues the task ai_features.send_low_credit_alert in tx and returns its id.
 //
 // SendLowCreditAlert stores the mail of one alert for the owner, with the balance as it is then, and enqueues notifications.send_email for it. An
@@ -322,6 +458,12 @@ type TasksHandler interface {
 	// (5115 s of doubling, then 25 waits of 1 h, each ±20 %), and then fails for good as unmatched. So do arguments that cannot be parsed.
 	// Running it twice credits once and answers already_processed.
 	ProcessPaymentWebhook(ctx context.Context, tx *gorm.DB, items []*contract.Item[*ProcessPaymentWebhookArgs, *ProcessPaymentWebhookResult]) error
+
+	// ProcessWebhookEvent acts on one stored event of a provider, whatever product it is about: one address serves all, so the reference in our own tables says
+	// whose payment it is. It settles what concerns credit purchases, as ai_features.process_payment_webhook does, and takes back the credits of refunds and
+	// lost disputes. An event whose reference nobody knows is retried for a day, and then unmatched: filed for a person.
+	// Fails for good when the event does not exist after that time, or its id cannot be parsed. Running it twice changes nothing more.
+	ProcessWebhookEvent(ctx context.Context, tx *gorm.DB, items []*contract.Item[*ProcessWebhookEventArgs, *ProcessWebhookEventResult]) error
 
 	// VerifyPayment asks the provider what became of a payment and, when the answer is final, enqueues ai_features.process_payment_webhook with it.
 	// Fails for good when the reference is unknown here or to the provider, or the provider is not configured; a provider that does not answer is retried.
@@ -358,6 +500,25 @@ type TasksHandler interface {
 	// Fails for good only when its attempts are used up. Running it twice raises each alert once.
 	CheckLowAiCredits(ctx context.Context, tx *gorm.DB, args *CheckLowAiCreditsArgs) (*CheckLowAiCreditsResult, error)
 
+	// GrantCredits gives a business credits that an operator decided about, as a lot of its own with an entry in the ledger and one in the audit log.
+	// Fails for good when the business has no credit account or the number makes no sense. Running it twice grants once.
+	GrantCredits(ctx context.Context, tx *gorm.DB, args *GrantCreditsArgs) (*GrantCreditsResult, error)
+
+	// ReverseTransfer undoes a grant, a trial or a use by a new transfer, with an entry in the audit log: of what was given it takes back what is unspent, and
+	// a use it gives back to the lots that it came from, which may have ended.
+	// Fails for good when the transfer does not exist, is of another kind, or nothing of it is left. Running it twice reverses once.
+	ReverseTransfer(ctx context.Context, tx *gorm.DB, args *ReverseTransferArgs) (*ReverseTransferResult, error)
+
+	// ResolveReview carries out what an operator decided about a payment in review: approving credits exactly what was agreed, through the ledger and the suspense
+	// account, and completes the purchase; rejecting documents it. Both are kept in the audit log.
+	// Fails for good when the review does not exist, was decided the other way, or its purchase has moved on. Running it twice decides once.
+	ResolveReview(ctx context.Context, tx *gorm.DB, args *ResolveReviewArgs) (*ResolveReviewResult, error)
+
+	// RefundPurchase asks the provider to give the whole payment of a completed purchase back, as an operator decided. What becomes of the credits follows from
+	// the provider's word that the money has gone, which may come at once or days later (ai_features.process_webhook_event).
+	// Fails for good when the purchase does not exist, was not paid, or the provider refuses. Running it twice refunds once: no provider gives back more than was paid.
+	RefundPurchase(ctx context.Context, run contract.Run, args *RefundPurchaseArgs) (contract.Commit[*RefundPurchaseResult], error)
+
 	// SendLowCreditAlert stores the mail of one alert for the owner, with the balance as it is then, and enqueues notifications.send_email for it. An
 	// alert that has nothing to tell any more, because credits were added or the lot is used up, is dropped.
 	// Fails for good when the alert does not exist. Running it twice stores one mail.
@@ -372,6 +533,7 @@ type TasksHandler interface {
 // HandleTasks registers h with r for every task of this package.
 func HandleTasks(r contract.Registrar, h TasksHandler) {
 	r.Register(contract.BatchHandler(ProcessPaymentWebhookTask, h.ProcessPaymentWebhook))
+	r.Register(contract.BatchHandler(ProcessWebhookEventTask, h.ProcessWebhookEvent))
 	r.Register(contract.LongHandler(VerifyPaymentTask, h.VerifyPayment))
 	r.Register(contract.BatchHandler(SendCreditPurchaseNotificationTask, h.SendCreditPurchaseNotification))
 	r.Register(contract.ShortHandler(ReconcilePaymentsTask, h.ReconcilePayments))
@@ -379,6 +541,10 @@ func HandleTasks(r contract.Registrar, h TasksHandler) {
 	r.Register(contract.ShortHandler(ExpireCreditsTask, h.ExpireCredits))
 	r.Register(contract.ShortHandler(VerifyLedgerTask, h.VerifyLedger))
 	r.Register(contract.ShortHandler(CheckLowAiCreditsTask, h.CheckLowAiCredits))
+	r.Register(contract.ShortHandler(GrantCreditsTask, h.GrantCredits))
+	r.Register(contract.ShortHandler(ReverseTransferTask, h.ReverseTransfer))
+	r.Register(contract.ShortHandler(ResolveReviewTask, h.ResolveReview))
+	r.Register(contract.LongHandler(RefundPurchaseTask, h.RefundPurchase))
 	r.Register(contract.ShortHandler(SendLowCreditAlertTask, h.SendLowCreditAlert))
 	r.Register(contract.ShortHandler(CleanupExpiredAiTransactionsTask, h.CleanupExpiredAiTransactions))
 }

@@ -300,6 +300,17 @@ func TestEveryTaskPassesTheTrial(t *testing.T) {
 					return tasktest.Sample{Args: &aifeatures.ProcessPaymentWebhookArgs{PaymentReference: p.Reference, EventId: e.ID.String()}, Tenant: s.tenant}
 				})
 			},
+			"ai_features.process_webhook_event": func(t *testing.T, pg *postgrestest.Database) tasktest.Sample {
+				t.Helper()
+				return arrange(t, pg, func(s *shop, p *billing.Purchase) tasktest.Sample {
+					e := success(p)
+					require.NoError(t, s.webhook.InSystem(t.Context(), func(tx *gorm.DB) error {
+						_, err := billing.RecordEvents(tx, []billing.Event{e})
+						return err
+					}))
+					return tasktest.Sample{Args: &aifeatures.ProcessWebhookEventArgs{EventId: e.ID.String()}, Tenant: s.tenant}
+				})
+			},
 			"ai_features.verify_payment": func(t *testing.T, pg *postgrestest.Database) tasktest.Sample {
 				t.Helper()
 				return arrange(t, pg, func(s *shop, p *billing.Purchase) tasktest.Sample {
