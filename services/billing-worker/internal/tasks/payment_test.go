@@ -274,6 +274,14 @@ func (s *shop) reconcile(t *testing.T) {
 	s.h.Drain(t.Context())
 }
 
+func settle(t *testing.T, pg *postgrestest.Database, e billing.Evidence) {
+	t.Helper()
+	require.NoError(t, pg.Open("makola_billing").InSystem(t.Context(), func(tx *gorm.DB) error {
+		_, err := billing.CreditBatch(t.Context(), tx, []billing.Evidence{e})
+		return err
+	}))
+}
+
 func TestEveryTaskPassesTheTrial(t *testing.T) {
 	t.Parallel()
 	arrange := func(t *testing.T, pg *postgrestest.Database, sample func(s *shop, p *billing.Purchase) tasktest.Sample) tasktest.Sample {
@@ -286,7 +294,7 @@ func TestEveryTaskPassesTheTrial(t *testing.T) {
 		Role: "makola_billing",
 		Register: func(pg *postgrestest.Database, r contract.Registrar, q *task.Queue) {
 			register(r, pg.Open("makola_billing"), q, &provider{answer: payments.Verification{Status: payments.StatusSucceeded, ProviderStatus: "success",
-				Amount: money.FromMinor(9600, money.GHS), ProviderTransactionID: "1"}})
+				Amount: money.FromMinor(9600, money.GHS), ProviderTransactionID: "1"}, refund: payments.Refund{ID: "7", State: payments.ReturnDone, ProviderStatus: "processed"}})
 		},
 		Samples: map[string]func(t *testing.T, pg *postgrestest.Database) tasktest.Sample{
 			"ai_features.process_payment_webhook": func(t *testing.T, pg *postgrestest.Database) tasktest.Sample {
@@ -315,6 +323,38 @@ func TestEveryTaskPassesTheTrial(t *testing.T) {
 				t.Helper()
 				return arrange(t, pg, func(s *shop, p *billing.Purchase) tasktest.Sample {
 					return tasktest.Sample{Args: &aifeatures.VerifyPaymentArgs{PaymentReference: p.Reference}, Tenant: s.tenant}
+				})
+			},
+			"ai_features.grant_credits": func(t *testing.T, pg *postgrestest.Database) tasktest.Sample {
+				t.Helper()
+				return arrange(t, pg, func(s *shop, p *billing.Purchase) tasktest.Sample {
+					return tasktest.Sample{Args: &aifeatures.GrantCreditsArgs{BusinessId: s.tenant.String(), GrantId: p.ID.String(), Credits: "5", Actor: "kofi", Reason: "a gift"}, Tenant: s.tenant}
+				})
+			},
+			"ai_features.reverse_transfer": func(t *testing.T, pg *postgrestest.Database) tasktest.Sample {
+				t.Helper()
+				return arrange(t, pg, func(s *shop, _ *billing.Purchase) tasktest.Sample {
+					s.lots(t, pg.Admin(), 3_00)
+					var id string
+					require.NoError(t, pg.Admin().QueryRow(t.Context(), "select id::text from billing.ledger_transfer").Scan(&id))
+					return tasktest.Sample{Args: &aifeatures.ReverseTransferArgs{BusinessId: s.tenant.String(), TransferId: id, Actor: "kofi", Reason: "a mistake"}, Tenant: s.tenant}
+				})
+			},
+			"ai_features.resolve_review": func(t *testing.T, pg *postgrestest.Database) tasktest.Sample {
+				t.Helper()
+				return arrange(t, pg, func(s *shop, p *billing.Purchase) tasktest.Sample {
+					e := billing.Evidence{Provider: "paystack", Reference: p.Reference, Status: payments.StatusSucceeded, Amount: money.FromMinor(9599, money.GHS), TransactionID: "t"}
+					settle(t, pg, e)
+					var id string
+					require.NoError(t, pg.Admin().QueryRow(t.Context(), "select id::text from billing.payment_review").Scan(&id))
+					return tasktest.Sample{Args: &aifeatures.ResolveReviewArgs{ReviewId: id, Decision: "approve", Actor: "kofi", Reason: "a pesewa"}, Tenant: s.tenant}
+				})
+			},
+			"ai_features.refund_purchase": func(t *testing.T, pg *postgrestest.Database) tasktest.Sample {
+				t.Helper()
+				return arrange(t, pg, func(s *shop, p *billing.Purchase) tasktest.Sample {
+					settle(t, pg, billing.Evidence{Provider: "paystack", Reference: p.Reference, Status: payments.StatusSucceeded, Amount: p.Total, TransactionID: "t"})
+					return tasktest.Sample{Args: &aifeatures.RefundPurchaseArgs{PaymentReference: p.Reference, Actor: "kofi", Reason: "asked for"}, Tenant: s.tenant}
 				})
 			},
 			"ai_features.record_usage": func(t *testing.T, pg *postgrestest.Database) tasktest.Sample {

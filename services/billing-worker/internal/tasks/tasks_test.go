@@ -40,14 +40,21 @@ type shop struct {
 // provider answers verify with what a test put there; everything else of it is unused here. The real client's tests are beside it.
 type provider struct {
 	answer payments.Verification
+	refund payments.Refund
 	err    error
 	asked  int
 }
 
 func (p *provider) Name() string { return "paystack" }
 
-func (p *provider) Refund(context.Context, payments.RefundRequest) (payments.Refund, error) {
-	return payments.Refund{}, payments.ErrInvalidRequest
+func (p *provider) Refund(ctx context.Context, r payments.RefundRequest) (payments.Refund, error) {
+	p.asked++
+	if err := ctx.Err(); err != nil {
+		return payments.Refund{}, err
+	}
+	a := p.refund
+	a.Amount = r.Amount
+	return a, p.err
 }
 
 func (p *provider) List(context.Context, payments.ListRequest) (payments.ListPage, error) {
