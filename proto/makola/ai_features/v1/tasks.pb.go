@@ -1812,6 +1812,116 @@ func (x *RefundPurchaseResult) GetRefundId() string {
 	return ""
 }
 
+// ComparePaymentsArgs are the arguments of ai_features.compare_payments: none. Yesterday is the day, by UTC, before the task was accepted.
+type ComparePaymentsArgs struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ComparePaymentsArgs) Reset() {
+	*x = ComparePaymentsArgs{}
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ComparePaymentsArgs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ComparePaymentsArgs) ProtoMessage() {}
+
+func (x *ComparePaymentsArgs) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ComparePaymentsArgs.ProtoReflect.Descriptor instead.
+func (*ComparePaymentsArgs) Descriptor() ([]byte, []int) {
+	return file_makola_ai_features_v1_tasks_proto_rawDescGZIP(), []int{30}
+}
+
+// ComparePaymentsResult is the result of ai_features.compare_payments.
+type ComparePaymentsResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// status is done.
+	Status string `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	// listed is how many payments the providers listed.
+	Listed int32 `protobuf:"varint,2,opt,name=listed,proto3" json:"listed,omitempty"`
+	// asked is how many payments the provider is asked about.
+	Asked int32 `protobuf:"varint,3,opt,name=asked,proto3" json:"asked,omitempty"`
+	// unknown is how many paid references no purchase has.
+	Unknown       int32 `protobuf:"varint,4,opt,name=unknown,proto3" json:"unknown,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ComparePaymentsResult) Reset() {
+	*x = ComparePaymentsResult{}
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ComparePaymentsResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ComparePaymentsResult) ProtoMessage() {}
+
+func (x *ComparePaymentsResult) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ComparePaymentsResult.ProtoReflect.Descriptor instead.
+func (*ComparePaymentsResult) Descriptor() ([]byte, []int) {
+	return file_makola_ai_features_v1_tasks_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *ComparePaymentsResult) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *ComparePaymentsResult) GetListed() int32 {
+	if x != nil {
+		return x.Listed
+	}
+	return 0
+}
+
+func (x *ComparePaymentsResult) GetAsked() int32 {
+	if x != nil {
+		return x.Asked
+	}
+	return 0
+}
+
+func (x *ComparePaymentsResult) GetUnknown() int32 {
+	if x != nil {
+		return x.Unknown
+	}
+	return 0
+}
+
 var File_makola_ai_features_v1_tasks_proto protoreflect.FileDescriptor
 
 const file_makola_ai_features_v1_tasks_proto_rawDesc = "" +
@@ -1937,7 +2047,13 @@ const file_makola_ai_features_v1_tasks_proto_rawDesc = "" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\"K\n" +
 	"\x14RefundPurchaseResult\x12\x16\n" +
 	"\x06status\x18\x01 \x01(\tR\x06status\x12\x1b\n" +
-	"\trefund_id\x18\x02 \x01(\tR\brefundId2\xff\x15\n" +
+	"\trefund_id\x18\x02 \x01(\tR\brefundId\"\x15\n" +
+	"\x13ComparePaymentsArgs\"w\n" +
+	"\x15ComparePaymentsResult\x12\x16\n" +
+	"\x06status\x18\x01 \x01(\tR\x06status\x12\x16\n" +
+	"\x06listed\x18\x02 \x01(\x05R\x06listed\x12\x14\n" +
+	"\x05asked\x18\x03 \x01(\x05R\x05asked\x12\x18\n" +
+	"\aunknown\x18\x04 \x01(\x05R\aunknown2\x98\x17\n" +
 	"\fTasksService\x12\x8e\x02\n" +
 	"\x15ProcessPaymentWebhook\x120.makola.ai_features.v1.ProcessPaymentWebhookArgs\x1a2.makola.ai_features.v1.ProcessPaymentWebhookResult\"\x8e\x01\xaa\xd4\x18\x89\x01\n" +
 	"#ai_features.process_payment_webhook\x12)ai_features.tasks.process_payment_webhook\x12!app.tasks.process_payment_webhook\x18\x02\"\x02\b<($2\t\n" +
@@ -1950,7 +2066,9 @@ const file_makola_ai_features_v1_tasks_proto_rawDesc = "" +
 	"\x1eSendCreditPurchaseNotification\x129.makola.ai_features.v1.SendCreditPurchaseNotificationArgs\x1a;.makola.ai_features.v1.SendCreditPurchaseNotificationResult\"\x98\x01\xaa\xd4\x18\x93\x01\n" +
 	"-ai_features.send_credit_purchase_notification\x123ai_features.tasks.send_credit_purchase_notification\x12+app.tasks.send_credit_purchase_notification\x18\x02\x12\x97\x01\n" +
 	"\x11ReconcilePayments\x12,.makola.ai_features.v1.ReconcilePaymentsArgs\x1a..makola.ai_features.v1.ReconcilePaymentsResult\"$\xaa\xd4\x18 \n" +
-	"\x1eai_features.reconcile_payments\x12\x81\x01\n" +
+	"\x1eai_features.reconcile_payments\x12\x96\x01\n" +
+	"\x0fComparePayments\x12*.makola.ai_features.v1.ComparePaymentsArgs\x1a,.makola.ai_features.v1.ComparePaymentsResult\")\xaa\xd4\x18%\n" +
+	"\x1cai_features.compare_payments\x18\x03\"\x03\b\xd8\x04\x12\x81\x01\n" +
 	"\vRecordUsage\x12&.makola.ai_features.v1.RecordUsageArgs\x1a(.makola.ai_features.v1.RecordUsageResult\" \xaa\xd4\x18\x1c\n" +
 	"\x18ai_features.record_usage\x18\x02\x12\x87\x01\n" +
 	"\rExpireCredits\x12(.makola.ai_features.v1.ExpireCreditsArgs\x1a*.makola.ai_features.v1.ExpireCreditsResult\" \xaa\xd4\x18\x1c\n" +
@@ -1984,7 +2102,7 @@ func file_makola_ai_features_v1_tasks_proto_rawDescGZIP() []byte {
 	return file_makola_ai_features_v1_tasks_proto_rawDescData
 }
 
-var file_makola_ai_features_v1_tasks_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
+var file_makola_ai_features_v1_tasks_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
 var file_makola_ai_features_v1_tasks_proto_goTypes = []any{
 	(*ProcessPaymentWebhookArgs)(nil),            // 0: makola.ai_features.v1.ProcessPaymentWebhookArgs
 	(*ProcessPaymentWebhookResult)(nil),          // 1: makola.ai_features.v1.ProcessPaymentWebhookResult
@@ -2016,6 +2134,8 @@ var file_makola_ai_features_v1_tasks_proto_goTypes = []any{
 	(*ResolveReviewResult)(nil),                  // 27: makola.ai_features.v1.ResolveReviewResult
 	(*RefundPurchaseArgs)(nil),                   // 28: makola.ai_features.v1.RefundPurchaseArgs
 	(*RefundPurchaseResult)(nil),                 // 29: makola.ai_features.v1.RefundPurchaseResult
+	(*ComparePaymentsArgs)(nil),                  // 30: makola.ai_features.v1.ComparePaymentsArgs
+	(*ComparePaymentsResult)(nil),                // 31: makola.ai_features.v1.ComparePaymentsResult
 }
 var file_makola_ai_features_v1_tasks_proto_depIdxs = []int32{
 	0,  // 0: makola.ai_features.v1.TasksService.ProcessPaymentWebhook:input_type -> makola.ai_features.v1.ProcessPaymentWebhookArgs
@@ -2023,33 +2143,35 @@ var file_makola_ai_features_v1_tasks_proto_depIdxs = []int32{
 	2,  // 2: makola.ai_features.v1.TasksService.VerifyPayment:input_type -> makola.ai_features.v1.VerifyPaymentArgs
 	4,  // 3: makola.ai_features.v1.TasksService.SendCreditPurchaseNotification:input_type -> makola.ai_features.v1.SendCreditPurchaseNotificationArgs
 	6,  // 4: makola.ai_features.v1.TasksService.ReconcilePayments:input_type -> makola.ai_features.v1.ReconcilePaymentsArgs
-	8,  // 5: makola.ai_features.v1.TasksService.RecordUsage:input_type -> makola.ai_features.v1.RecordUsageArgs
-	10, // 6: makola.ai_features.v1.TasksService.ExpireCredits:input_type -> makola.ai_features.v1.ExpireCreditsArgs
-	12, // 7: makola.ai_features.v1.TasksService.VerifyLedger:input_type -> makola.ai_features.v1.VerifyLedgerArgs
-	14, // 8: makola.ai_features.v1.TasksService.CheckLowAiCredits:input_type -> makola.ai_features.v1.CheckLowAiCreditsArgs
-	22, // 9: makola.ai_features.v1.TasksService.GrantCredits:input_type -> makola.ai_features.v1.GrantCreditsArgs
-	24, // 10: makola.ai_features.v1.TasksService.ReverseTransfer:input_type -> makola.ai_features.v1.ReverseTransferArgs
-	26, // 11: makola.ai_features.v1.TasksService.ResolveReview:input_type -> makola.ai_features.v1.ResolveReviewArgs
-	28, // 12: makola.ai_features.v1.TasksService.RefundPurchase:input_type -> makola.ai_features.v1.RefundPurchaseArgs
-	16, // 13: makola.ai_features.v1.TasksService.SendLowCreditAlert:input_type -> makola.ai_features.v1.SendLowCreditAlertArgs
-	18, // 14: makola.ai_features.v1.TasksService.CleanupExpiredAiTransactions:input_type -> makola.ai_features.v1.CleanupExpiredAiTransactionsArgs
-	1,  // 15: makola.ai_features.v1.TasksService.ProcessPaymentWebhook:output_type -> makola.ai_features.v1.ProcessPaymentWebhookResult
-	21, // 16: makola.ai_features.v1.TasksService.ProcessWebhookEvent:output_type -> makola.ai_features.v1.ProcessWebhookEventResult
-	3,  // 17: makola.ai_features.v1.TasksService.VerifyPayment:output_type -> makola.ai_features.v1.VerifyPaymentResult
-	5,  // 18: makola.ai_features.v1.TasksService.SendCreditPurchaseNotification:output_type -> makola.ai_features.v1.SendCreditPurchaseNotificationResult
-	7,  // 19: makola.ai_features.v1.TasksService.ReconcilePayments:output_type -> makola.ai_features.v1.ReconcilePaymentsResult
-	9,  // 20: makola.ai_features.v1.TasksService.RecordUsage:output_type -> makola.ai_features.v1.RecordUsageResult
-	11, // 21: makola.ai_features.v1.TasksService.ExpireCredits:output_type -> makola.ai_features.v1.ExpireCreditsResult
-	13, // 22: makola.ai_features.v1.TasksService.VerifyLedger:output_type -> makola.ai_features.v1.VerifyLedgerResult
-	15, // 23: makola.ai_features.v1.TasksService.CheckLowAiCredits:output_type -> makola.ai_features.v1.CheckLowAiCreditsResult
-	23, // 24: makola.ai_features.v1.TasksService.GrantCredits:output_type -> makola.ai_features.v1.GrantCreditsResult
-	25, // 25: makola.ai_features.v1.TasksService.ReverseTransfer:output_type -> makola.ai_features.v1.ReverseTransferResult
-	27, // 26: makola.ai_features.v1.TasksService.ResolveReview:output_type -> makola.ai_features.v1.ResolveReviewResult
-	29, // 27: makola.ai_features.v1.TasksService.RefundPurchase:output_type -> makola.ai_features.v1.RefundPurchaseResult
-	17, // 28: makola.ai_features.v1.TasksService.SendLowCreditAlert:output_type -> makola.ai_features.v1.SendLowCreditAlertResult
-	19, // 29: makola.ai_features.v1.TasksService.CleanupExpiredAiTransactions:output_type -> makola.ai_features.v1.CleanupExpiredAiTransactionsResult
-	15, // [15:30] is the sub-list for method output_type
-	0,  // [0:15] is the sub-list for method input_type
+	30, // 5: makola.ai_features.v1.TasksService.ComparePayments:input_type -> makola.ai_features.v1.ComparePaymentsArgs
+	8,  // 6: makola.ai_features.v1.TasksService.RecordUsage:input_type -> makola.ai_features.v1.RecordUsageArgs
+	10, // 7: makola.ai_features.v1.TasksService.ExpireCredits:input_type -> makola.ai_features.v1.ExpireCreditsArgs
+	12, // 8: makola.ai_features.v1.TasksService.VerifyLedger:input_type -> makola.ai_features.v1.VerifyLedgerArgs
+	14, // 9: makola.ai_features.v1.TasksService.CheckLowAiCredits:input_type -> makola.ai_features.v1.CheckLowAiCreditsArgs
+	22, // 10: makola.ai_features.v1.TasksService.GrantCredits:input_type -> makola.ai_features.v1.GrantCreditsArgs
+	24, // 11: makola.ai_features.v1.TasksService.ReverseTransfer:input_type -> makola.ai_features.v1.ReverseTransferArgs
+	26, // 12: makola.ai_features.v1.TasksService.ResolveReview:input_type -> makola.ai_features.v1.ResolveReviewArgs
+	28, // 13: makola.ai_features.v1.TasksService.RefundPurchase:input_type -> makola.ai_features.v1.RefundPurchaseArgs
+	16, // 14: makola.ai_features.v1.TasksService.SendLowCreditAlert:input_type -> makola.ai_features.v1.SendLowCreditAlertArgs
+	18, // 15: makola.ai_features.v1.TasksService.CleanupExpiredAiTransactions:input_type -> makola.ai_features.v1.CleanupExpiredAiTransactionsArgs
+	1,  // 16: makola.ai_features.v1.TasksService.ProcessPaymentWebhook:output_type -> makola.ai_features.v1.ProcessPaymentWebhookResult
+	21, // 17: makola.ai_features.v1.TasksService.ProcessWebhookEvent:output_type -> makola.ai_features.v1.ProcessWebhookEventResult
+	3,  // 18: makola.ai_features.v1.TasksService.VerifyPayment:output_type -> makola.ai_features.v1.VerifyPaymentResult
+	5,  // 19: makola.ai_features.v1.TasksService.SendCreditPurchaseNotification:output_type -> makola.ai_features.v1.SendCreditPurchaseNotificationResult
+	7,  // 20: makola.ai_features.v1.TasksService.ReconcilePayments:output_type -> makola.ai_features.v1.ReconcilePaymentsResult
+	31, // 21: makola.ai_features.v1.TasksService.ComparePayments:output_type -> makola.ai_features.v1.ComparePaymentsResult
+	9,  // 22: makola.ai_features.v1.TasksService.RecordUsage:output_type -> makola.ai_features.v1.RecordUsageResult
+	11, // 23: makola.ai_features.v1.TasksService.ExpireCredits:output_type -> makola.ai_features.v1.ExpireCreditsResult
+	13, // 24: makola.ai_features.v1.TasksService.VerifyLedger:output_type -> makola.ai_features.v1.VerifyLedgerResult
+	15, // 25: makola.ai_features.v1.TasksService.CheckLowAiCredits:output_type -> makola.ai_features.v1.CheckLowAiCreditsResult
+	23, // 26: makola.ai_features.v1.TasksService.GrantCredits:output_type -> makola.ai_features.v1.GrantCreditsResult
+	25, // 27: makola.ai_features.v1.TasksService.ReverseTransfer:output_type -> makola.ai_features.v1.ReverseTransferResult
+	27, // 28: makola.ai_features.v1.TasksService.ResolveReview:output_type -> makola.ai_features.v1.ResolveReviewResult
+	29, // 29: makola.ai_features.v1.TasksService.RefundPurchase:output_type -> makola.ai_features.v1.RefundPurchaseResult
+	17, // 30: makola.ai_features.v1.TasksService.SendLowCreditAlert:output_type -> makola.ai_features.v1.SendLowCreditAlertResult
+	19, // 31: makola.ai_features.v1.TasksService.CleanupExpiredAiTransactions:output_type -> makola.ai_features.v1.CleanupExpiredAiTransactionsResult
+	16, // [16:32] is the sub-list for method output_type
+	0,  // [0:16] is the sub-list for method input_type
 	0,  // [0:0] is the sub-list for extension type_name
 	0,  // [0:0] is the sub-list for extension extendee
 	0,  // [0:0] is the sub-list for field type_name
@@ -2068,7 +2190,7 @@ func file_makola_ai_features_v1_tasks_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_makola_ai_features_v1_tasks_proto_rawDesc), len(file_makola_ai_features_v1_tasks_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   30,
+			NumMessages:   32,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -106,6 +106,24 @@ var ReconcilePaymentsTask = &contract.Descriptor{
 	NewResult:   func() proto.Message { return new(ReconcilePaymentsResult) },
 }
 
+// ComparePaymentsTask describes the task ai_features.compare_payments.
+//
+// ComparePayments compares the provider's own list of yesterday's payments with the ledger: what it calls paid and nothing was credited for, what it gave back
+// and is still credited, and what was credited and it does not list. It enqueues ai_features.verify_payment for each, and files paid references of ours that no
+// purchase has for a person.
+// Fails for good when the provider refuses its list, or its attempts are used up. Running it twice asks twice and files once.
+var ComparePaymentsTask = &contract.Descriptor{
+	Name:        "ai_features.compare_payments",
+	Queue:       "ai_features",
+	Mode:        contract.ModeLong,
+	Timeout:     10 * time.Minute,
+	MaxAttempts: 12,
+	BackoffBase: 5 * time.Second,
+	BackoffCap:  time.Hour,
+	NewArgs:     func() proto.Message { return new(ComparePaymentsArgs) },
+	NewResult:   func() proto.Message { return new(ComparePaymentsResult) },
+}
+
 // RecordUsageTask describes the task ai_features.record_usage.
 //
 // RecordUsage brings captured credits of a hold into the ledger, and raises the alerts that are then due. Many are recorded together.
@@ -286,6 +304,7 @@ func AllTasks() []*contract.Descriptor {
 		VerifyPaymentTask,
 		SendCreditPurchaseNotificationTask,
 		ReconcilePaymentsTask,
+		ComparePaymentsTask,
 		RecordUsageTask,
 		ExpireCreditsTask,
 		VerifyLedgerTask,
@@ -359,6 +378,16 @@ func (t *Tasks) SendCreditPurchaseNotification(ctx context.Context, tx *gorm.DB,
 // Fails for good only when its attempts are used up. Running it twice enqueues each verification once.
 func (t *Tasks) ReconcilePayments(ctx context.Context, tx *gorm.DB, args *ReconcilePaymentsArgs, opts ...contract.Option) (contract.ID, error) {
 	return t.q.Enqueue(ctx, tx, ReconcilePaymentsTask, args, opts...)
+}
+
+// ComparePayments enqueues the task ai_features.compare_payments in tx and returns its id.
+//
+// ComparePayments compares the provider's own list of yesterday's payments with the ledger: what it calls paid and nothing was credited for, what it gave back
+// and is still credited, and what was credited and it does not list. It enqueues ai_features.verify_payment for each, and files paid references of ours that no
+// purchase has for a person.
+// Fails for good when the provider refuses its list, or its attempts are used up. Running it twice asks twice and files once.
+func (t *Tasks) ComparePayments(ctx context.Context, tx *gorm.DB, args *ComparePaymentsArgs, opts ...contract.Option) (contract.ID, error) {
+	return t.q.Enqueue(ctx, tx, ComparePaymentsTask, args, opts...)
 }
 
 // RecordUsage enqueues the task ai_features.record_usage in tx and returns its id.
@@ -481,6 +510,12 @@ type TasksHandler interface {
 	// Fails for good only when its attempts are used up. Running it twice enqueues each verification once.
 	ReconcilePayments(ctx context.Context, tx *gorm.DB, args *ReconcilePaymentsArgs) (*ReconcilePaymentsResult, error)
 
+	// ComparePayments compares the provider's own list of yesterday's payments with the ledger: what it calls paid and nothing was credited for, what it gave back
+	// and is still credited, and what was credited and it does not list. It enqueues ai_features.verify_payment for each, and files paid references of ours that no
+	// purchase has for a person.
+	// Fails for good when the provider refuses its list, or its attempts are used up. Running it twice asks twice and files once.
+	ComparePayments(ctx context.Context, run contract.Run, args *ComparePaymentsArgs) (contract.Commit[*ComparePaymentsResult], error)
+
 	// RecordUsage brings captured credits of a hold into the ledger, and raises the alerts that are then due. Many are recorded together.
 	// Fails for good when the hold does not exist or was not captured. Running it twice records it once.
 	RecordUsage(ctx context.Context, tx *gorm.DB, items []*contract.Item[*RecordUsageArgs, *RecordUsageResult]) error
@@ -537,6 +572,7 @@ func HandleTasks(r contract.Registrar, h TasksHandler) {
 	r.Register(contract.LongHandler(VerifyPaymentTask, h.VerifyPayment))
 	r.Register(contract.BatchHandler(SendCreditPurchaseNotificationTask, h.SendCreditPurchaseNotification))
 	r.Register(contract.ShortHandler(ReconcilePaymentsTask, h.ReconcilePayments))
+	r.Register(contract.LongHandler(ComparePaymentsTask, h.ComparePayments))
 	r.Register(contract.BatchHandler(RecordUsageTask, h.RecordUsage))
 	r.Register(contract.ShortHandler(ExpireCreditsTask, h.ExpireCredits))
 	r.Register(contract.ShortHandler(VerifyLedgerTask, h.VerifyLedger))

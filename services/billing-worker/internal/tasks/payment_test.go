@@ -1,6 +1,7 @@
 package tasks_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http/httptest"
 	"testing"
@@ -263,6 +264,42 @@ func TestALostWebhookIsFoundByTheReconciler(t *testing.T) {
 	require.Equal(t, 4, asked)
 	s.reconcile(t)
 	require.Len(t, s.h.Tasks(t.Context(), "ai_features.verify_payment"), asked, "the next question is due in twenty minutes")
+}
+
+func TestYesterdaysListIsComparedWithTheLedger(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	lost, known, back, unlisted := s.buy(t), s.buy(t), s.buy(t), s.buy(t)
+	for _, p := range []*billing.Purchase{known, back, unlisted} {
+		s.event(t, success(p))
+	}
+	s.h.Drain(t.Context())
+	s.exec(t, "update billing.credit_purchase set created_at = date_trunc('day', now() at time zone 'UTC') at time zone 'UTC' - interval '6 hours'")
+	says := func(p *billing.Purchase, status payments.Status) payments.Verification {
+		return payments.Verification{Provider: "paystack", Reference: p.Reference, Status: status, Amount: p.Total, ProviderTransactionID: "txn-" + p.Reference}
+	}
+	stranger := says(&billing.Purchase{Reference: "AI-NEVER", Quote: lost.Quote}, payments.StatusSucceeded)
+	s.provider.list = []payments.Verification{says(lost, payments.StatusSucceeded), says(known, payments.StatusSucceeded), says(back, payments.StatusReversed), stranger,
+		says(&billing.Purchase{Reference: "SHOP-1", Quote: lost.Quote}, payments.StatusSucceeded)}
+	s.provider.err = payments.ErrUnknownReference // of whatever is asked
+	require.NoError(t, s.worker.InSystem(t.Context(), func(tx *gorm.DB) error {
+		_, err := aifeatures.NewTasks(s.h.Queue).ComparePayments(t.Context(), tx, &aifeatures.ComparePaymentsArgs{})
+		return err
+	}))
+	s.h.Drain(t.Context())
+	require.JSONEq(t, `{"status":"done","listed":5,"asked":3,"unknown":1}`, string(s.h.Tasks(t.Context(), "ai_features.compare_payments")[0].Result))
+	asked := map[string]bool{}
+	for _, v := range s.h.Tasks(t.Context(), "ai_features.verify_payment") {
+		var args struct {
+			Reference string `json:"payment_reference"`
+		}
+		require.NoError(t, json.Unmarshal(v.Args, &args))
+		asked[args.Reference] = true
+	}
+	require.Equal(t, map[string]bool{lost.Reference: true, back.Reference: true, unlisted.Reference: true}, asked)
+	var reviews int
+	require.NoError(t, s.admin.QueryRow(t.Context(), "select count(*) from billing.payment_review where reference = 'AI-NEVER' and reason = 'unknown_reference' and received_minor = 9600").Scan(&reviews))
+	require.Equal(t, 1, reviews)
 }
 
 func (s *shop) reconcile(t *testing.T) {

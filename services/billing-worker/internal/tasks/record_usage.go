@@ -31,7 +31,7 @@ func (a *AIFeatures) RecordUsage(ctx context.Context, tx *gorm.DB, items []*usag
 	if err != nil {
 		return fmt.Errorf("record usage of %d holds: %w", len(ids), err)
 	}
-	seen := map[uuid.UUID]bool{}
+	counted, using := map[uuid.UUID]bool{}, map[uuid.UUID]bool{}
 	var used []uuid.UUID
 	for i, item := range items {
 		if item.Err != nil {
@@ -42,14 +42,14 @@ func (a *AIFeatures) RecordUsage(ctx context.Context, tx *gorm.DB, items []*usag
 		case !ok || item.Run.Tenant != r.Tenant: // another business's hold is as good as none
 			item.Err = task.Permanent(fmt.Errorf("record usage of hold %s: %w", ids[i], billing.ErrHoldNotFound))
 			continue
-		case r.Fresh && !seen[ids[i]]:
+		case r.Fresh && !counted[ids[i]]:
 			item.Result = &aifeatures.RecordUsageResult{Status: "recorded", CreditsUsed: r.Credits.String()}
 		default:
 			item.Result = &aifeatures.RecordUsageResult{Status: "already_recorded", CreditsUsed: r.Credits.String()}
 		}
-		seen[ids[i]] = true
-		if r.Fresh && !seen[r.Tenant] {
-			seen[r.Tenant] = true
+		counted[ids[i]] = true
+		if r.Fresh && !using[r.Tenant] {
+			using[r.Tenant] = true
 			used = append(used, r.Tenant)
 		}
 	}

@@ -41,6 +41,7 @@ type shop struct {
 type provider struct {
 	answer payments.Verification
 	refund payments.Refund
+	list   []payments.Verification
 	err    error
 	asked  int
 }
@@ -57,8 +58,17 @@ func (p *provider) Refund(ctx context.Context, r payments.RefundRequest) (paymen
 	return a, p.err
 }
 
-func (p *provider) List(context.Context, payments.ListRequest) (payments.ListPage, error) {
-	return payments.ListPage{}, payments.ErrInvalidRequest
+// List answers with one payment on each page.
+func (p *provider) List(ctx context.Context, r payments.ListRequest) (payments.ListPage, error) {
+	if err := ctx.Err(); err != nil || len(p.list) == 0 {
+		return payments.ListPage{}, err
+	}
+	at := len(r.Cursor)
+	page := payments.ListPage{Payments: p.list[at : at+1]}
+	if at+1 < len(p.list) {
+		page.Next = r.Cursor + "."
+	}
+	return page, nil
 }
 
 func (p *provider) Initialize(context.Context, payments.InitRequest) (payments.Checkout, error) {

@@ -76,6 +76,7 @@ func Table() []Entry {
 
 		// Jobs that Makola adds.
 		{Name: "reconcile-payments", Task: "ai_features.reconcile_payments", Every: 10 * time.Minute, Missed: Skip},
+		{Name: "compare-payments", Task: "ai_features.compare_payments", Every: day, Offset: 2 * time.Hour},
 		{Name: "expire-credits", Task: "ai_features.expire_credits", Every: day, Offset: 5 * time.Minute},
 		{Name: "verify-ledger", Task: "ai_features.verify_ledger", Every: day, Offset: 3 * time.Hour},
 	}
