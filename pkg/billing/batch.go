@@ -1,8 +1,8 @@
 package billing
 
 import (
+	"cmp"
 	"context"
-
 	"fmt"
 	"slices"
 
@@ -76,11 +76,11 @@ func (b *batch) match(tx *gorm.DB) error {
 		b.of[i] = -1
 	}
 	err := query(tx, "match references", `
-		select e.ord, p.id, p.tenant_id, u.id
+		select e.ord, coalesce(p.id, u.id), coalesce(p.tenant_id, u.tenant_id), u.id
 		  from unnest($1::text[], $2::text[], $3::text[]) with ordinality as e (provider, reference, txn, ord)
 		  left join billing.credit_purchase p on p.provider = e.provider and p.reference = e.reference
 		  left join billing.credit_purchase u on u.provider = e.provider and u.provider_txn_id = e.txn and e.txn <> ''
-		 where p.id is not null`,
+		 where p.id is not null or e.reference = '' and u.id is not null `, // some disputes name the money movement alone
 		func(rows pgx.Rows) error {
 			var ord int
 			var id, owner uuid.UUID
@@ -128,7 +128,7 @@ func (b *batch) lock(tx *gorm.DB) error {
 	byID := make(map[uuid.UUID]*openPurchase, len(b.ids))
 	err := query(tx, "lock purchases", `
 		select p.id, p.tenant_id, p.provider, p.reference, p.status, p.amount_expected, p.currency, p.credits, p.bonus,
-		       coalesce(p.provider_txn_id, ''), coalesce(p.review_reason, ''), a.id
+		       coalesce(p.provider_txn_id, ''), coalesce(p.review_reason, ''), coalesce(p.amount_received, 0), coalesce(p.currency_received, ''), a.id
 		  from billing.credit_purchase p
 		  left join billing.ledger_account a on a.tenant_id = p.tenant_id and a.kind = 'credits' and a.unit = 'CRD'
 		 where p.id = any ($1::uuid[])
@@ -137,15 +137,15 @@ func (b *batch) lock(tx *gorm.DB) error {
 		func(rows pgx.Rows) error {
 			p := &openPurchase{}
 			var account uuid.NullUUID
-			var currency string
+			var currency, received string
 			if err := rows.Scan(&p.id, &p.tenant, &p.provider, &p.reference, &p.status, &p.expected.Minor, &currency, &p.credits, &p.bonus,
-				&p.txn, &p.reason, &account); err != nil {
+				&p.txn, &p.reason, &p.received.Minor, &received, &account); err != nil {
 				return err
 			}
 			if !account.Valid {
 				return fmt.Errorf("purchase %s: %w", p.id, ErrNoAccount)
 			}
-			p.expected.Currency, p.account = money.Currency(currency), account.UUID
+			p.expected.Currency, p.received.Currency, p.account = money.Currency(currency), money.Currency(received), account.UUID
 			if p.txn != "" {
 				b.payer[movement{p.provider, p.txn}] = p.id
 			}
@@ -179,7 +179,7 @@ func (b *batch) decide() {
 			b.payer[movement{p.provider, p.txn}] = p.id
 		}
 		b.verdicts[i] = v
-		b.outcomes[i] = Outcome{Kind: v.kind, Tenant: p.tenant, Purchase: p.id, Reason: v.reason}
+		b.outcomes[i] = Outcome{Kind: v.kind, Tenant: p.tenant, Purchase: p.id, Reason: v.reason, Parked: v.parked}
 		if v.kind == Credited {
 			b.outcomes[i].Credits = p.credits + p.bonus
 		}
@@ -203,7 +203,15 @@ func (b *batch) write(tx *gorm.DB) error {
 	if err := p.write(tx); err != nil {
 		return err
 	}
+	reversals, owed, err := b.reverse(tx, accounts)
+	if err != nil {
+		return err
+	}
+	p.entries = append(p.entries, reversals.entries...)
 	if err := b.writePurchases(tx); err != nil {
+		return err
+	}
+	if err := insertReviews(tx, owed); err != nil {
 		return err
 	}
 	if err := b.writeReviews(tx); err != nil {
@@ -227,8 +235,13 @@ func (b *batch) accounts(tx *gorm.DB) (map[platformAccount]uuid.UUID, error) {
 		}
 	}
 	for i, v := range b.verdicts {
-		if v.kind == Credited || v.suspend && bookable(b.evidence[i].Amount) {
+		if v.kind == Credited || (v.suspend || v.giveBack) && bookable(b.evidence[i].Amount) {
 			add(b.evidence[i].Amount.Currency)
+		}
+	}
+	for _, p := range b.purchases {
+		if p.reversed {
+			add(p.expected.Currency)
 		}
 	}
 	if len(currencies) == 0 {
@@ -237,17 +250,27 @@ func (b *batch) accounts(tx *gorm.DB) (map[platformAccount]uuid.UUID, error) {
 	return platformAccounts(tx, currencies)
 }
 
-// suspenseKey is the same for a webhook and an answer that tell of the same money.
-func suspenseKey(p *openPurchase, e Evidence) string {
-	return "suspense:" + p.id.String() + ":" + e.TransactionID
+// suspenseKey is the same for a webhook and an answer that tell of the same money, arriving or going back.
+func suspenseKey(p *openPurchase, e Evidence, v verdict) string {
+	if v.giveBack {
+		return returnKey(p.id, cmp.Or(e.CaseID, e.TransactionID))
+	}
+	return arrivalKey(p.id, e.TransactionID)
+}
+
+func arrivalKey(purchase uuid.UUID, txn string) string {
+	return "suspense:" + purchase.String() + ":" + txn
+}
+func returnKey(purchase uuid.UUID, caseID string) string {
+	return "return:" + purchase.String() + ":" + caseID
 }
 
 // suspenseBefore returns the keys of the batch's suspense transfers that were posted before. The locks on their purchases keep others from posting them now.
 func (b *batch) suspenseBefore(tx *gorm.DB) (map[string]bool, error) {
 	var keys []string
 	for i, v := range b.verdicts {
-		if v.suspend {
-			keys = append(keys, suspenseKey(b.purchases[b.of[i]], b.evidence[i]))
+		if v.suspend || v.giveBack {
+			keys = append(keys, suspenseKey(b.purchases[b.of[i]], b.evidence[i], v))
 		}
 	}
 	booked := map[string]bool{}
@@ -267,7 +290,7 @@ func (b *batch) suspenseBefore(tx *gorm.DB) (map[string]bool, error) {
 func (b *batch) post(accounts map[platformAccount]uuid.UUID, booked map[string]bool) (*posting, error) {
 	p := &posting{}
 	for i, v := range b.verdicts {
-		if v.kind != Credited && !v.suspend {
+		if v.kind != Credited && !v.suspend && !v.giveBack {
 			continue
 		}
 		e, o := b.evidence[i], b.purchases[b.of[i]]
@@ -279,7 +302,10 @@ func (b *batch) post(accounts map[platformAccount]uuid.UUID, booked map[string]b
 			}
 			continue
 		}
-		key := suspenseKey(o, e)
+		key, amount := suspenseKey(o, e, v), e.Amount.Minor
+		if v.giveBack {
+			amount = -amount
+		}
 		if !bookable(e.Amount) || booked[key] {
 			continue
 		}
@@ -287,8 +313,8 @@ func (b *batch) post(accounts map[platformAccount]uuid.UUID, booked map[string]b
 		if err := p.transfer(o.tenant, "suspense", key, o.reference); err != nil {
 			return nil, err
 		}
-		p.entry(receivable, uuid.Nil, currency, e.Amount.Minor)
-		p.entry(accounts[platformAccount{kindSuspense, currency}], uuid.Nil, currency, -e.Amount.Minor)
+		p.entry(receivable, uuid.Nil, currency, amount)
+		p.entry(accounts[platformAccount{kindSuspense, currency}], uuid.Nil, currency, -amount)
 	}
 	return p, nil
 }

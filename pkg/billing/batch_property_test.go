@@ -18,6 +18,8 @@ type modelPurchase struct {
 	p      *billing.Purchase
 	status billing.Status
 	txn    string
+	got    money.Amount // what was received
+	heard  bool         // of a success, after its refund
 }
 
 // model is what the books must say, computed the slow and obvious way.
@@ -42,10 +44,7 @@ func (m *model) apply(e billing.Evidence) billing.OutcomeKind {
 		}
 		return billing.Ignored
 	case payments.StatusReversed:
-		if p.status == billing.Completed {
-			return billing.InReview
-		}
-		return billing.Ignored
+		return m.reverse(p, e)
 	case payments.StatusSucceeded:
 	default:
 		return billing.Ignored
@@ -57,15 +56,19 @@ func (m *model) apply(e billing.Evidence) billing.OutcomeKind {
 	isOpen := p.status == billing.Pending || p.status == billing.Failed
 	switch {
 	case isOpen && e.TransactionID != "" && !foreign && exact:
-		p.status, p.txn = billing.Completed, e.TransactionID
+		p.status, p.txn, p.heard, p.got = billing.Completed, e.TransactionID, true, e.Amount
 		m.paidFor[e.TransactionID] = e.Reference
 		m.credits[p.p.Tenant] += p.p.Credits + p.p.Bonus
 		return billing.Credited
 	case p.status == billing.Completed && told && exact:
 		return billing.AlreadyProcessed
+	case p.status == billing.Refunded && e.TransactionID != "" && !foreign && exact && (told || p.txn == "" && !p.heard):
+		p.txn, p.heard = e.TransactionID, true
+		m.paidFor[e.TransactionID] = e.Reference
+		return billing.AlreadyProcessed
 	}
 	if isOpen {
-		p.status = billing.Review
+		p.status, p.got = billing.Review, e.Amount
 		if e.TransactionID != "" && !foreign {
 			p.txn = e.TransactionID
 			m.paidFor[e.TransactionID] = e.Reference
@@ -77,6 +80,43 @@ func (m *model) apply(e billing.Evidence) billing.OutcomeKind {
 		m.suspense[e.Amount.Currency] += e.Amount.Minor
 	}
 	return billing.InReview
+}
+
+// reverse is what becomes of money that was taken and given back.
+func (m *model) reverse(p *modelPurchase, e billing.Evidence) billing.OutcomeKind {
+	payer, used := m.paidFor[e.TransactionID]
+	foreign := used && payer != e.Reference || p.txn != "" && e.TransactionID != "" && p.txn != e.TransactionID
+	whole := e.Amount == p.p.Total
+	switch {
+	case foreign:
+	case p.status == billing.Refunded && whole:
+		return billing.AlreadyProcessed
+	case p.status == billing.Completed && whole:
+		p.status = billing.Refunded
+		m.credits[p.p.Tenant] -= p.p.Credits + p.p.Bonus
+		return billing.Returned
+	case (p.status == billing.Pending || p.status == billing.Failed) && whole:
+		p.status, p.txn = billing.Refunded, e.TransactionID
+		if e.TransactionID != "" {
+			m.paidFor[e.TransactionID] = e.Reference
+		}
+		return billing.Returned
+	case p.status == billing.Review && p.txn != "" && e.Amount == p.got:
+		p.status = billing.Refunded
+		m.back(e)
+		return billing.Returned
+	}
+	m.back(e)
+	return billing.InReview
+}
+
+// back books money that left against suspense, once.
+func (m *model) back(e billing.Evidence) {
+	key := "back " + e.Reference + "/" + e.TransactionID
+	if !m.suspended[key] && e.Amount.Currency != "" {
+		m.suspended[key] = true
+		m.suspense[e.Amount.Currency] -= e.Amount.Minor
+	}
 }
 
 func TestPropertyEvidenceInAnyOrderKeepsTheBooks(t *testing.T) {

@@ -23,15 +23,17 @@ func (b *batch) writePurchases(tx *gorm.DB) error {
 		   set status = s.status, provider_txn_id = nullif(s.txn, ''), review_reason = nullif(s.reason, ''),
 		       amount_received = case when s.currency = '' then p.amount_received else s.received end,
 		       currency_received = coalesce(nullif(s.currency, ''), p.currency_received),
-		       completed_at = case when s.status = 'completed' then now() end, updated_at = now()
-		  from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::text[]) as s (id, status, txn, reason, received, currency)
-		 where p.id = s.id and p.status in ('pending', 'failed', 'expired')`,
+		       completed_at = case when s.credited then now() else p.completed_at end,
+		       refunded_at = case when s.status = 'refunded' then coalesce(p.refunded_at, now()) end, updated_at = now()
+		  from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::boolean[]) as s (id, status, txn, reason, received, currency, credited)
+		 where p.id = s.id`,
 		column(changed, func(p *openPurchase) uuid.UUID { return p.id }),
 		column(changed, func(p *openPurchase) string { return string(p.status) }),
 		column(changed, func(p *openPurchase) string { return p.txn }),
 		column(changed, func(p *openPurchase) string { return p.reason }),
 		column(changed, func(p *openPurchase) int64 { return p.received.Minor }),
-		column(changed, func(p *openPurchase) string { return string(p.received.Currency) }))
+		column(changed, func(p *openPurchase) string { return string(p.received.Currency) }),
+		column(changed, func(p *openPurchase) bool { return p.credited }))
 	if err != nil {
 		return err
 	}
@@ -48,6 +50,8 @@ type reviewRow struct {
 	reason                   string
 	expected, received       int64
 	expectedCur, receivedCur string
+	// credits are those in question, zero for most.
+	credits int64
 }
 
 func (b *batch) writeReviews(tx *gorm.DB) error {
@@ -80,12 +84,12 @@ func insertReviews(tx *gorm.DB, reviews []reviewRow) error {
 	const none = `'00000000-0000-0000-0000-000000000000'`
 	_, err := exec(tx, "file reviews", `
 		insert into billing.payment_review (id, tenant_id, purchase_id, event_id, provider, reference, reason,
-		                                    expected_minor, expected_currency, received_minor, received_currency)
+		                                    expected_minor, expected_currency, received_minor, received_currency, credits)
 		select id, nullif(tenant_id, `+none+`), nullif(purchase_id, `+none+`), nullif(event_id, `+none+`), provider, reference, reason,
 		       case when expected_currency <> '' then expected_minor end, nullif(expected_currency, ''),
-		       case when received_currency <> '' then received_minor end, nullif(received_currency, '')
-		  from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::bigint[], $9::text[], $10::bigint[], $11::text[])
-		       as r (id, tenant_id, purchase_id, event_id, provider, reference, reason, expected_minor, expected_currency, received_minor, received_currency)
+		       case when received_currency <> '' then received_minor end, nullif(received_currency, ''), nullif(credits, 0)
+		  from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::bigint[], $9::text[], $10::bigint[], $11::text[], $12::bigint[])
+		       as r (id, tenant_id, purchase_id, event_id, provider, reference, reason, expected_minor, expected_currency, received_minor, received_currency, credits)
 		    on conflict (provider, reference, reason, event_id) do nothing`,
 		ids,
 		column(reviews, func(r reviewRow) uuid.UUID { return r.tenant }),
@@ -97,7 +101,8 @@ func insertReviews(tx *gorm.DB, reviews []reviewRow) error {
 		column(reviews, func(r reviewRow) int64 { return r.expected }),
 		column(reviews, func(r reviewRow) string { return r.expectedCur }),
 		column(reviews, func(r reviewRow) int64 { return r.received }),
-		column(reviews, func(r reviewRow) string { return r.receivedCur }))
+		column(reviews, func(r reviewRow) string { return r.receivedCur }),
+		column(reviews, func(r reviewRow) int64 { return r.credits }))
 	return err
 }
 
@@ -110,11 +115,11 @@ func (b *batch) writeEvents(tx *gorm.DB) error {
 		}
 		s := eventState{id: b.evidence[i].Event, state: "processed"}
 		switch v.kind {
-		case InReview:
+		case InReview, DisputeOpened:
 			s.state, s.note = "review", v.reason
 		case Ignored:
 			s.state = "ignored"
-		case Credited, AlreadyProcessed, MarkedFailed, UnknownReference:
+		case Credited, AlreadyProcessed, MarkedFailed, Returned, UnknownReference:
 		}
 		closed = append(closed, s)
 	}

@@ -121,7 +121,7 @@ func TestOpeningABusinessGrantsTheTrialOnce(t *testing.T) {
 		require.Len(t, b.Lots, 1)
 		require.Equal(t, "TRIAL", b.Lots[0].Source)
 		require.False(t, b.Low)
-		lines, next, err := billing.Ledger(tx, billing.LedgerCursor{}, 10)
+		lines, next, err := billing.Ledger(tx, billing.LedgerCursor{}, time.Time{}, 10)
 		require.NoError(t, err)
 		require.Nil(t, next)
 		require.Len(t, lines, 1)

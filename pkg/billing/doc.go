@@ -6,8 +6,11 @@
 //     currencies in minor units. Transfers and entries are only ever added.
 //   - An entry is positive where value arrives and negative where it comes from. An account's balance is the sum of its entries, cached on
 //     the account's row and changed in the transaction that writes them. Accounts are locked in the order of their ids.
-//   - A business has one account, "credits". Its balance is never negative and equals what is left in its lots. The other accounts belong to
-//     the platform: credits_issued (CRD), provider_receivable, credit_sales and suspense (one of each for a currency).
+//   - A business has one account, "credits". Its balance is never negative and equals what is left in its lots. A business that was given its money back for credits
+//     that it had spent has another, "credits_debt", which is never positive. The other accounts belong to the platform: credits_issued (CRD), provider_receivable,
+//     credit_sales and suspense (one of each for a currency).
+//   - Credits are set aside before they are used: Reserve, then Capture or Release. Whoever does so, or takes credits away, locks the business's account first, so no
+//     number of calls at once spends more than there is. Lots that end first are used first, and ended ones never again.
 //   - A purchase credits once, in full, when a provider's own word matches it in status, amount, currency and reference to the unit, or it is
 //     parked in review with the reason beside it. Nothing else credits.
 //   - Money that arrived and matches nothing is still booked: to suspense, with a payment_review row that says why.
@@ -15,14 +18,18 @@
 //
 // # The life of a purchase
 //
-//	checkout ──▶ pending ──success──▶ completed
-//	              │  │  ╲               ▲
-//	 says failed ─┘  │   ╲──mismatch──▶ review   (left only by a person)
-//	      ▼          │ 72 h             ▲
-//	   failed     expired               │
-//	      └────┬─────┴──late success────┴─ or mismatch
-//	           ▼
-//	       completed
+//	pending ──success──▶ completed ──the payer's bank asks for the money──▶ disputed
+//	pending ──the provider says failed──▶ failed ──late success──▶ completed
+//	pending ──72 hours──▶ expired ──late success──▶ completed
+//	pending, failed, expired ──mismatch──▶ review ──a person──▶ completed or failed
+//	completed, disputed, review ──the money goes back──▶ refunded
+//	pending, failed, expired ──a refund that is faster than its success──▶ refunded
+//
+// # The life of a hold
+//
+//	Reserve ──▶ held ──Capture──▶ captured ──RecordUsage──▶ in the ledger
+//	             ├──Release, or its purchase is refunded──▶ released, cancelled
+//	             ╰──15 minutes──▶ expired
 //
 // # One purchase in the books
 //

@@ -17,11 +17,17 @@ type Evidence struct {
 	// Requester is the business on whose behalf the evidence is handled. A purchase of another business is then unknown. uuid.Nil sees all.
 	Requester           uuid.UUID
 	Provider, Reference string
-	Status              payments.Status
-	Amount              money.Amount
-	// TransactionID is the provider's id of the money movement. One movement pays for one purchase.
+	// Kind says what it is about; the zero value is a charge. Status is a charge's outcome, Return how far a refund or dispute has come.
+	Kind   payments.Kind
+	Status payments.Status
+	Return payments.ReturnState
+	// Amount is what was paid, is given back, or is disputed.
+	Amount money.Amount
+	// TransactionID is the provider's id of the money movement that paid. One movement pays for one purchase.
 	TransactionID string
-	PaidAt        time.Time
+	// CaseID is the provider's id of the refund or dispute. One refund is booked once.
+	CaseID string
+	PaidAt time.Time
 }
 
 // OutcomeKind says what became of a piece of evidence.
@@ -37,6 +43,10 @@ const (
 	InReview OutcomeKind = "review"
 	// MarkedFailed means that the provider says the payment failed, and the purchase was still pending. A later success is credited.
 	MarkedFailed OutcomeKind = "failed"
+	// Returned means that the money was given back, and the purchase with it: what was unspent of its credits is gone.
+	Returned OutcomeKind = "refunded"
+	// DisputeOpened means that the payer's bank asks for the money back. Nothing is taken until it is decided, and a person has to answer the bank.
+	DisputeOpened OutcomeKind = "disputed"
 	// Ignored means that the evidence changes nothing: the payment has not ended, or it failed after it had succeeded.
 	Ignored OutcomeKind = "ignored"
 	// UnknownReference means that no purchase has the reference, perhaps not yet. Nothing was written; try again, and in the end call Unmatched.
@@ -52,6 +62,8 @@ type Outcome struct {
 	Credits money.Credits
 	// Reason says why for InReview.
 	Reason string
+	// Parked is set when this evidence moved the purchase to review, so that its payer waits for a person.
+	Parked bool
 }
 
 // The reasons of a review.
@@ -61,7 +73,10 @@ const (
 	ReasonNoTxn       = "transaction_id_missing"
 	ReasonTxnReused   = "transaction_of_another_purchase"
 	ReasonPaidAgain   = "paid_again"
-	ReasonReversed    = "reversed_after_success"
+	ReasonReversed    = "reversed_after_success" // filed by older builds
+	ReasonPartial     = "refund_does_not_match"
+	ReasonSpent       = "refunded_after_spending"
+	ReasonDisputed    = "disputed"
 	ReasonUnmatched   = "unknown_reference"
 	ReasonUnsettled   = "unsettled_after_72_hours"
 	ReasonWhileReview = "another_payment_while_in_review"

@@ -33,6 +33,8 @@ type posting struct {
 	transfers []transferRow
 	lots      []lotRow
 	entries   []entryRow
+	// moves are what lots that exist gain and lose.
+	moves map[uuid.UUID]int64
 }
 
 type transferRow struct {
@@ -85,6 +87,15 @@ func (p *posting) entry(account, lot uuid.UUID, unit string, amount int64) {
 	p.entries = append(p.entries, entryRow{transfer: t.id, tenant: t.tenant, account: account, lot: lot, line: line, unit: unit, amount: amount})
 }
 
+// move adds an entry on a tenant's account that takes from a lot that exists (amount < 0) or gives back to it.
+func (p *posting) move(account, lot uuid.UUID, amount int64) {
+	p.entry(account, lot, unitCredits, amount)
+	if p.moves == nil {
+		p.moves = map[uuid.UUID]int64{}
+	}
+	p.moves[lot] += amount
+}
+
 // write inserts what was gathered, apart from the balances. All arrives in one statement, as the ledger's triggers demand. A transfer that was posted before
 // violates ledger_transfer_idempotency_key.
 func (p *posting) write(tx *gorm.DB) error {
@@ -121,11 +132,23 @@ func (p *posting) write(tx *gorm.DB) error {
 		column(p.entries, func(r entryRow) uuid.UUID { return r.lot }),
 		column(p.entries, func(r entryRow) string { return r.unit }),
 		column(p.entries, func(r entryRow) int64 { return r.amount }))
+	if err != nil || len(p.moves) == 0 {
+		return err
+	}
+	// Only those who hold the account's lock come here, so no two transactions change one lot.
+	lots := slices.SortedFunc(maps.Keys(p.moves), func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) })
+	n, err := exec(tx, "update lots", `
+		update billing.credit_lot l set remaining = l.remaining + s.amount from unnest($1::uuid[], $2::bigint[]) as s (id, amount) where l.id = s.id`,
+		lots, column(lots, func(id uuid.UUID) int64 { return p.moves[id] }))
+	if err == nil && n != int64(len(lots)) {
+		err = fmt.Errorf("update lots: %d of %d found", n, len(lots))
+	}
 	return err
 }
 
 // writeBalances adds the written entries to the balances of their accounts, once for each account. It comes last in a transaction, because the platform's
-// accounts are in every transfer: whoever holds their locks holds up everybody else. Locking in the order of ids keeps two transactions from waiting for each other.
+// accounts are in every transfer: whoever holds their locks holds up everybody else. The businesses' accounts are locked first, in the order of their ids, as those do who must
+// keep others from a business's credits for a while (lockAccounts), and then the platform's: so no two transactions wait for each other.
 func (p *posting) writeBalances(tx *gorm.DB) error {
 	sums := map[uuid.UUID]int64{}
 	for _, e := range p.entries {
@@ -136,7 +159,7 @@ func (p *posting) writeBalances(tx *gorm.DB) error {
 	}
 	ids := slices.SortedFunc(maps.Keys(sums), func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) })
 	// Entries reference accounts only by a set-wise check, so nobody takes a key lock on these rows; NO KEY UPDATE is what the update below takes.
-	locked, err := exec(tx, "lock accounts", `select id from billing.ledger_account where id = any ($1::uuid[]) order by id for no key update`, ids)
+	locked, err := exec(tx, "lock accounts", `select id from billing.ledger_account where id = any ($1::uuid[]) order by tenant_id is null, id for no key update`, ids)
 	if err != nil {
 		return err
 	}

@@ -25,6 +25,7 @@ const (
 	Refunded  Status = "refunded"
 	Review    Status = "review"
 	Expired   Status = "expired"
+	Disputed  Status = "disputed"
 )
 
 // ErrNotFound reports a purchase that does not exist in the transaction's tenant; another tenant's is the same as none.

@@ -24,19 +24,26 @@ const MaxPage = 100
 type Lot struct {
 	ID uuid.UUID
 	// Source is PURCHASE, BONUS, TRIAL or ADMIN.
-	Source             string
-	Granted, Remaining money.Credits
-	ExpiresAt          time.Time
+	Source string
+	// Remaining is in the lot, Held is what of it is set aside for calls that run.
+	Granted, Remaining, Held money.Credits
+	ExpiresAt                time.Time
 }
 
-// Credits is what a business may spend now.
+// Credits is what a business may spend at an instant.
 type Credits struct {
-	// Total is the sum of the lots: what has expired is not in it, even before its expiry is posted.
+	// Total may be spent: what the lots hold without what is set aside. What has expired is not in it, even before its expiry is posted.
 	Total money.Credits
+	// Held is set aside for calls that run, and for those whose use is not in the ledger yet.
+	Held money.Credits
+	// Ledger is the sum of all entries until then. It is Total + Held, and what has expired without having been posted yet.
+	Ledger money.Credits
 	// Lots that have something left and have not expired, in the order in which they are spent.
 	Lots []Lot
 	// Low is set when Total is at most LowBalance.
 	Low bool
+	// At is the instant.
+	At time.Time
 }
 
 // owner is the tenant that tx works for. Row security would hide the others anyway; naming it lets the indexes do so.
@@ -53,29 +60,54 @@ func owner(tx *gorm.DB) (uuid.UUID, error) {
 
 // Balance returns the credits that the transaction's tenant may spend now, by the database's clock.
 func Balance(tx *gorm.DB) (*Credits, error) {
+	return balance(tx, `l.remaining`, heldNow, `clock_timestamp()`, `
+		select balance, clock_timestamp() from billing.ledger_account where tenant_id = $1 and kind = 'credits' and unit = 'CRD'`)
+}
+
+// BalanceAt returns what Balance said at an instant, recomputed from the entries and holds until then. An instant that has not come is now.
+func BalanceAt(tx *gorm.DB, at time.Time) (*Credits, error) {
+	const instant = `least($2::timestamptz, clock_timestamp())`
+	return balance(tx, `coalesce((select sum(e.amount) from billing.ledger_entry e where e.account_id = a.id and e.lot_id = l.id and e.created_at <= $2), 0)::bigint`,
+		`coalesce((select sum(case when coalesce(h.ended_at, 'infinity') > `+instant+` then hl.amount else hl.captured end)
+			from billing.credit_hold h join billing.credit_hold_lot hl on hl.hold_id = h.id
+			where h.tenant_id = l.tenant_id and hl.lot_id = l.id and `+openHold(instant)+`), 0)::bigint`, instant, `
+		select coalesce(sum(e.amount), 0)::bigint, `+instant+`
+		  from billing.ledger_account a join billing.ledger_entry e on e.account_id = a.id and e.lot_id is not null and e.created_at <= $2
+		 where a.tenant_id = $1 and a.kind = 'credits' and a.unit = 'CRD'`, at)
+}
+
+// balance reads the lots that have not ended, with what is in each and what is held of it, and the ledger's own sum. The parameter $2 is the instant, if there is one.
+func balance(tx *gorm.DB, remaining, held, now, total string, at ...any) (*Credits, error) {
 	owner, err := owner(tx)
 	if err != nil {
 		return nil, fmt.Errorf("read credit balance: %w", err)
 	}
+	args := append([]any{owner}, at...)
 	c := &Credits{Lots: []Lot{}}
 	err = query(tx, "read credit balance", `
-		select id, source, granted, remaining, expires_at from billing.credit_lot
-		 where tenant_id = $1 and remaining > 0 and expires_at > now() order by expires_at, id`,
+		select id, source, granted, remaining, held, expires_at from (
+			select l.id, l.source, l.granted, `+remaining+` as remaining, `+held+` as held, l.expires_at
+			  from billing.ledger_account a join billing.credit_lot l on l.tenant_id = a.tenant_id
+			 where a.tenant_id = $1 and a.kind = 'credits' and a.unit = 'CRD' and l.expires_at > `+now+`) as lot
+		 where remaining > 0 order by expires_at, id`,
 		func(rows pgx.Rows) error {
 			var l Lot
-			if err := rows.Scan(&l.ID, &l.Source, &l.Granted, &l.Remaining, &l.ExpiresAt); err != nil {
+			if err := rows.Scan(&l.ID, &l.Source, &l.Granted, &l.Remaining, &l.Held, &l.ExpiresAt); err != nil {
 				return err
 			}
 			var err error
-			c.Total, err = c.Total.Add(l.Remaining)
+			if c.Total, err = c.Total.Add(l.Remaining - l.Held); err == nil {
+				c.Held, err = c.Held.Add(l.Held)
+			}
 			c.Lots = append(c.Lots, l)
 			return err
-		}, owner)
+		}, args...)
 	if err != nil {
 		return nil, err
 	}
-	c.Low = c.Total <= LowBalance
-	return c, nil
+	err = query(tx, "read ledger balance", total, func(rows pgx.Rows) error { return rows.Scan(&c.Ledger, &c.At) }, args...)
+	c.Low, c.At = c.Total <= LowBalance, c.At.UTC()
+	return c, err
 }
 
 // LedgerCursor is a place in the ledger; the zero value is before the newest line.
@@ -88,9 +120,9 @@ type LedgerCursor struct {
 type LedgerLine struct {
 	Transfer uuid.UUID
 	Line     int
-	// Kind is the transfer's: purchase, trial, usage, expiry or refund. Source is the lot's: PURCHASE, BONUS, TRIAL or ADMIN.
+	// Kind is the transfer's: purchase, trial, grant, usage, expiry, refund, reversal or settlement. Source is the lot's: PURCHASE, BONUS, TRIAL or ADMIN.
 	Kind, Source string
-	// Reference names the cause, for a purchase its reference.
+	// Reference names the cause: for a purchase its reference, for a use the feature.
 	Reference string
 	Lot       uuid.UUID
 	Delta     money.Credits
@@ -98,8 +130,8 @@ type LedgerLine struct {
 }
 
 // Ledger returns the next lines of the tenant's credits after the cursor, newest first, and the cursor of the page after them; next is nil on the last page.
-// limit is clamped to 1 to MaxPage.
-func Ledger(tx *gorm.DB, after LedgerCursor, limit int) (lines []LedgerLine, next *LedgerCursor, err error) {
+// until, unless zero, leaves out what was posted after that instant. limit is clamped to 1 to MaxPage.
+func Ledger(tx *gorm.DB, after LedgerCursor, until time.Time, limit int) (lines []LedgerLine, next *LedgerCursor, err error) {
 	limit = min(max(limit, 1), MaxPage)
 	owner, err := owner(tx)
 	if err != nil {
@@ -116,6 +148,7 @@ func Ledger(tx *gorm.DB, after LedgerCursor, limit int) (lines []LedgerLine, nex
 		  join billing.ledger_transfer t on t.id = e.transfer_id
 		  join billing.credit_lot l on l.id = e.lot_id
 		 where a.tenant_id = $1 and a.kind = 'credits' and e.lot_id is not null and (e.transfer_id, e.line) < ($2::uuid, $3::int)
+		   and ($5::timestamptz is null or e.created_at <= $5)
 		 order by e.transfer_id desc, e.line desc limit $4`,
 		func(rows pgx.Rows) error {
 			var l LedgerLine
@@ -124,7 +157,7 @@ func Ledger(tx *gorm.DB, after LedgerCursor, limit int) (lines []LedgerLine, nex
 			}
 			lines = append(lines, l)
 			return nil
-		}, owner, after.Transfer, after.Line, limit+1)
+		}, owner, after.Transfer, after.Line, limit+1, nullTime(until))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -133,6 +166,13 @@ func Ledger(tx *gorm.DB, after LedgerCursor, limit int) (lines []LedgerLine, nex
 		next = &LedgerCursor{Transfer: lines[limit-1].Transfer, Line: lines[limit-1].Line}
 	}
 	return lines, next, nil
+}
+
+func nullTime(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
 }
 
 const selectPurchase = `

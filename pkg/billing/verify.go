@@ -1,7 +1,9 @@
 package billing
 
 import (
+	"encoding/json"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"gorm.io/gorm"
@@ -10,9 +12,11 @@ import (
 // Fault is one place where the books do not agree with themselves.
 type Fault struct {
 	// Rule names what was broken, ID the row it was seen on.
-	Rule, ID string
+	Rule string `json:"rule"`
+	ID   string `json:"id"`
 	// Want and Got are in the smallest unit: what the entries say, and what is stored.
-	Want, Got int64
+	Want int64 `json:"want"`
+	Got  int64 `json:"stored"`
 }
 
 // String names the rule, the row and both numbers.
@@ -21,7 +25,7 @@ func (f Fault) String() string {
 }
 
 // VerifyLedger recomputes every balance from the entries and returns what does not agree; none means that the books are right. It reads every
-// entry, so it belongs in a quiet hour. tx must see all tenants: a platform transaction of makola_operator.
+// entry, so it belongs in a quiet hour. tx must see all tenants: a platform transaction of makola_operator or makola_billing.
 func VerifyLedger(tx *gorm.DB) ([]Fault, error) {
 	var faults []Fault
 	for _, c := range ledgerChecks() {
@@ -57,9 +61,79 @@ func ledgerChecks() []ledgerCheck {
 			select a.id::text, coalesce(sum(l.remaining), 0)::bigint, a.balance
 			  from billing.ledger_account a left join billing.credit_lot l on l.tenant_id = a.tenant_id
 			 where a.kind = 'credits' group by a.id having a.balance <> coalesce(sum(l.remaining), 0)`},
+		{"a hold is the sum of what it takes of its lots", `
+			select h.id::text, h.amount, coalesce(sum(hl.amount), 0)::bigint
+			  from billing.credit_hold h left join billing.credit_hold_lot hl on hl.hold_id = h.id
+			 group by h.id having h.amount <> coalesce(sum(hl.amount), 0)`},
+		{"a captured hold is in the ledger as it was captured", `
+			select h.id::text, coalesce(sum(e.amount), 0)::bigint, -h.captured
+			  from billing.credit_hold h
+			  left join billing.ledger_transfer t on t.idempotency_key = 'usage:' || h.id
+			  left join billing.ledger_entry e on e.transfer_id = t.id and e.lot_id is not null
+			 where h.posted_at is not null group by h.id having -h.captured <> coalesce(sum(e.amount), 0)`},
+		{"no lot holds less than what is set aside of it", `
+			select l.id::text, s.held, l.remaining
+			  from (select hl.lot_id, sum(case h.state when 'held' then hl.amount else hl.captured end)::bigint as held
+			          from billing.credit_hold h join billing.credit_hold_lot hl on hl.hold_id = h.id
+			         where h.state = 'held' and h.expires_at > clock_timestamp() or h.state = 'captured' and h.posted_at is null group by hl.lot_id) s
+			  join billing.credit_lot l on l.id = s.lot_id where l.remaining < s.held`},
 		{"a purchase credits in full exactly when it is completed", `
-			select p.id::text, coalesce(sum(l.granted), 0)::bigint, (p.credits + p.bonus) * (p.status in ('completed', 'refunded'))::int
+			select p.id::text, coalesce(sum(l.granted), 0)::bigint, coalesce(p.credits_agreed, p.credits + p.bonus) * (p.completed_at is not null)::int
 			  from billing.credit_purchase p left join billing.credit_lot l on l.purchase_id = p.id
-			 group by p.id having coalesce(sum(l.granted), 0) <> (p.credits + p.bonus) * (p.status in ('completed', 'refunded'))::int`},
+			 group by p.id having coalesce(sum(l.granted), 0) <> coalesce(p.credits_agreed, p.credits + p.bonus) * (p.completed_at is not null)::int`},
+		{"a purchase was completed exactly when its status says so", `
+			select p.id::text, (p.status in ('completed', 'disputed'))::int::bigint, (p.completed_at is not null)::int::bigint
+			  from billing.credit_purchase p
+			 where p.status in ('completed', 'disputed') and p.completed_at is null or p.status in ('pending', 'failed', 'expired', 'review') and p.completed_at is not null`},
 	}
+}
+
+// LedgerCheck is what one check of the whole ledger found.
+type LedgerCheck struct {
+	Day               time.Time
+	CheckedAt         time.Time
+	Accounts, Entries int64
+	// Faults counts all; Details are the first of them.
+	Faults  int
+	Details []Fault
+}
+
+// maxFaultDetails is how many faults are kept with a check: one mistake can break thousands of rows, and a dozen tell which.
+const maxFaultDetails = 100
+
+// RecordLedgerCheck runs VerifyLedger and keeps what it found, as the check of the day in UTC. tx must be a platform transaction of billing-worker.
+func RecordLedgerCheck(tx *gorm.DB) (*LedgerCheck, error) {
+	faults, err := VerifyLedger(tx)
+	if err != nil {
+		return nil, err
+	}
+	c := &LedgerCheck{Faults: len(faults), Details: faults[:min(len(faults), maxFaultDetails)]}
+	details := []byte("[]")
+	if len(faults) > 0 {
+		if details, err = json.Marshal(c.Details); err != nil {
+			return nil, fmt.Errorf("encode faults: %w", err)
+		}
+	}
+	err = query(tx, "record ledger check", `
+		insert into billing.ledger_check as k (day, checked_at, accounts, entries, faults, details)
+		select (now() at time zone 'UTC')::date, now(), (select count(*) from billing.ledger_account), (select count(*) from billing.ledger_entry), $1, $2::jsonb
+		    on conflict (day) do update set checked_at = excluded.checked_at, accounts = excluded.accounts, entries = excluded.entries, faults = excluded.faults, details = excluded.details
+		returning day, checked_at, accounts, entries`,
+		func(rows pgx.Rows) error { return rows.Scan(&c.Day, &c.CheckedAt, &c.Accounts, &c.Entries) }, len(faults), string(details))
+	return c, err
+}
+
+// LedgerChecks returns the latest checks, newest first. tx must be a platform transaction of makola_operator.
+func LedgerChecks(tx *gorm.DB, limit int) (list []LedgerCheck, err error) {
+	err = query(tx, "list ledger checks", `select day, checked_at, accounts, entries, faults, details from billing.ledger_check order by day desc limit $1`,
+		func(rows pgx.Rows) error {
+			var c LedgerCheck
+			var details []byte
+			if err := rows.Scan(&c.Day, &c.CheckedAt, &c.Accounts, &c.Entries, &c.Faults, &details); err != nil {
+				return err
+			}
+			list = append(list, c)
+			return json.Unmarshal(details, &list[len(list)-1].Details)
+		}, limit)
+	return list, err
 }

@@ -2,10 +2,12 @@ package billing
 
 import (
 	"cmp"
-
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -21,7 +23,8 @@ import (
 type Event struct {
 	// ID is made by the caller, a UUIDv7.
 	ID uuid.UUID
-	// Provider and DedupeKey identify the fact: a second event with the same pair is a redelivery.
+	// Provider and DedupeKey identify the fact, together with Reference and Amount: a second event with the same four is a redelivery. One that differs in the last two, under
+	// the same key, is another fact, which must not pass for a redelivery.
 	Provider, DedupeKey string
 	// Type is the provider's word for the kind of event; TypeVerify for an answer to our own question.
 	Type, Reference string
@@ -29,20 +32,35 @@ type Event struct {
 	// Headers are those worth keeping; never secrets.
 	Headers map[string]string
 	// Trusted says that the provider vouches for the body: the facts below may be credited.
-	Trusted       bool
+	Trusted bool
+	// Kind says what it is about; the zero value is a charge. Return and CaseID speak of a refund or dispute.
+	Kind          payments.Kind
 	Status        payments.Status
+	Return        payments.ReturnState
+	CaseID        string
 	Amount        money.Amount
 	TransactionID string
 	PaidAt        time.Time
 	// Ignored stores the event as finished: it is not about a payment, and no task will look at it.
 	Ignored bool
+	// Task is the task that will act on it; uuid.Nil when none will.
+	Task uuid.UUID
+}
+
+// key is what the event is stored under.
+func (e *Event) key() string {
+	if e.Type == TypeVerify {
+		return e.DedupeKey
+	}
+	sum := sha256.Sum256([]byte(e.Reference + "\x00" + strconv.FormatInt(e.Amount.Minor, 10) + "\x00" + string(e.Amount.Currency)))
+	return e.DedupeKey + "#" + hex.EncodeToString(sum[:8])
 }
 
 // TypeVerify is the type of an event that holds a provider's answer to our own question.
 const TypeVerify = "verify"
 
 // RecordEvents stores events with one statement and returns the ids of those that are new; the others were stored before, or stand twice in
-// the slice. Only new events may be given a task. Rows are inserted in the order of their keys, so that two transactions which store the same
+// the slice; that these came again is noted. Only new events may be given a task. Rows are inserted in the order of their keys, so that two transactions which store the same
 // events wait for each other instead of deadlocking. tx needs no tenant.
 func RecordEvents(tx *gorm.DB, events []Event) (map[uuid.UUID]bool, error) {
 	if len(events) == 0 {
@@ -51,8 +69,11 @@ func RecordEvents(tx *gorm.DB, events []Event) (map[uuid.UUID]bool, error) {
 	events = slices.Clone(events)
 	for i := range events {
 		e := &events[i]
-		for _, text := range []*string{&e.DedupeKey, &e.Type, &e.Reference, &e.TransactionID} {
+		for _, text := range []*string{&e.DedupeKey, &e.Type, &e.Reference, &e.TransactionID, &e.CaseID} {
 			*text = storable(*text)
+		}
+		if e.DedupeKey = e.key(); !e.Ignored {
+			e.Kind = cmp.Or(e.Kind, payments.KindCharge)
 		}
 	}
 	slices.SortStableFunc(events, func(a, b Event) int {
@@ -80,12 +101,14 @@ func RecordEvents(tx *gorm.DB, events []Event) (map[uuid.UUID]bool, error) {
 	stored := make(map[uuid.UUID]bool, len(events))
 	err := query(tx, "record events", `
 		insert into billing.webhook_event (id, provider, dedupe_key, event_type, reference, body, headers, trusted, status, amount_minor, currency,
-		                                   provider_txn_id, paid_at, state, finished_at)
+		                                   provider_txn_id, paid_at, state, finished_at, kind, return_state, case_id, task_id)
 		select id, provider, dedupe_key, event_type, reference, body, headers::jsonb, trusted, status, amount_minor, currency,
-		       provider_txn_id, paid_at, case when ignored then 'ignored' else 'received' end, case when ignored then now() end
+		       provider_txn_id, paid_at, case when ignored then 'ignored' else 'received' end, case when ignored then now() end,
+		       kind, return_state, case_id, nullif(task_id, '00000000-0000-0000-0000-000000000000')
 		  from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bytea[], $7::text[], $8::boolean[], $9::text[], $10::bigint[],
-		              $11::text[], $12::text[], $13::timestamptz[], $14::boolean[])
-		       as e (id, provider, dedupe_key, event_type, reference, body, headers, trusted, status, amount_minor, currency, provider_txn_id, paid_at, ignored)
+		              $11::text[], $12::text[], $13::timestamptz[], $14::boolean[], $15::text[], $16::text[], $17::text[], $18::uuid[])
+		       as e (id, provider, dedupe_key, event_type, reference, body, headers, trusted, status, amount_minor, currency, provider_txn_id, paid_at, ignored,
+		             kind, return_state, case_id, task_id)
 		    on conflict (provider, dedupe_key) do nothing
 		returning id`,
 		func(rows pgx.Rows) error {
@@ -107,8 +130,29 @@ func RecordEvents(tx *gorm.DB, events []Event) (map[uuid.UUID]bool, error) {
 		column(events, func(e Event) string { return string(e.Amount.Currency) }),
 		column(events, func(e Event) string { return e.TransactionID }),
 		paidAt,
-		column(events, func(e Event) bool { return e.Ignored }))
-	return stored, err
+		column(events, func(e Event) bool { return e.Ignored }),
+		column(events, func(e Event) string { return string(e.Kind) }),
+		column(events, func(e Event) string { return string(e.Return) }),
+		column(events, func(e Event) string { return e.CaseID }),
+		column(events, func(e Event) uuid.UUID { return e.Task }))
+	if err != nil {
+		return nil, err
+	}
+	return stored, recordDuplicates(tx, slices.DeleteFunc(events, func(e Event) bool { return stored[e.ID] || e.Type == TypeVerify }))
+}
+
+// recordDuplicates notes that events came again.
+func recordDuplicates(tx *gorm.DB, events []Event) error {
+	if len(events) == 0 {
+		return nil
+	}
+	_, err := exec(tx, "record duplicates", `
+		insert into billing.webhook_duplicate (id, provider, dedupe_key, body_sha256) select * from unnest($1::uuid[], $2::text[], $3::text[], $4::bytea[])`,
+		column(events, func(e Event) uuid.UUID { return e.ID }),
+		column(events, func(e Event) string { return e.Provider }),
+		column(events, func(e Event) string { return e.DedupeKey }),
+		column(events, func(e Event) []byte { sum := sha256.Sum256(e.Body); return sum[:] }))
+	return err
 }
 
 // storable replaces what a text column cannot hold. A provider never sends it; if one did, the event must still be stored.
@@ -123,6 +167,8 @@ type StoredEvent struct {
 	Trusted bool
 	// Asked is set for a provider's answer to our own question.
 	Asked bool
+	// State is what became of it: received, processed, ignored, review or unmatched.
+	State string
 }
 
 // Events reads stored events by id, with one query. An id that does not exist is not in the map. Facts come from the stored event, never from the message
@@ -133,13 +179,15 @@ func Events(tx *gorm.DB, ids []uuid.UUID) (map[uuid.UUID]StoredEvent, error) {
 		return found, nil
 	}
 	err := query(tx, "read events", `
-		select id, provider, reference, trusted, status, coalesce(amount_minor, 0), currency, provider_txn_id, paid_at, event_type = '`+TypeVerify+`'
+		select id, provider, reference, trusted, status, coalesce(amount_minor, 0), currency, provider_txn_id, paid_at, event_type = '`+TypeVerify+`',
+		       kind, return_state, case_id, state
 		  from billing.webhook_event where id = any ($1::uuid[])`,
 		func(rows pgx.Rows) error {
 			var e StoredEvent
 			var paidAt *time.Time
 			var currency string
-			if err := rows.Scan(&e.Event, &e.Provider, &e.Reference, &e.Trusted, &e.Status, &e.Amount.Minor, &currency, &e.TransactionID, &paidAt, &e.Asked); err != nil {
+			if err := rows.Scan(&e.Event, &e.Provider, &e.Reference, &e.Trusted, &e.Status, &e.Amount.Minor, &currency, &e.TransactionID, &paidAt, &e.Asked,
+				&e.Kind, &e.Return, &e.CaseID, &e.State); err != nil {
 				return err
 			}
 			e.Amount.Currency = money.Currency(currency)

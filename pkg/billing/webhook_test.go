@@ -46,7 +46,7 @@ func TestAnEventIsStoredOnce(t *testing.T) {
 		require.NoError(t, err)
 		require.Len(t, found, 2)
 		require.True(t, found[a.ID].Trusted)
-		require.Equal(t, billing.Evidence{Event: a.ID, Provider: "paystack", Reference: "AI-a", Status: payments.StatusSucceeded,
+		require.Equal(t, billing.Evidence{Event: a.ID, Provider: "paystack", Reference: "AI-a", Kind: payments.KindCharge, Status: payments.StatusSucceeded,
 			Amount: a.Amount, TransactionID: "ta", PaidAt: a.PaidAt}, withUTC(found[a.ID].Evidence))
 		require.False(t, found[hint.ID].Trusted)
 		require.Zero(t, found[hint.ID].Amount)
@@ -80,6 +80,21 @@ func TestTheSameEventsManyTimesAtOnceAreStoredOnce(t *testing.T) {
 		sum += n
 	}
 	require.Equal(t, 2, sum)
+}
+
+func TestARedeliveryIsNotedAndAnotherFactUnderTheSameKeyIsStored(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	first, again, other, dearer := event("a"), event("a"), event("a"), event("a")
+	other.Reference = "AI-b"
+	dearer.Amount.Minor++
+	require.NoError(t, h.billing.InSystem(t.Context(), func(tx *gorm.DB) error {
+		stored, err := billing.RecordEvents(tx, []billing.Event{first, again, other, dearer})
+		require.Equal(t, map[uuid.UUID]bool{first.ID: true, other.ID: true, dearer.ID: true}, stored)
+		return err
+	}))
+	require.Equal(t, 3, h.count(t, "select count(*) from billing.webhook_event"))
+	require.Equal(t, 1, h.count(t, "select count(*) from billing.webhook_duplicate d join billing.webhook_event e using (provider, dedupe_key) where e.id = $1", first.ID))
 }
 
 func TestTextThatPostgreSQLCannotHoldIsMended(t *testing.T) {
@@ -130,7 +145,8 @@ func TestRolesCannotDoWhatIsNotTheirs(t *testing.T) {
 		{"billing", "forge an event's body", "update billing.webhook_event set body = ''"},
 		{"billing", "make a hint trusted", "update billing.webhook_event set trusted = true"},
 		{"billing", "enlarge a lot's grant", "update billing.credit_lot set granted = granted + 1"},
-		{"billing", "resolve a review", "update billing.payment_review set resolved_at = now()"},
+		{"billing", "delete a review", "delete from billing.payment_review"},
+		{"billing", "change what a review is about", "update billing.payment_review set received_minor = 1"},
 		{"billing", "change a tax", "update billing.tax_rate set rate_bp = 0"},
 		{"gateway", "complete a purchase", "update billing.credit_purchase set status = 'completed'"},
 		{"gateway", "change an entry", "update billing.ledger_entry set amount = 1"},
@@ -138,6 +154,7 @@ func TestRolesCannotDoWhatIsNotTheirs(t *testing.T) {
 		{"gateway", "read events", "select from billing.webhook_event"},
 		{"gateway", "insert an event", "insert into billing.webhook_event (id, provider, dedupe_key, event_type, body) values (gen_random_uuid(), 'p', 'k', 't', '')"},
 		{"operator", "change a balance", "update billing.ledger_account set balance = 0"},
+		{"operator", "resolve a review past the ledger", "update billing.payment_review set resolved_at = now()"},
 		{"operator", "complete a purchase", "update billing.credit_purchase set status = 'completed'"},
 	} {
 		t.Run(tc.role+" may not "+tc.what, func(t *testing.T) {

@@ -167,6 +167,27 @@ func secretTemplates() []string {
 	return []string{VerifyEmail{}.Template(), PasswordReset{}.Template(), Invitation{}.Template()}
 }
 
+// CreditAlert tells an owner that the AI credits of their business are running out, or are about to expire.
+type CreditAlert struct {
+	// Name is what the recipient is called.
+	Name string `json:"name"`
+	// Business is the business whose credits they are.
+	Business string `json:"business"`
+	// Kind is low_balance, depleted or expiring.
+	Kind string `json:"kind"`
+	// Balance may be spent now. Threshold is what it fell to or below, for low_balance and depleted.
+	Balance   money.Credits `json:"balance"`
+	Threshold money.Credits `json:"threshold,omitempty"`
+	// Ending is what of the balance expires at EndsAt, for expiring.
+	Ending money.Credits `json:"ending,omitempty"`
+	EndsAt time.Time     `json:"ends_at"`
+	// Timezone is the business's, an IANA name.
+	Timezone string `json:"timezone"`
+}
+
+// Template returns "credit_alert".
+func (CreditAlert) Template() string { return "credit_alert" }
+
 // Decode reads stored content of the named template. Unknown fields are ignored, because a newer publisher may be ahead.
 // Errors: ErrUnknownTemplate; a data error when the JSON does not fit.
 func Decode(template string, data []byte) (Content, error) {
@@ -185,6 +206,8 @@ func Decode(template string, data []byte) (Content, error) {
 		return decode[PasswordChanged](data)
 	case Invitation{}.Template():
 		return decode[Invitation](data)
+	case CreditAlert{}.Template():
+		return decode[CreditAlert](data)
 	default:
 		return nil, fmt.Errorf("%w: %.40q", ErrUnknownTemplate, template)
 	}

@@ -38,6 +38,8 @@ const (
 	BadGateway
 	// Unavailable means try later: a dependency is down or the backlog is full.
 	Unavailable
+	// PaymentRequired means that the request is fine and there is too little to pay for it with.
+	PaymentRequired
 )
 
 // kinds is the table from kinds to answers, in the order of the constants.
@@ -61,6 +63,7 @@ var kinds = [...]struct {
 	Invalid:          {http.StatusUnprocessableEntity, "invalid", "Some values are not valid."},
 	TooMany:          {http.StatusTooManyRequests, "too_many_requests", "Too many requests. Try again later."},
 	BadGateway:       {http.StatusBadGateway, "bad_gateway", "A service we depend on gave no usable answer."},
+	PaymentRequired:  {http.StatusPaymentRequired, "payment_required", "The balance does not cover this."},
 	Unavailable:      {http.StatusServiceUnavailable, "unavailable", "The service is busy or a part of it is down. Try again shortly."},
 }
 

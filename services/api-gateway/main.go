@@ -44,6 +44,7 @@ func wire(ctx context.Context, cfg Config, app *service.App) error {
 	if err != nil {
 		return err
 	}
+	s.Credits = aifeatures.NewTasks(queue)
 	handler, err := api.NewRouter(s, api.Options{ //nolint:contextcheck // handlers take each request's context
 		TrustedProxies: cfg.HTTP.TrustedProxies, SignInPerMinute: cfg.HTTP.SignInPerMinute, RequestsPerSecond: cfg.HTTP.RequestsPerSecond,
 		CORSOrigins: cfg.HTTP.CORSOrigins, Share: edge.NewShare(db), Hub: hub,

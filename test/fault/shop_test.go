@@ -3,6 +3,7 @@ package fault
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"testing"
 	"time"
@@ -19,14 +20,16 @@ import (
 	"makola/pkg/payments/paystack"
 	"makola/pkg/postgres"
 	"makola/pkg/rabbit"
+	aifeatures "makola/proto/makola/ai_features/v1"
 	"makola/test/stack"
 )
 
 // market is a world with the gateway, the billing worker and the provider's stand-in.
 type market struct {
 	*world
-	gateway string
-	worker  *victim
+	gateway   string
+	simulator string
+	worker    *victim
 }
 
 // newMarket starts the programs; the billing worker's first incarnations die at the crash points.
@@ -36,6 +39,7 @@ func newMarket(t *testing.T, crashes ...string) *market {
 	w.channel(func(ch *amqp.Channel) { require.NoError(t, rabbit.Standard(rabbit.Queues()...).Declare(ch, false)) })
 	m := &market{world: w, gateway: "http://" + stack.FreeAddr(t)}
 	simulator := stack.FreeAddr(t)
+	m.simulator = "http://" + simulator
 	outside := []string{"PAYSTACK_BASE_URL=http://" + simulator, "PAYSTACK_SECRET_KEYS=" + string(paystack.SimulatorSecretKey),
 		"OUTBOUND_ALLOW_NETWORKS=127.0.0.0/8", "OUTBOUND_ALLOW_PLAIN_HTTP=true"}
 	w.service("simulator", "deploy/sandbox/paystack-simulator", []string{"LISTEN_ADDR=" + simulator, "PUBLIC_URL=http://" + simulator,
@@ -113,6 +117,19 @@ func (s *shop) buy() (reference string, costs money.Amount) {
 func (m *market) deliver(n int, c fake.Charge) {
 	m.t.Helper()
 	body, header := fake.SignedWebhook(paystack.SimulatorSecretKey, c)
+	m.deliverRaw(n, body, header)
+}
+
+// giveBack sends the genuine webhook that says that the whole payment was refunded.
+func (m *market) giveBack(reference string, amount money.Amount) {
+	m.t.Helper()
+	body := fmt.Appendf(nil, `{"event":"refund.processed","data":{"status":"processed","transaction_reference":%q,"refund_reference":"r-%s","amount":"%d","currency":%q}}`,
+		reference, reference, amount.Minor, amount.Currency)
+	m.deliverRaw(1, body, http.Header{"Content-Type": {"application/json"}, paystack.SignatureHeader: {paystack.Sign(paystack.SimulatorSecretKey, body)}})
+}
+
+func (m *market) deliverRaw(n int, body []byte, header http.Header) {
+	m.t.Helper()
 	client := http.Client{Timeout: 30 * time.Second}
 	var g errgroup.Group
 	codes := make([]int, n)
@@ -135,6 +152,27 @@ func (m *market) deliver(n int, c fake.Charge) {
 	for _, code := range codes {
 		require.Equal(m.t, http.StatusOK, code)
 	}
+}
+
+// pay pays at the provider's page, in one of its modes.
+func (m *market) pay(reference string, mode fake.Mode) {
+	m.t.Helper()
+	raw, err := json.Marshal(map[string]any{"reference": reference, "mode": mode})
+	require.NoError(m.t, err)
+	resp, err := http.Post(m.simulator+"/_control/pay", "application/json", bytes.NewReader(raw)) //nolint:noctx // the simulator answers at once
+	require.NoError(m.t, err)
+	require.NoError(m.t, resp.Body.Close())
+	require.Equal(m.t, http.StatusOK, resp.StatusCode)
+}
+
+// reconcile lets payments be old enough, and runs the reconciler as cron does.
+func (m *market) reconcile() {
+	m.t.Helper()
+	m.exec("update billing.credit_purchase set created_at = created_at - interval '11 minutes' where status = 'pending' and checked_at is null")
+	require.NoError(m.t, m.db.InSystem(m.t.Context(), func(tx *gorm.DB) error {
+		_, err := aifeatures.NewTasks(m.queue).ReconcilePayments(m.t.Context(), tx, &aifeatures.ReconcilePaymentsArgs{})
+		return err
+	}))
 }
 
 // creditsOf is a shop's purchased and given credits, in hundredths.

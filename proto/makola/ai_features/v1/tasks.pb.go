@@ -146,7 +146,8 @@ func (x *ProcessPaymentWebhookArgs) GetPaidAt() string {
 // ProcessPaymentWebhookResult is the result of ai_features.process_payment_webhook.
 type ProcessPaymentWebhookResult struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// status is success, already_processed, review, failed (the provider says the payment failed) or verifying (no evidence yet).
+	// status is success, already_processed, review, failed (the provider says the payment failed), refunded, disputed, ignored, unmatched or verifying (no
+	// evidence yet).
 	Status string `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
 	// reference repeats payment_reference.
 	Reference string `protobuf:"bytes,2,opt,name=reference,proto3" json:"reference,omitempty"`
@@ -232,7 +233,8 @@ type VerifyPaymentArgs struct {
 	PaymentReference string `protobuf:"bytes,1,opt,name=payment_reference,json=paymentReference,proto3" json:"payment_reference,omitempty"`
 	// payment_provider is paystack, flutterwave or stripe; the purchase's own provider when left out.
 	PaymentProvider *string `protobuf:"bytes,2,opt,name=payment_provider,json=paymentProvider,proto3,oneof" json:"payment_provider,omitempty"`
-	// reason says who had the doubt: webhook, return, reconcile or message. It is recorded, and changes nothing.
+	// reason says who had the doubt: webhook, return, returned, reconcile or message. A payment that the provider does not know is an answer for return and
+	// reconcile, and a fault for the others; returned asks about a completed purchase too.
 	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -537,6 +539,1389 @@ func (x *ReconcilePaymentsResult) GetChecked() int32 {
 	return 0
 }
 
+// RecordUsageArgs are the arguments of ai_features.record_usage.
+type RecordUsageArgs struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// hold_id is the captured hold, a UUID.
+	HoldId        string `protobuf:"bytes,1,opt,name=hold_id,json=holdId,proto3" json:"hold_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RecordUsageArgs) Reset() {
+	*x = RecordUsageArgs{}
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RecordUsageArgs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RecordUsageArgs) ProtoMessage() {}
+
+func (x *RecordUsageArgs) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RecordUsageArgs.ProtoReflect.Descriptor instead.
+func (*RecordUsageArgs) Descriptor() ([]byte, []int) {
+	return file_makola_ai_features_v1_tasks_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *RecordUsageArgs) GetHoldId() string {
+	if x != nil {
+		return x.HoldId
+	}
+	return ""
+}
+
+// RecordUsageResult is the result of ai_features.record_usage.
+type RecordUsageResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// status is recorded or already_recorded.
+	Status string `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	// credits_used is a decimal string with two decimals.
+	CreditsUsed   string `protobuf:"bytes,2,opt,name=credits_used,json=creditsUsed,proto3" json:"credits_used,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RecordUsageResult) Reset() {
+	*x = RecordUsageResult{}
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RecordUsageResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RecordUsageResult) ProtoMessage() {}
+
+func (x *RecordUsageResult) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RecordUsageResult.ProtoReflect.Descriptor instead.
+func (*RecordUsageResult) Descriptor() ([]byte, []int) {
+	return file_makola_ai_features_v1_tasks_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *RecordUsageResult) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *RecordUsageResult) GetCreditsUsed() string {
+	if x != nil {
+		return x.CreditsUsed
+	}
+	return ""
+}
+
+// ExpireCreditsArgs are the arguments of ai_features.expire_credits: none.
+type ExpireCreditsArgs struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExpireCreditsArgs) Reset() {
+	*x = ExpireCreditsArgs{}
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExpireCreditsArgs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExpireCreditsArgs) ProtoMessage() {}
+
+func (x *ExpireCreditsArgs) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExpireCreditsArgs.ProtoReflect.Descriptor instead.
+func (*ExpireCreditsArgs) Descriptor() ([]byte, []int) {
+	return file_makola_ai_features_v1_tasks_proto_rawDescGZIP(), []int{10}
+}
+
+// ExpireCreditsResult is the result of ai_features.expire_credits.
+type ExpireCreditsResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// status is done, or continued when another run was enqueued for the rest.
+	Status string `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	// lots is how many lots this run expired.
+	Lots int32 `protobuf:"varint,2,opt,name=lots,proto3" json:"lots,omitempty"`
+	// credits is what was left in them, a decimal string with two decimals.
+	Credits       string `protobuf:"bytes,3,opt,name=credits,proto3" json:"credits,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExpireCreditsResult) Reset() {
+	*x = ExpireCreditsResult{}
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExpireCreditsResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExpireCreditsResult) ProtoMessage() {}
+
+func (x *ExpireCreditsResult) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExpireCreditsResult.ProtoReflect.Descriptor instead.
+func (*ExpireCreditsResult) Descriptor() ([]byte, []int) {
+	return file_makola_ai_features_v1_tasks_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *ExpireCreditsResult) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *ExpireCreditsResult) GetLots() int32 {
+	if x != nil {
+		return x.Lots
+	}
+	return 0
+}
+
+func (x *ExpireCreditsResult) GetCredits() string {
+	if x != nil {
+		return x.Credits
+	}
+	return ""
+}
+
+// VerifyLedgerArgs are the arguments of ai_features.verify_ledger: none.
+type VerifyLedgerArgs struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VerifyLedgerArgs) Reset() {
+	*x = VerifyLedgerArgs{}
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VerifyLedgerArgs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VerifyLedgerArgs) ProtoMessage() {}
+
+func (x *VerifyLedgerArgs) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VerifyLedgerArgs.ProtoReflect.Descriptor instead.
+func (*VerifyLedgerArgs) Descriptor() ([]byte, []int) {
+	return file_makola_ai_features_v1_tasks_proto_rawDescGZIP(), []int{12}
+}
+
+// VerifyLedgerResult is the result of ai_features.verify_ledger.
+type VerifyLedgerResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// status is ok or drift.
+	Status string `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	// accounts is how many accounts there are.
+	Accounts int64 `protobuf:"varint,2,opt,name=accounts,proto3" json:"accounts,omitempty"`
+	// entries is how many entries there are.
+	Entries int64 `protobuf:"varint,3,opt,name=entries,proto3" json:"entries,omitempty"`
+	// faults is how many rows do not agree; makola ledger checks lists them.
+	Faults        int32 `protobuf:"varint,4,opt,name=faults,proto3" json:"faults,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VerifyLedgerResult) Reset() {
+	*x = VerifyLedgerResult{}
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VerifyLedgerResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VerifyLedgerResult) ProtoMessage() {}
+
+func (x *VerifyLedgerResult) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VerifyLedgerResult.ProtoReflect.Descriptor instead.
+func (*VerifyLedgerResult) Descriptor() ([]byte, []int) {
+	return file_makola_ai_features_v1_tasks_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *VerifyLedgerResult) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *VerifyLedgerResult) GetAccounts() int64 {
+	if x != nil {
+		return x.Accounts
+	}
+	return 0
+}
+
+func (x *VerifyLedgerResult) GetEntries() int64 {
+	if x != nil {
+		return x.Entries
+	}
+	return 0
+}
+
+func (x *VerifyLedgerResult) GetFaults() int32 {
+	if x != nil {
+		return x.Faults
+	}
+	return 0
+}
+
+// CheckLowAiCreditsArgs are the arguments of ai_features.check_low_ai_credits: none.
+type CheckLowAiCreditsArgs struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckLowAiCreditsArgs) Reset() {
+	*x = CheckLowAiCreditsArgs{}
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckLowAiCreditsArgs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckLowAiCreditsArgs) ProtoMessage() {}
+
+func (x *CheckLowAiCreditsArgs) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckLowAiCreditsArgs.ProtoReflect.Descriptor instead.
+func (*CheckLowAiCreditsArgs) Descriptor() ([]byte, []int) {
+	return file_makola_ai_features_v1_tasks_proto_rawDescGZIP(), []int{14}
+}
+
+// CheckLowAiCreditsResult is the result of ai_features.check_low_ai_credits.
+type CheckLowAiCreditsResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// status is done.
+	Status string `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	// alerts is how many alerts were raised.
+	Alerts        int32 `protobuf:"varint,2,opt,name=alerts,proto3" json:"alerts,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckLowAiCreditsResult) Reset() {
+	*x = CheckLowAiCreditsResult{}
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckLowAiCreditsResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckLowAiCreditsResult) ProtoMessage() {}
+
+func (x *CheckLowAiCreditsResult) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckLowAiCreditsResult.ProtoReflect.Descriptor instead.
+func (*CheckLowAiCreditsResult) Descriptor() ([]byte, []int) {
+	return file_makola_ai_features_v1_tasks_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *CheckLowAiCreditsResult) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *CheckLowAiCreditsResult) GetAlerts() int32 {
+	if x != nil {
+		return x.Alerts
+	}
+	return 0
+}
+
+// SendLowCreditAlertArgs are the arguments of ai_features.send_low_credit_alert. The balance is not among them: it is read when the mail is written.
+type SendLowCreditAlertArgs struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// business_id is the business, a UUID.
+	BusinessId string `protobuf:"bytes,1,opt,name=business_id,json=businessId,proto3" json:"business_id,omitempty"`
+	// alert_id is the alert, a UUID.
+	AlertId       string `protobuf:"bytes,2,opt,name=alert_id,json=alertId,proto3" json:"alert_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SendLowCreditAlertArgs) Reset() {
+	*x = SendLowCreditAlertArgs{}
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SendLowCreditAlertArgs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SendLowCreditAlertArgs) ProtoMessage() {}
+
+func (x *SendLowCreditAlertArgs) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SendLowCreditAlertArgs.ProtoReflect.Descriptor instead.
+func (*SendLowCreditAlertArgs) Descriptor() ([]byte, []int) {
+	return file_makola_ai_features_v1_tasks_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *SendLowCreditAlertArgs) GetBusinessId() string {
+	if x != nil {
+		return x.BusinessId
+	}
+	return ""
+}
+
+func (x *SendLowCreditAlertArgs) GetAlertId() string {
+	if x != nil {
+		return x.AlertId
+	}
+	return ""
+}
+
+// SendLowCreditAlertResult is the result of ai_features.send_low_credit_alert.
+type SendLowCreditAlertResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// status is queued, already_queued or recovered (there is nothing to tell any more).
+	Status string `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	// email_id is the stored mail, a UUID; empty when recovered.
+	EmailId       string `protobuf:"bytes,2,opt,name=email_id,json=emailId,proto3" json:"email_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SendLowCreditAlertResult) Reset() {
+	*x = SendLowCreditAlertResult{}
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SendLowCreditAlertResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SendLowCreditAlertResult) ProtoMessage() {}
+
+func (x *SendLowCreditAlertResult) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SendLowCreditAlertResult.ProtoReflect.Descriptor instead.
+func (*SendLowCreditAlertResult) Descriptor() ([]byte, []int) {
+	return file_makola_ai_features_v1_tasks_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *SendLowCreditAlertResult) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *SendLowCreditAlertResult) GetEmailId() string {
+	if x != nil {
+		return x.EmailId
+	}
+	return ""
+}
+
+// CleanupExpiredAiTransactionsArgs are the arguments of ai_features.cleanup_expired_ai_transactions: none.
+type CleanupExpiredAiTransactionsArgs struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CleanupExpiredAiTransactionsArgs) Reset() {
+	*x = CleanupExpiredAiTransactionsArgs{}
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CleanupExpiredAiTransactionsArgs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CleanupExpiredAiTransactionsArgs) ProtoMessage() {}
+
+func (x *CleanupExpiredAiTransactionsArgs) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CleanupExpiredAiTransactionsArgs.ProtoReflect.Descriptor instead.
+func (*CleanupExpiredAiTransactionsArgs) Descriptor() ([]byte, []int) {
+	return file_makola_ai_features_v1_tasks_proto_rawDescGZIP(), []int{18}
+}
+
+// CleanupExpiredAiTransactionsResult is the result of ai_features.cleanup_expired_ai_transactions.
+type CleanupExpiredAiTransactionsResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// status is done, or continued when another run was enqueued for the rest.
+	Status string `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	// deleted is how many calls this run deleted.
+	Deleted       int32 `protobuf:"varint,2,opt,name=deleted,proto3" json:"deleted,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CleanupExpiredAiTransactionsResult) Reset() {
+	*x = CleanupExpiredAiTransactionsResult{}
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CleanupExpiredAiTransactionsResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CleanupExpiredAiTransactionsResult) ProtoMessage() {}
+
+func (x *CleanupExpiredAiTransactionsResult) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CleanupExpiredAiTransactionsResult.ProtoReflect.Descriptor instead.
+func (*CleanupExpiredAiTransactionsResult) Descriptor() ([]byte, []int) {
+	return file_makola_ai_features_v1_tasks_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *CleanupExpiredAiTransactionsResult) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *CleanupExpiredAiTransactionsResult) GetDeleted() int32 {
+	if x != nil {
+		return x.Deleted
+	}
+	return 0
+}
+
+// ProcessWebhookEventArgs are the arguments of ai_features.process_webhook_event.
+type ProcessWebhookEventArgs struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// event_id is the stored event, a UUID.
+	EventId       string `protobuf:"bytes,1,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProcessWebhookEventArgs) Reset() {
+	*x = ProcessWebhookEventArgs{}
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProcessWebhookEventArgs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProcessWebhookEventArgs) ProtoMessage() {}
+
+func (x *ProcessWebhookEventArgs) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProcessWebhookEventArgs.ProtoReflect.Descriptor instead.
+func (*ProcessWebhookEventArgs) Descriptor() ([]byte, []int) {
+	return file_makola_ai_features_v1_tasks_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *ProcessWebhookEventArgs) GetEventId() string {
+	if x != nil {
+		return x.EventId
+	}
+	return ""
+}
+
+// ProcessWebhookEventResult is the result of ai_features.process_webhook_event.
+type ProcessWebhookEventResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// status is one of those of ai_features.process_payment_webhook.
+	Status string `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	// reference is the payment's, as the event names it.
+	Reference string `protobuf:"bytes,2,opt,name=reference,proto3" json:"reference,omitempty"`
+	// credits_added is a decimal string with two decimals; 0.00 when nothing was credited.
+	CreditsAdded string `protobuf:"bytes,3,opt,name=credits_added,json=creditsAdded,proto3" json:"credits_added,omitempty"`
+	// business_id is the business whose payment it is, a UUID; empty when unmatched.
+	BusinessId string `protobuf:"bytes,4,opt,name=business_id,json=businessId,proto3" json:"business_id,omitempty"`
+	// purchase_id is the purchase, a UUID; empty when unmatched.
+	PurchaseId    string `protobuf:"bytes,5,opt,name=purchase_id,json=purchaseId,proto3" json:"purchase_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProcessWebhookEventResult) Reset() {
+	*x = ProcessWebhookEventResult{}
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProcessWebhookEventResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProcessWebhookEventResult) ProtoMessage() {}
+
+func (x *ProcessWebhookEventResult) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProcessWebhookEventResult.ProtoReflect.Descriptor instead.
+func (*ProcessWebhookEventResult) Descriptor() ([]byte, []int) {
+	return file_makola_ai_features_v1_tasks_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *ProcessWebhookEventResult) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *ProcessWebhookEventResult) GetReference() string {
+	if x != nil {
+		return x.Reference
+	}
+	return ""
+}
+
+func (x *ProcessWebhookEventResult) GetCreditsAdded() string {
+	if x != nil {
+		return x.CreditsAdded
+	}
+	return ""
+}
+
+func (x *ProcessWebhookEventResult) GetBusinessId() string {
+	if x != nil {
+		return x.BusinessId
+	}
+	return ""
+}
+
+func (x *ProcessWebhookEventResult) GetPurchaseId() string {
+	if x != nil {
+		return x.PurchaseId
+	}
+	return ""
+}
+
+// GrantCreditsArgs are the arguments of ai_features.grant_credits.
+type GrantCreditsArgs struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// business_id is the business, a UUID.
+	BusinessId string `protobuf:"bytes,1,opt,name=business_id,json=businessId,proto3" json:"business_id,omitempty"`
+	// grant_id names the grant, a UUID; the same is granted once.
+	GrantId string `protobuf:"bytes,2,opt,name=grant_id,json=grantId,proto3" json:"grant_id,omitempty"`
+	// credits is a decimal string with at most two decimals, from 0.01 to 10000.
+	Credits string `protobuf:"bytes,3,opt,name=credits,proto3" json:"credits,omitempty"`
+	// actor is the operator who decided.
+	Actor string `protobuf:"bytes,4,opt,name=actor,proto3" json:"actor,omitempty"`
+	// reason is why.
+	Reason        string `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GrantCreditsArgs) Reset() {
+	*x = GrantCreditsArgs{}
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GrantCreditsArgs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GrantCreditsArgs) ProtoMessage() {}
+
+func (x *GrantCreditsArgs) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GrantCreditsArgs.ProtoReflect.Descriptor instead.
+func (*GrantCreditsArgs) Descriptor() ([]byte, []int) {
+	return file_makola_ai_features_v1_tasks_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *GrantCreditsArgs) GetBusinessId() string {
+	if x != nil {
+		return x.BusinessId
+	}
+	return ""
+}
+
+func (x *GrantCreditsArgs) GetGrantId() string {
+	if x != nil {
+		return x.GrantId
+	}
+	return ""
+}
+
+func (x *GrantCreditsArgs) GetCredits() string {
+	if x != nil {
+		return x.Credits
+	}
+	return ""
+}
+
+func (x *GrantCreditsArgs) GetActor() string {
+	if x != nil {
+		return x.Actor
+	}
+	return ""
+}
+
+func (x *GrantCreditsArgs) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// GrantCreditsResult is the result of ai_features.grant_credits.
+type GrantCreditsResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// status is granted or already_granted.
+	Status string `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	// transfer_id is the transfer in the ledger, a UUID.
+	TransferId    string `protobuf:"bytes,2,opt,name=transfer_id,json=transferId,proto3" json:"transfer_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GrantCreditsResult) Reset() {
+	*x = GrantCreditsResult{}
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GrantCreditsResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GrantCreditsResult) ProtoMessage() {}
+
+func (x *GrantCreditsResult) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GrantCreditsResult.ProtoReflect.Descriptor instead.
+func (*GrantCreditsResult) Descriptor() ([]byte, []int) {
+	return file_makola_ai_features_v1_tasks_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *GrantCreditsResult) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *GrantCreditsResult) GetTransferId() string {
+	if x != nil {
+		return x.TransferId
+	}
+	return ""
+}
+
+// ReverseTransferArgs are the arguments of ai_features.reverse_transfer.
+type ReverseTransferArgs struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// business_id is the business, a UUID.
+	BusinessId string `protobuf:"bytes,1,opt,name=business_id,json=businessId,proto3" json:"business_id,omitempty"`
+	// transfer_id is the transfer to undo, a UUID.
+	TransferId string `protobuf:"bytes,2,opt,name=transfer_id,json=transferId,proto3" json:"transfer_id,omitempty"`
+	// actor is the operator who decided.
+	Actor string `protobuf:"bytes,3,opt,name=actor,proto3" json:"actor,omitempty"`
+	// reason is why.
+	Reason        string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReverseTransferArgs) Reset() {
+	*x = ReverseTransferArgs{}
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReverseTransferArgs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReverseTransferArgs) ProtoMessage() {}
+
+func (x *ReverseTransferArgs) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReverseTransferArgs.ProtoReflect.Descriptor instead.
+func (*ReverseTransferArgs) Descriptor() ([]byte, []int) {
+	return file_makola_ai_features_v1_tasks_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *ReverseTransferArgs) GetBusinessId() string {
+	if x != nil {
+		return x.BusinessId
+	}
+	return ""
+}
+
+func (x *ReverseTransferArgs) GetTransferId() string {
+	if x != nil {
+		return x.TransferId
+	}
+	return ""
+}
+
+func (x *ReverseTransferArgs) GetActor() string {
+	if x != nil {
+		return x.Actor
+	}
+	return ""
+}
+
+func (x *ReverseTransferArgs) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// ReverseTransferResult is the result of ai_features.reverse_transfer.
+type ReverseTransferResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// status is reversed or already_reversed.
+	Status string `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	// transfer_id is the reversal in the ledger, a UUID.
+	TransferId string `protobuf:"bytes,2,opt,name=transfer_id,json=transferId,proto3" json:"transfer_id,omitempty"`
+	// credits is the change of the balance, a decimal string: negative for what was taken back.
+	Credits       string `protobuf:"bytes,3,opt,name=credits,proto3" json:"credits,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReverseTransferResult) Reset() {
+	*x = ReverseTransferResult{}
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReverseTransferResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReverseTransferResult) ProtoMessage() {}
+
+func (x *ReverseTransferResult) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReverseTransferResult.ProtoReflect.Descriptor instead.
+func (*ReverseTransferResult) Descriptor() ([]byte, []int) {
+	return file_makola_ai_features_v1_tasks_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *ReverseTransferResult) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *ReverseTransferResult) GetTransferId() string {
+	if x != nil {
+		return x.TransferId
+	}
+	return ""
+}
+
+func (x *ReverseTransferResult) GetCredits() string {
+	if x != nil {
+		return x.Credits
+	}
+	return ""
+}
+
+// ResolveReviewArgs are the arguments of ai_features.resolve_review.
+type ResolveReviewArgs struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// review_id is the review, a UUID.
+	ReviewId string `protobuf:"bytes,1,opt,name=review_id,json=reviewId,proto3" json:"review_id,omitempty"`
+	// decision is approve or reject.
+	Decision string `protobuf:"bytes,2,opt,name=decision,proto3" json:"decision,omitempty"`
+	// business_id is the business that gets the credits of a payment that no purchase belongs to, a UUID; empty otherwise.
+	BusinessId string `protobuf:"bytes,3,opt,name=business_id,json=businessId,proto3" json:"business_id,omitempty"`
+	// credits is what was agreed, a decimal string; empty means what the purchase promised.
+	Credits string `protobuf:"bytes,4,opt,name=credits,proto3" json:"credits,omitempty"`
+	// actor is the operator who decided.
+	Actor string `protobuf:"bytes,5,opt,name=actor,proto3" json:"actor,omitempty"`
+	// reason is why.
+	Reason        string `protobuf:"bytes,6,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResolveReviewArgs) Reset() {
+	*x = ResolveReviewArgs{}
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResolveReviewArgs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResolveReviewArgs) ProtoMessage() {}
+
+func (x *ResolveReviewArgs) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResolveReviewArgs.ProtoReflect.Descriptor instead.
+func (*ResolveReviewArgs) Descriptor() ([]byte, []int) {
+	return file_makola_ai_features_v1_tasks_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *ResolveReviewArgs) GetReviewId() string {
+	if x != nil {
+		return x.ReviewId
+	}
+	return ""
+}
+
+func (x *ResolveReviewArgs) GetDecision() string {
+	if x != nil {
+		return x.Decision
+	}
+	return ""
+}
+
+func (x *ResolveReviewArgs) GetBusinessId() string {
+	if x != nil {
+		return x.BusinessId
+	}
+	return ""
+}
+
+func (x *ResolveReviewArgs) GetCredits() string {
+	if x != nil {
+		return x.Credits
+	}
+	return ""
+}
+
+func (x *ResolveReviewArgs) GetActor() string {
+	if x != nil {
+		return x.Actor
+	}
+	return ""
+}
+
+func (x *ResolveReviewArgs) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// ResolveReviewResult is the result of ai_features.resolve_review.
+type ResolveReviewResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// status is approved or rejected.
+	Status string `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	// transfer_id is the transfer in the ledger, a UUID; empty when nothing was posted.
+	TransferId    string `protobuf:"bytes,2,opt,name=transfer_id,json=transferId,proto3" json:"transfer_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResolveReviewResult) Reset() {
+	*x = ResolveReviewResult{}
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResolveReviewResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResolveReviewResult) ProtoMessage() {}
+
+func (x *ResolveReviewResult) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResolveReviewResult.ProtoReflect.Descriptor instead.
+func (*ResolveReviewResult) Descriptor() ([]byte, []int) {
+	return file_makola_ai_features_v1_tasks_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *ResolveReviewResult) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *ResolveReviewResult) GetTransferId() string {
+	if x != nil {
+		return x.TransferId
+	}
+	return ""
+}
+
+// RefundPurchaseArgs are the arguments of ai_features.refund_purchase.
+type RefundPurchaseArgs struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// payment_reference is our reference of the purchase, AI-….
+	PaymentReference string `protobuf:"bytes,1,opt,name=payment_reference,json=paymentReference,proto3" json:"payment_reference,omitempty"`
+	// actor is the operator who decided.
+	Actor string `protobuf:"bytes,2,opt,name=actor,proto3" json:"actor,omitempty"`
+	// reason is why. The provider sees it, and perhaps the payer.
+	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RefundPurchaseArgs) Reset() {
+	*x = RefundPurchaseArgs{}
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RefundPurchaseArgs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RefundPurchaseArgs) ProtoMessage() {}
+
+func (x *RefundPurchaseArgs) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RefundPurchaseArgs.ProtoReflect.Descriptor instead.
+func (*RefundPurchaseArgs) Descriptor() ([]byte, []int) {
+	return file_makola_ai_features_v1_tasks_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *RefundPurchaseArgs) GetPaymentReference() string {
+	if x != nil {
+		return x.PaymentReference
+	}
+	return ""
+}
+
+func (x *RefundPurchaseArgs) GetActor() string {
+	if x != nil {
+		return x.Actor
+	}
+	return ""
+}
+
+func (x *RefundPurchaseArgs) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// RefundPurchaseResult is the result of ai_features.refund_purchase.
+type RefundPurchaseResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// status is pending (the provider has begun), done, denied or already_refunded.
+	Status string `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	// refund_id is the provider's id of the refund.
+	RefundId      string `protobuf:"bytes,2,opt,name=refund_id,json=refundId,proto3" json:"refund_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RefundPurchaseResult) Reset() {
+	*x = RefundPurchaseResult{}
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RefundPurchaseResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RefundPurchaseResult) ProtoMessage() {}
+
+func (x *RefundPurchaseResult) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RefundPurchaseResult.ProtoReflect.Descriptor instead.
+func (*RefundPurchaseResult) Descriptor() ([]byte, []int) {
+	return file_makola_ai_features_v1_tasks_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *RefundPurchaseResult) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *RefundPurchaseResult) GetRefundId() string {
+	if x != nil {
+		return x.RefundId
+	}
+	return ""
+}
+
+// ComparePaymentsArgs are the arguments of ai_features.compare_payments: none. Yesterday is the day, by UTC, before the task was accepted.
+type ComparePaymentsArgs struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ComparePaymentsArgs) Reset() {
+	*x = ComparePaymentsArgs{}
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ComparePaymentsArgs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ComparePaymentsArgs) ProtoMessage() {}
+
+func (x *ComparePaymentsArgs) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ComparePaymentsArgs.ProtoReflect.Descriptor instead.
+func (*ComparePaymentsArgs) Descriptor() ([]byte, []int) {
+	return file_makola_ai_features_v1_tasks_proto_rawDescGZIP(), []int{30}
+}
+
+// ComparePaymentsResult is the result of ai_features.compare_payments.
+type ComparePaymentsResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// status is done.
+	Status string `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	// listed is how many payments the providers listed.
+	Listed int32 `protobuf:"varint,2,opt,name=listed,proto3" json:"listed,omitempty"`
+	// asked is how many payments the provider is asked about.
+	Asked int32 `protobuf:"varint,3,opt,name=asked,proto3" json:"asked,omitempty"`
+	// unknown is how many paid references no purchase has.
+	Unknown       int32 `protobuf:"varint,4,opt,name=unknown,proto3" json:"unknown,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ComparePaymentsResult) Reset() {
+	*x = ComparePaymentsResult{}
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ComparePaymentsResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ComparePaymentsResult) ProtoMessage() {}
+
+func (x *ComparePaymentsResult) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ComparePaymentsResult.ProtoReflect.Descriptor instead.
+func (*ComparePaymentsResult) Descriptor() ([]byte, []int) {
+	return file_makola_ai_features_v1_tasks_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *ComparePaymentsResult) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *ComparePaymentsResult) GetListed() int32 {
+	if x != nil {
+		return x.Listed
+	}
+	return 0
+}
+
+func (x *ComparePaymentsResult) GetAsked() int32 {
+	if x != nil {
+		return x.Asked
+	}
+	return 0
+}
+
+func (x *ComparePaymentsResult) GetUnknown() int32 {
+	if x != nil {
+		return x.Unknown
+	}
+	return 0
+}
+
 var File_makola_ai_features_v1_tasks_proto protoreflect.FileDescriptor
 
 const file_makola_ai_features_v1_tasks_proto_rawDesc = "" +
@@ -579,17 +1964,131 @@ const file_makola_ai_features_v1_tasks_proto_rawDesc = "" +
 	"\x15ReconcilePaymentsArgs\"K\n" +
 	"\x17ReconcilePaymentsResult\x12\x16\n" +
 	"\x06status\x18\x01 \x01(\tR\x06status\x12\x18\n" +
-	"\achecked\x18\x02 \x01(\x05R\achecked2\xff\x06\n" +
+	"\achecked\x18\x02 \x01(\x05R\achecked\"*\n" +
+	"\x0fRecordUsageArgs\x12\x17\n" +
+	"\ahold_id\x18\x01 \x01(\tR\x06holdId\"N\n" +
+	"\x11RecordUsageResult\x12\x16\n" +
+	"\x06status\x18\x01 \x01(\tR\x06status\x12!\n" +
+	"\fcredits_used\x18\x02 \x01(\tR\vcreditsUsed\"\x13\n" +
+	"\x11ExpireCreditsArgs\"[\n" +
+	"\x13ExpireCreditsResult\x12\x16\n" +
+	"\x06status\x18\x01 \x01(\tR\x06status\x12\x12\n" +
+	"\x04lots\x18\x02 \x01(\x05R\x04lots\x12\x18\n" +
+	"\acredits\x18\x03 \x01(\tR\acredits\"\x12\n" +
+	"\x10VerifyLedgerArgs\"z\n" +
+	"\x12VerifyLedgerResult\x12\x16\n" +
+	"\x06status\x18\x01 \x01(\tR\x06status\x12\x1a\n" +
+	"\baccounts\x18\x02 \x01(\x03R\baccounts\x12\x18\n" +
+	"\aentries\x18\x03 \x01(\x03R\aentries\x12\x16\n" +
+	"\x06faults\x18\x04 \x01(\x05R\x06faults\"\x17\n" +
+	"\x15CheckLowAiCreditsArgs\"I\n" +
+	"\x17CheckLowAiCreditsResult\x12\x16\n" +
+	"\x06status\x18\x01 \x01(\tR\x06status\x12\x16\n" +
+	"\x06alerts\x18\x02 \x01(\x05R\x06alerts\"T\n" +
+	"\x16SendLowCreditAlertArgs\x12\x1f\n" +
+	"\vbusiness_id\x18\x01 \x01(\tR\n" +
+	"businessId\x12\x19\n" +
+	"\balert_id\x18\x02 \x01(\tR\aalertId\"M\n" +
+	"\x18SendLowCreditAlertResult\x12\x16\n" +
+	"\x06status\x18\x01 \x01(\tR\x06status\x12\x19\n" +
+	"\bemail_id\x18\x02 \x01(\tR\aemailId\"\"\n" +
+	" CleanupExpiredAiTransactionsArgs\"V\n" +
+	"\"CleanupExpiredAiTransactionsResult\x12\x16\n" +
+	"\x06status\x18\x01 \x01(\tR\x06status\x12\x18\n" +
+	"\adeleted\x18\x02 \x01(\x05R\adeleted\"4\n" +
+	"\x17ProcessWebhookEventArgs\x12\x19\n" +
+	"\bevent_id\x18\x01 \x01(\tR\aeventId\"\xb8\x01\n" +
+	"\x19ProcessWebhookEventResult\x12\x16\n" +
+	"\x06status\x18\x01 \x01(\tR\x06status\x12\x1c\n" +
+	"\treference\x18\x02 \x01(\tR\treference\x12#\n" +
+	"\rcredits_added\x18\x03 \x01(\tR\fcreditsAdded\x12\x1f\n" +
+	"\vbusiness_id\x18\x04 \x01(\tR\n" +
+	"businessId\x12\x1f\n" +
+	"\vpurchase_id\x18\x05 \x01(\tR\n" +
+	"purchaseId\"\x96\x01\n" +
+	"\x10GrantCreditsArgs\x12\x1f\n" +
+	"\vbusiness_id\x18\x01 \x01(\tR\n" +
+	"businessId\x12\x19\n" +
+	"\bgrant_id\x18\x02 \x01(\tR\agrantId\x12\x18\n" +
+	"\acredits\x18\x03 \x01(\tR\acredits\x12\x14\n" +
+	"\x05actor\x18\x04 \x01(\tR\x05actor\x12\x16\n" +
+	"\x06reason\x18\x05 \x01(\tR\x06reason\"M\n" +
+	"\x12GrantCreditsResult\x12\x16\n" +
+	"\x06status\x18\x01 \x01(\tR\x06status\x12\x1f\n" +
+	"\vtransfer_id\x18\x02 \x01(\tR\n" +
+	"transferId\"\x85\x01\n" +
+	"\x13ReverseTransferArgs\x12\x1f\n" +
+	"\vbusiness_id\x18\x01 \x01(\tR\n" +
+	"businessId\x12\x1f\n" +
+	"\vtransfer_id\x18\x02 \x01(\tR\n" +
+	"transferId\x12\x14\n" +
+	"\x05actor\x18\x03 \x01(\tR\x05actor\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\"j\n" +
+	"\x15ReverseTransferResult\x12\x16\n" +
+	"\x06status\x18\x01 \x01(\tR\x06status\x12\x1f\n" +
+	"\vtransfer_id\x18\x02 \x01(\tR\n" +
+	"transferId\x12\x18\n" +
+	"\acredits\x18\x03 \x01(\tR\acredits\"\xb5\x01\n" +
+	"\x11ResolveReviewArgs\x12\x1b\n" +
+	"\treview_id\x18\x01 \x01(\tR\breviewId\x12\x1a\n" +
+	"\bdecision\x18\x02 \x01(\tR\bdecision\x12\x1f\n" +
+	"\vbusiness_id\x18\x03 \x01(\tR\n" +
+	"businessId\x12\x18\n" +
+	"\acredits\x18\x04 \x01(\tR\acredits\x12\x14\n" +
+	"\x05actor\x18\x05 \x01(\tR\x05actor\x12\x16\n" +
+	"\x06reason\x18\x06 \x01(\tR\x06reason\"N\n" +
+	"\x13ResolveReviewResult\x12\x16\n" +
+	"\x06status\x18\x01 \x01(\tR\x06status\x12\x1f\n" +
+	"\vtransfer_id\x18\x02 \x01(\tR\n" +
+	"transferId\"o\n" +
+	"\x12RefundPurchaseArgs\x12+\n" +
+	"\x11payment_reference\x18\x01 \x01(\tR\x10paymentReference\x12\x14\n" +
+	"\x05actor\x18\x02 \x01(\tR\x05actor\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\"K\n" +
+	"\x14RefundPurchaseResult\x12\x16\n" +
+	"\x06status\x18\x01 \x01(\tR\x06status\x12\x1b\n" +
+	"\trefund_id\x18\x02 \x01(\tR\brefundId\"\x15\n" +
+	"\x13ComparePaymentsArgs\"w\n" +
+	"\x15ComparePaymentsResult\x12\x16\n" +
+	"\x06status\x18\x01 \x01(\tR\x06status\x12\x16\n" +
+	"\x06listed\x18\x02 \x01(\x05R\x06listed\x12\x14\n" +
+	"\x05asked\x18\x03 \x01(\x05R\x05asked\x12\x18\n" +
+	"\aunknown\x18\x04 \x01(\x05R\aunknown2\x98\x17\n" +
 	"\fTasksService\x12\x8e\x02\n" +
 	"\x15ProcessPaymentWebhook\x120.makola.ai_features.v1.ProcessPaymentWebhookArgs\x1a2.makola.ai_features.v1.ProcessPaymentWebhookResult\"\x8e\x01\xaa\xd4\x18\x89\x01\n" +
 	"#ai_features.process_payment_webhook\x12)ai_features.tasks.process_payment_webhook\x12!app.tasks.process_payment_webhook\x18\x02\"\x02\b<($2\t\n" +
+	"\x02\b\x05\x12\x03\b\x90\x1c8\x80\x02\x12\xb6\x01\n" +
+	"\x13ProcessWebhookEvent\x12..makola.ai_features.v1.ProcessWebhookEventArgs\x1a0.makola.ai_features.v1.ProcessWebhookEventResult\"=\xaa\xd4\x189\n" +
+	"!ai_features.process_webhook_event\x18\x02\"\x02\b<($2\t\n" +
 	"\x02\b\x05\x12\x03\b\x90\x1c8\x80\x02\x12\x8d\x01\n" +
 	"\rVerifyPayment\x12(.makola.ai_features.v1.VerifyPaymentArgs\x1a*.makola.ai_features.v1.VerifyPaymentResult\"&\xaa\xd4\x18\"\n" +
 	"\x1aai_features.verify_payment\x18\x03\"\x02\b<\x12\xb3\x02\n" +
 	"\x1eSendCreditPurchaseNotification\x129.makola.ai_features.v1.SendCreditPurchaseNotificationArgs\x1a;.makola.ai_features.v1.SendCreditPurchaseNotificationResult\"\x98\x01\xaa\xd4\x18\x93\x01\n" +
 	"-ai_features.send_credit_purchase_notification\x123ai_features.tasks.send_credit_purchase_notification\x12+app.tasks.send_credit_purchase_notification\x18\x02\x12\x97\x01\n" +
 	"\x11ReconcilePayments\x12,.makola.ai_features.v1.ReconcilePaymentsArgs\x1a..makola.ai_features.v1.ReconcilePaymentsResult\"$\xaa\xd4\x18 \n" +
-	"\x1eai_features.reconcile_paymentsB/Z-makola/proto/makola/ai_features/v1;aifeaturesb\x06proto3"
+	"\x1eai_features.reconcile_payments\x12\x96\x01\n" +
+	"\x0fComparePayments\x12*.makola.ai_features.v1.ComparePaymentsArgs\x1a,.makola.ai_features.v1.ComparePaymentsResult\")\xaa\xd4\x18%\n" +
+	"\x1cai_features.compare_payments\x18\x03\"\x03\b\xd8\x04\x12\x81\x01\n" +
+	"\vRecordUsage\x12&.makola.ai_features.v1.RecordUsageArgs\x1a(.makola.ai_features.v1.RecordUsageResult\" \xaa\xd4\x18\x1c\n" +
+	"\x18ai_features.record_usage\x18\x02\x12\x87\x01\n" +
+	"\rExpireCredits\x12(.makola.ai_features.v1.ExpireCreditsArgs\x1a*.makola.ai_features.v1.ExpireCreditsResult\" \xaa\xd4\x18\x1c\n" +
+	"\x1aai_features.expire_credits\x12\x8a\x01\n" +
+	"\fVerifyLedger\x12'.makola.ai_features.v1.VerifyLedgerArgs\x1a).makola.ai_features.v1.VerifyLedgerResult\"&\xaa\xd4\x18\"\n" +
+	"\x19ai_features.verify_ledger\"\x03\b\xd8\x04(\x03\x12\xe1\x01\n" +
+	"\x11CheckLowAiCredits\x12,.makola.ai_features.v1.CheckLowAiCreditsArgs\x1a..makola.ai_features.v1.CheckLowAiCreditsResult\"n\xaa\xd4\x18j\n" +
+	" ai_features.check_low_ai_credits\x12&ai_features.tasks.check_low_ai_credits\x12\x1eapp.tasks.check_low_ai_credits\x12\x83\x01\n" +
+	"\fGrantCredits\x12'.makola.ai_features.v1.GrantCreditsArgs\x1a).makola.ai_features.v1.GrantCreditsResult\"\x1f\xaa\xd4\x18\x1b\n" +
+	"\x19ai_features.grant_credits\x12\x8f\x01\n" +
+	"\x0fReverseTransfer\x12*.makola.ai_features.v1.ReverseTransferArgs\x1a,.makola.ai_features.v1.ReverseTransferResult\"\"\xaa\xd4\x18\x1e\n" +
+	"\x1cai_features.reverse_transfer\x12\x87\x01\n" +
+	"\rResolveReview\x12(.makola.ai_features.v1.ResolveReviewArgs\x1a*.makola.ai_features.v1.ResolveReviewResult\" \xaa\xd4\x18\x1c\n" +
+	"\x1aai_features.resolve_review\x12\x91\x01\n" +
+	"\x0eRefundPurchase\x12).makola.ai_features.v1.RefundPurchaseArgs\x1a+.makola.ai_features.v1.RefundPurchaseResult\"'\xaa\xd4\x18#\n" +
+	"\x1bai_features.refund_purchase\x18\x03\"\x02\b<\x12\xe7\x01\n" +
+	"\x12SendLowCreditAlert\x12-.makola.ai_features.v1.SendLowCreditAlertArgs\x1a/.makola.ai_features.v1.SendLowCreditAlertResult\"q\xaa\xd4\x18m\n" +
+	"!ai_features.send_low_credit_alert\x12'ai_features.tasks.send_low_credit_alert\x12\x1fapp.tasks.send_low_credit_alert\x12\xa5\x02\n" +
+	"\x1cCleanupExpiredAiTransactions\x127.makola.ai_features.v1.CleanupExpiredAiTransactionsArgs\x1a9.makola.ai_features.v1.CleanupExpiredAiTransactionsResult\"\x90\x01\xaa\xd4\x18\x8b\x01\n" +
+	"+ai_features.cleanup_expired_ai_transactions\x121ai_features.tasks.cleanup_expired_ai_transactions\x12)app.tasks.cleanup_expired_ai_transactionsB/Z-makola/proto/makola/ai_features/v1;aifeaturesb\x06proto3"
 
 var (
 	file_makola_ai_features_v1_tasks_proto_rawDescOnce sync.Once
@@ -603,7 +2102,7 @@ func file_makola_ai_features_v1_tasks_proto_rawDescGZIP() []byte {
 	return file_makola_ai_features_v1_tasks_proto_rawDescData
 }
 
-var file_makola_ai_features_v1_tasks_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_makola_ai_features_v1_tasks_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
 var file_makola_ai_features_v1_tasks_proto_goTypes = []any{
 	(*ProcessPaymentWebhookArgs)(nil),            // 0: makola.ai_features.v1.ProcessPaymentWebhookArgs
 	(*ProcessPaymentWebhookResult)(nil),          // 1: makola.ai_features.v1.ProcessPaymentWebhookResult
@@ -613,21 +2112,69 @@ var file_makola_ai_features_v1_tasks_proto_goTypes = []any{
 	(*SendCreditPurchaseNotificationResult)(nil), // 5: makola.ai_features.v1.SendCreditPurchaseNotificationResult
 	(*ReconcilePaymentsArgs)(nil),                // 6: makola.ai_features.v1.ReconcilePaymentsArgs
 	(*ReconcilePaymentsResult)(nil),              // 7: makola.ai_features.v1.ReconcilePaymentsResult
+	(*RecordUsageArgs)(nil),                      // 8: makola.ai_features.v1.RecordUsageArgs
+	(*RecordUsageResult)(nil),                    // 9: makola.ai_features.v1.RecordUsageResult
+	(*ExpireCreditsArgs)(nil),                    // 10: makola.ai_features.v1.ExpireCreditsArgs
+	(*ExpireCreditsResult)(nil),                  // 11: makola.ai_features.v1.ExpireCreditsResult
+	(*VerifyLedgerArgs)(nil),                     // 12: makola.ai_features.v1.VerifyLedgerArgs
+	(*VerifyLedgerResult)(nil),                   // 13: makola.ai_features.v1.VerifyLedgerResult
+	(*CheckLowAiCreditsArgs)(nil),                // 14: makola.ai_features.v1.CheckLowAiCreditsArgs
+	(*CheckLowAiCreditsResult)(nil),              // 15: makola.ai_features.v1.CheckLowAiCreditsResult
+	(*SendLowCreditAlertArgs)(nil),               // 16: makola.ai_features.v1.SendLowCreditAlertArgs
+	(*SendLowCreditAlertResult)(nil),             // 17: makola.ai_features.v1.SendLowCreditAlertResult
+	(*CleanupExpiredAiTransactionsArgs)(nil),     // 18: makola.ai_features.v1.CleanupExpiredAiTransactionsArgs
+	(*CleanupExpiredAiTransactionsResult)(nil),   // 19: makola.ai_features.v1.CleanupExpiredAiTransactionsResult
+	(*ProcessWebhookEventArgs)(nil),              // 20: makola.ai_features.v1.ProcessWebhookEventArgs
+	(*ProcessWebhookEventResult)(nil),            // 21: makola.ai_features.v1.ProcessWebhookEventResult
+	(*GrantCreditsArgs)(nil),                     // 22: makola.ai_features.v1.GrantCreditsArgs
+	(*GrantCreditsResult)(nil),                   // 23: makola.ai_features.v1.GrantCreditsResult
+	(*ReverseTransferArgs)(nil),                  // 24: makola.ai_features.v1.ReverseTransferArgs
+	(*ReverseTransferResult)(nil),                // 25: makola.ai_features.v1.ReverseTransferResult
+	(*ResolveReviewArgs)(nil),                    // 26: makola.ai_features.v1.ResolveReviewArgs
+	(*ResolveReviewResult)(nil),                  // 27: makola.ai_features.v1.ResolveReviewResult
+	(*RefundPurchaseArgs)(nil),                   // 28: makola.ai_features.v1.RefundPurchaseArgs
+	(*RefundPurchaseResult)(nil),                 // 29: makola.ai_features.v1.RefundPurchaseResult
+	(*ComparePaymentsArgs)(nil),                  // 30: makola.ai_features.v1.ComparePaymentsArgs
+	(*ComparePaymentsResult)(nil),                // 31: makola.ai_features.v1.ComparePaymentsResult
 }
 var file_makola_ai_features_v1_tasks_proto_depIdxs = []int32{
-	0, // 0: makola.ai_features.v1.TasksService.ProcessPaymentWebhook:input_type -> makola.ai_features.v1.ProcessPaymentWebhookArgs
-	2, // 1: makola.ai_features.v1.TasksService.VerifyPayment:input_type -> makola.ai_features.v1.VerifyPaymentArgs
-	4, // 2: makola.ai_features.v1.TasksService.SendCreditPurchaseNotification:input_type -> makola.ai_features.v1.SendCreditPurchaseNotificationArgs
-	6, // 3: makola.ai_features.v1.TasksService.ReconcilePayments:input_type -> makola.ai_features.v1.ReconcilePaymentsArgs
-	1, // 4: makola.ai_features.v1.TasksService.ProcessPaymentWebhook:output_type -> makola.ai_features.v1.ProcessPaymentWebhookResult
-	3, // 5: makola.ai_features.v1.TasksService.VerifyPayment:output_type -> makola.ai_features.v1.VerifyPaymentResult
-	5, // 6: makola.ai_features.v1.TasksService.SendCreditPurchaseNotification:output_type -> makola.ai_features.v1.SendCreditPurchaseNotificationResult
-	7, // 7: makola.ai_features.v1.TasksService.ReconcilePayments:output_type -> makola.ai_features.v1.ReconcilePaymentsResult
-	4, // [4:8] is the sub-list for method output_type
-	0, // [0:4] is the sub-list for method input_type
-	0, // [0:0] is the sub-list for extension type_name
-	0, // [0:0] is the sub-list for extension extendee
-	0, // [0:0] is the sub-list for field type_name
+	0,  // 0: makola.ai_features.v1.TasksService.ProcessPaymentWebhook:input_type -> makola.ai_features.v1.ProcessPaymentWebhookArgs
+	20, // 1: makola.ai_features.v1.TasksService.ProcessWebhookEvent:input_type -> makola.ai_features.v1.ProcessWebhookEventArgs
+	2,  // 2: makola.ai_features.v1.TasksService.VerifyPayment:input_type -> makola.ai_features.v1.VerifyPaymentArgs
+	4,  // 3: makola.ai_features.v1.TasksService.SendCreditPurchaseNotification:input_type -> makola.ai_features.v1.SendCreditPurchaseNotificationArgs
+	6,  // 4: makola.ai_features.v1.TasksService.ReconcilePayments:input_type -> makola.ai_features.v1.ReconcilePaymentsArgs
+	30, // 5: makola.ai_features.v1.TasksService.ComparePayments:input_type -> makola.ai_features.v1.ComparePaymentsArgs
+	8,  // 6: makola.ai_features.v1.TasksService.RecordUsage:input_type -> makola.ai_features.v1.RecordUsageArgs
+	10, // 7: makola.ai_features.v1.TasksService.ExpireCredits:input_type -> makola.ai_features.v1.ExpireCreditsArgs
+	12, // 8: makola.ai_features.v1.TasksService.VerifyLedger:input_type -> makola.ai_features.v1.VerifyLedgerArgs
+	14, // 9: makola.ai_features.v1.TasksService.CheckLowAiCredits:input_type -> makola.ai_features.v1.CheckLowAiCreditsArgs
+	22, // 10: makola.ai_features.v1.TasksService.GrantCredits:input_type -> makola.ai_features.v1.GrantCreditsArgs
+	24, // 11: makola.ai_features.v1.TasksService.ReverseTransfer:input_type -> makola.ai_features.v1.ReverseTransferArgs
+	26, // 12: makola.ai_features.v1.TasksService.ResolveReview:input_type -> makola.ai_features.v1.ResolveReviewArgs
+	28, // 13: makola.ai_features.v1.TasksService.RefundPurchase:input_type -> makola.ai_features.v1.RefundPurchaseArgs
+	16, // 14: makola.ai_features.v1.TasksService.SendLowCreditAlert:input_type -> makola.ai_features.v1.SendLowCreditAlertArgs
+	18, // 15: makola.ai_features.v1.TasksService.CleanupExpiredAiTransactions:input_type -> makola.ai_features.v1.CleanupExpiredAiTransactionsArgs
+	1,  // 16: makola.ai_features.v1.TasksService.ProcessPaymentWebhook:output_type -> makola.ai_features.v1.ProcessPaymentWebhookResult
+	21, // 17: makola.ai_features.v1.TasksService.ProcessWebhookEvent:output_type -> makola.ai_features.v1.ProcessWebhookEventResult
+	3,  // 18: makola.ai_features.v1.TasksService.VerifyPayment:output_type -> makola.ai_features.v1.VerifyPaymentResult
+	5,  // 19: makola.ai_features.v1.TasksService.SendCreditPurchaseNotification:output_type -> makola.ai_features.v1.SendCreditPurchaseNotificationResult
+	7,  // 20: makola.ai_features.v1.TasksService.ReconcilePayments:output_type -> makola.ai_features.v1.ReconcilePaymentsResult
+	31, // 21: makola.ai_features.v1.TasksService.ComparePayments:output_type -> makola.ai_features.v1.ComparePaymentsResult
+	9,  // 22: makola.ai_features.v1.TasksService.RecordUsage:output_type -> makola.ai_features.v1.RecordUsageResult
+	11, // 23: makola.ai_features.v1.TasksService.ExpireCredits:output_type -> makola.ai_features.v1.ExpireCreditsResult
+	13, // 24: makola.ai_features.v1.TasksService.VerifyLedger:output_type -> makola.ai_features.v1.VerifyLedgerResult
+	15, // 25: makola.ai_features.v1.TasksService.CheckLowAiCredits:output_type -> makola.ai_features.v1.CheckLowAiCreditsResult
+	23, // 26: makola.ai_features.v1.TasksService.GrantCredits:output_type -> makola.ai_features.v1.GrantCreditsResult
+	25, // 27: makola.ai_features.v1.TasksService.ReverseTransfer:output_type -> makola.ai_features.v1.ReverseTransferResult
+	27, // 28: makola.ai_features.v1.TasksService.ResolveReview:output_type -> makola.ai_features.v1.ResolveReviewResult
+	29, // 29: makola.ai_features.v1.TasksService.RefundPurchase:output_type -> makola.ai_features.v1.RefundPurchaseResult
+	17, // 30: makola.ai_features.v1.TasksService.SendLowCreditAlert:output_type -> makola.ai_features.v1.SendLowCreditAlertResult
+	19, // 31: makola.ai_features.v1.TasksService.CleanupExpiredAiTransactions:output_type -> makola.ai_features.v1.CleanupExpiredAiTransactionsResult
+	16, // [16:32] is the sub-list for method output_type
+	0,  // [0:16] is the sub-list for method input_type
+	0,  // [0:0] is the sub-list for extension type_name
+	0,  // [0:0] is the sub-list for extension extendee
+	0,  // [0:0] is the sub-list for field type_name
 }
 
 func init() { file_makola_ai_features_v1_tasks_proto_init() }
@@ -643,7 +2190,7 @@ func file_makola_ai_features_v1_tasks_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_makola_ai_features_v1_tasks_proto_rawDesc), len(file_makola_ai_features_v1_tasks_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   8,
+			NumMessages:   32,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

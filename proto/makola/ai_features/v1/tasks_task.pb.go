@@ -33,6 +33,25 @@ var ProcessPaymentWebhookTask = &contract.Descriptor{
 	NewResult:   func() proto.Message { return new(ProcessPaymentWebhookResult) },
 }
 
+// ProcessWebhookEventTask describes the task ai_features.process_webhook_event.
+//
+// ProcessWebhookEvent acts on one stored event of a provider, whatever product it is about: one address serves all, so the reference in our own tables says
+// whose payment it is. It settles what concerns credit purchases, as ai_features.process_payment_webhook does, and takes back the credits of refunds and
+// lost disputes. An event whose reference nobody knows is retried for a day, and then unmatched: filed for a person.
+// Fails for good when the event does not exist after that time, or its id cannot be parsed. Running it twice changes nothing more.
+var ProcessWebhookEventTask = &contract.Descriptor{
+	Name:        "ai_features.process_webhook_event",
+	Queue:       "ai_features",
+	Mode:        contract.ModeBatch,
+	Timeout:     time.Minute,
+	MaxAttempts: 36,
+	BackoffBase: 5 * time.Second,
+	BackoffCap:  time.Hour,
+	BatchSize:   256,
+	NewArgs:     func() proto.Message { return new(ProcessWebhookEventArgs) },
+	NewResult:   func() proto.Message { return new(ProcessWebhookEventResult) },
+}
+
 // VerifyPaymentTask describes the task ai_features.verify_payment.
 //
 // VerifyPayment asks the provider what became of a payment and, when the answer is final, enqueues ai_features.process_payment_webhook with it.
@@ -87,13 +106,215 @@ var ReconcilePaymentsTask = &contract.Descriptor{
 	NewResult:   func() proto.Message { return new(ReconcilePaymentsResult) },
 }
 
+// ComparePaymentsTask describes the task ai_features.compare_payments.
+//
+// ComparePayments compares the provider's own list of yesterday's payments with the ledger: what it calls paid and nothing was credited for, what it gave back
+// and is still credited, and what was credited and it does not list. It enqueues ai_features.verify_payment for each, and files paid references of ours that no
+// purchase has for a person.
+// Fails for good when the provider refuses its list, or its attempts are used up. Running it twice asks twice and files once.
+var ComparePaymentsTask = &contract.Descriptor{
+	Name:        "ai_features.compare_payments",
+	Queue:       "ai_features",
+	Mode:        contract.ModeLong,
+	Timeout:     10 * time.Minute,
+	MaxAttempts: 12,
+	BackoffBase: 5 * time.Second,
+	BackoffCap:  time.Hour,
+	NewArgs:     func() proto.Message { return new(ComparePaymentsArgs) },
+	NewResult:   func() proto.Message { return new(ComparePaymentsResult) },
+}
+
+// RecordUsageTask describes the task ai_features.record_usage.
+//
+// RecordUsage brings captured credits of a hold into the ledger, and raises the alerts that are then due. Many are recorded together.
+// Fails for good when the hold does not exist or was not captured. Running it twice records it once.
+var RecordUsageTask = &contract.Descriptor{
+	Name:        "ai_features.record_usage",
+	Queue:       "ai_features",
+	Mode:        contract.ModeBatch,
+	Timeout:     time.Minute,
+	MaxAttempts: 12,
+	BackoffBase: 5 * time.Second,
+	BackoffCap:  time.Hour,
+	BatchSize:   256,
+	NewArgs:     func() proto.Message { return new(RecordUsageArgs) },
+	NewResult:   func() proto.Message { return new(RecordUsageResult) },
+}
+
+// ExpireCreditsTask describes the task ai_features.expire_credits.
+//
+// ExpireCredits posts the end of every lot of credits that has ended with something left. Ended credits cannot be spent before either; this brings
+// the ledger in line. It works in batches of 1,000 lots and enqueues itself until none is left.
+// Fails for good only when its attempts are used up. Running it twice expires each lot once.
+var ExpireCreditsTask = &contract.Descriptor{
+	Name:        "ai_features.expire_credits",
+	Queue:       "ai_features",
+	Mode:        contract.ModeShort,
+	Timeout:     time.Minute,
+	MaxAttempts: 12,
+	BackoffBase: 5 * time.Second,
+	BackoffCap:  time.Hour,
+	NewArgs:     func() proto.Message { return new(ExpireCreditsArgs) },
+	NewResult:   func() proto.Message { return new(ExpireCreditsResult) },
+}
+
+// VerifyLedgerTask describes the task ai_features.verify_ledger.
+//
+// VerifyLedger recomputes every balance, lot, purchase and hold from the ledger's entries, keeps what it found as the check of the day, and raises
+// the alarm in the log when something does not agree. It reads every entry and changes none.
+// Fails for good only when its attempts are used up. Running it twice keeps the later check.
+var VerifyLedgerTask = &contract.Descriptor{
+	Name:        "ai_features.verify_ledger",
+	Queue:       "ai_features",
+	Mode:        contract.ModeShort,
+	Timeout:     10 * time.Minute,
+	MaxAttempts: 3,
+	BackoffBase: 5 * time.Second,
+	BackoffCap:  time.Hour,
+	NewArgs:     func() proto.Message { return new(VerifyLedgerArgs) },
+	NewResult:   func() proto.Message { return new(VerifyLedgerResult) },
+}
+
+// CheckLowAiCreditsTask describes the task ai_features.check_low_ai_credits.
+//
+// CheckLowAiCredits raises an alert for each active business whose balance is low or depleted, or of which credits end within a week, and enqueues
+// ai_features.send_low_credit_alert for it. A kind of alert is raised once until credits are added, and not twice within 24 hours.
+// Fails for good only when its attempts are used up. Running it twice raises each alert once.
+var CheckLowAiCreditsTask = &contract.Descriptor{
+	Name:        "ai_features.check_low_ai_credits",
+	Aliases:     []string{"ai_features.tasks.check_low_ai_credits", "app.tasks.check_low_ai_credits"},
+	Queue:       "ai_features",
+	Mode:        contract.ModeShort,
+	Timeout:     time.Minute,
+	MaxAttempts: 12,
+	BackoffBase: 5 * time.Second,
+	BackoffCap:  time.Hour,
+	NewArgs:     func() proto.Message { return new(CheckLowAiCreditsArgs) },
+	NewResult:   func() proto.Message { return new(CheckLowAiCreditsResult) },
+}
+
+// GrantCreditsTask describes the task ai_features.grant_credits.
+//
+// GrantCredits gives a business credits that an operator decided about, as a lot of its own with an entry in the ledger and one in the audit log.
+// Fails for good when the business has no credit account or the number makes no sense. Running it twice grants once.
+var GrantCreditsTask = &contract.Descriptor{
+	Name:        "ai_features.grant_credits",
+	Queue:       "ai_features",
+	Mode:        contract.ModeShort,
+	Timeout:     time.Minute,
+	MaxAttempts: 12,
+	BackoffBase: 5 * time.Second,
+	BackoffCap:  time.Hour,
+	NewArgs:     func() proto.Message { return new(GrantCreditsArgs) },
+	NewResult:   func() proto.Message { return new(GrantCreditsResult) },
+}
+
+// ReverseTransferTask describes the task ai_features.reverse_transfer.
+//
+// ReverseTransfer undoes a grant, a trial or a use by a new transfer, with an entry in the audit log: of what was given it takes back what is unspent, and
+// a use it gives back to the lots that it came from, which may have ended.
+// Fails for good when the transfer does not exist, is of another kind, or nothing of it is left. Running it twice reverses once.
+var ReverseTransferTask = &contract.Descriptor{
+	Name:        "ai_features.reverse_transfer",
+	Queue:       "ai_features",
+	Mode:        contract.ModeShort,
+	Timeout:     time.Minute,
+	MaxAttempts: 12,
+	BackoffBase: 5 * time.Second,
+	BackoffCap:  time.Hour,
+	NewArgs:     func() proto.Message { return new(ReverseTransferArgs) },
+	NewResult:   func() proto.Message { return new(ReverseTransferResult) },
+}
+
+// ResolveReviewTask describes the task ai_features.resolve_review.
+//
+// ResolveReview carries out what an operator decided about a payment in review: approving credits exactly what was agreed, through the ledger and the suspense
+// account, and completes the purchase; rejecting documents it. Both are kept in the audit log.
+// Fails for good when the review does not exist, was decided the other way, or its purchase has moved on. Running it twice decides once.
+var ResolveReviewTask = &contract.Descriptor{
+	Name:        "ai_features.resolve_review",
+	Queue:       "ai_features",
+	Mode:        contract.ModeShort,
+	Timeout:     time.Minute,
+	MaxAttempts: 12,
+	BackoffBase: 5 * time.Second,
+	BackoffCap:  time.Hour,
+	NewArgs:     func() proto.Message { return new(ResolveReviewArgs) },
+	NewResult:   func() proto.Message { return new(ResolveReviewResult) },
+}
+
+// RefundPurchaseTask describes the task ai_features.refund_purchase.
+//
+// RefundPurchase asks the provider to give the whole payment of a completed purchase back, as an operator decided. What becomes of the credits follows from
+// the provider's word that the money has gone, which may come at once or days later (ai_features.process_webhook_event).
+// Fails for good when the purchase does not exist, was not paid, or the provider refuses. Running it twice refunds once: no provider gives back more than was paid.
+var RefundPurchaseTask = &contract.Descriptor{
+	Name:        "ai_features.refund_purchase",
+	Queue:       "ai_features",
+	Mode:        contract.ModeLong,
+	Timeout:     time.Minute,
+	MaxAttempts: 12,
+	BackoffBase: 5 * time.Second,
+	BackoffCap:  time.Hour,
+	NewArgs:     func() proto.Message { return new(RefundPurchaseArgs) },
+	NewResult:   func() proto.Message { return new(RefundPurchaseResult) },
+}
+
+// SendLowCreditAlertTask describes the task ai_features.send_low_credit_alert.
+//
+// SendLowCreditAlert stores the mail of one alert for the owner, with the balance as it is then, and enqueues notifications.send_email for it. An
+// alert that has nothing to tell any more, because credits were added or the lot is used up, is dropped.
+// Fails for good when the alert does not exist. Running it twice stores one mail.
+var SendLowCreditAlertTask = &contract.Descriptor{
+	Name:        "ai_features.send_low_credit_alert",
+	Aliases:     []string{"ai_features.tasks.send_low_credit_alert", "app.tasks.send_low_credit_alert"},
+	Queue:       "ai_features",
+	Mode:        contract.ModeShort,
+	Timeout:     time.Minute,
+	MaxAttempts: 12,
+	BackoffBase: 5 * time.Second,
+	BackoffCap:  time.Hour,
+	NewArgs:     func() proto.Message { return new(SendLowCreditAlertArgs) },
+	NewResult:   func() proto.Message { return new(SendLowCreditAlertResult) },
+}
+
+// CleanupExpiredAiTransactionsTask describes the task ai_features.cleanup_expired_ai_transactions.
+//
+// CleanupExpiredAiTransactions deletes calls of AI features that are past their retention of 90 days, and keeps their sums by business, feature and day.
+// Ledger entries are never deleted. It works in batches of 1,000 calls and enqueues itself until none is left.
+// Fails for good only when its attempts are used up. Running it twice deletes and counts each call once.
+var CleanupExpiredAiTransactionsTask = &contract.Descriptor{
+	Name:        "ai_features.cleanup_expired_ai_transactions",
+	Aliases:     []string{"ai_features.tasks.cleanup_expired_ai_transactions", "app.tasks.cleanup_expired_ai_transactions"},
+	Queue:       "ai_features",
+	Mode:        contract.ModeShort,
+	Timeout:     time.Minute,
+	MaxAttempts: 12,
+	BackoffBase: 5 * time.Second,
+	BackoffCap:  time.Hour,
+	NewArgs:     func() proto.Message { return new(CleanupExpiredAiTransactionsArgs) },
+	NewResult:   func() proto.Message { return new(CleanupExpiredAiTransactionsResult) },
+}
+
 // AllTasks returns the descriptors of every task of this package, in the order of the contract.
 func AllTasks() []*contract.Descriptor {
 	return []*contract.Descriptor{
 		ProcessPaymentWebhookTask,
+		ProcessWebhookEventTask,
 		VerifyPaymentTask,
 		SendCreditPurchaseNotificationTask,
 		ReconcilePaymentsTask,
+		ComparePaymentsTask,
+		RecordUsageTask,
+		ExpireCreditsTask,
+		VerifyLedgerTask,
+		CheckLowAiCreditsTask,
+		GrantCreditsTask,
+		ReverseTransferTask,
+		ResolveReviewTask,
+		RefundPurchaseTask,
+		SendLowCreditAlertTask,
+		CleanupExpiredAiTransactionsTask,
 	}
 }
 
@@ -119,6 +340,16 @@ func NewTasks(q contract.Enqueuer) *Tasks {
 // Running it twice credits once and answers already_processed.
 func (t *Tasks) ProcessPaymentWebhook(ctx context.Context, tx *gorm.DB, args *ProcessPaymentWebhookArgs, opts ...contract.Option) (contract.ID, error) {
 	return t.q.Enqueue(ctx, tx, ProcessPaymentWebhookTask, args, opts...)
+}
+
+// ProcessWebhookEvent enqueues the task ai_features.process_webhook_event in tx and returns its id.
+//
+// ProcessWebhookEvent acts on one stored event of a provider, whatever product it is about: one address serves all, so the reference in our own tables says
+// whose payment it is. It settles what concerns credit purchases, as ai_features.process_payment_webhook does, and takes back the credits of refunds and
+// lost disputes. An event whose reference nobody knows is retried for a day, and then unmatched: filed for a person.
+// Fails for good when the event does not exist after that time, or its id cannot be parsed. Running it twice changes nothing more.
+func (t *Tasks) ProcessWebhookEvent(ctx context.Context, tx *gorm.DB, args *ProcessWebhookEventArgs, opts ...contract.Option) (contract.ID, error) {
+	return t.q.Enqueue(ctx, tx, ProcessWebhookEventTask, args, opts...)
 }
 
 // VerifyPayment enqueues the task ai_features.verify_payment in tx and returns its id.
@@ -149,6 +380,104 @@ func (t *Tasks) ReconcilePayments(ctx context.Context, tx *gorm.DB, args *Reconc
 	return t.q.Enqueue(ctx, tx, ReconcilePaymentsTask, args, opts...)
 }
 
+// ComparePayments enqueues the task ai_features.compare_payments in tx and returns its id.
+//
+// ComparePayments compares the provider's own list of yesterday's payments with the ledger: what it calls paid and nothing was credited for, what it gave back
+// and is still credited, and what was credited and it does not list. It enqueues ai_features.verify_payment for each, and files paid references of ours that no
+// purchase has for a person.
+// Fails for good when the provider refuses its list, or its attempts are used up. Running it twice asks twice and files once.
+func (t *Tasks) ComparePayments(ctx context.Context, tx *gorm.DB, args *ComparePaymentsArgs, opts ...contract.Option) (contract.ID, error) {
+	return t.q.Enqueue(ctx, tx, ComparePaymentsTask, args, opts...)
+}
+
+// RecordUsage enqueues the task ai_features.record_usage in tx and returns its id.
+//
+// RecordUsage brings captured credits of a hold into the ledger, and raises the alerts that are then due. Many are recorded together.
+// Fails for good when the hold does not exist or was not captured. Running it twice records it once.
+func (t *Tasks) RecordUsage(ctx context.Context, tx *gorm.DB, args *RecordUsageArgs, opts ...contract.Option) (contract.ID, error) {
+	return t.q.Enqueue(ctx, tx, RecordUsageTask, args, opts...)
+}
+
+// ExpireCredits enqueues the task ai_features.expire_credits in tx and returns its id.
+//
+// ExpireCredits posts the end of every lot of credits that has ended with something left. Ended credits cannot be spent before either; this brings
+// the ledger in line. It works in batches of 1,000 lots and enqueues itself until none is left.
+// Fails for good only when its attempts are used up. Running it twice expires each lot once.
+func (t *Tasks) ExpireCredits(ctx context.Context, tx *gorm.DB, args *ExpireCreditsArgs, opts ...contract.Option) (contract.ID, error) {
+	return t.q.Enqueue(ctx, tx, ExpireCreditsTask, args, opts...)
+}
+
+// VerifyLedger enqueues the task ai_features.verify_ledger in tx and returns its id.
+//
+// VerifyLedger recomputes every balance, lot, purchase and hold from the ledger's entries, keeps what it found as the check of the day, and raises
+// the alarm in the log when something does not agree. It reads every entry and changes none.
+// Fails for good only when its attempts are used up. Running it twice keeps the later check.
+func (t *Tasks) VerifyLedger(ctx context.Context, tx *gorm.DB, args *VerifyLedgerArgs, opts ...contract.Option) (contract.ID, error) {
+	return t.q.Enqueue(ctx, tx, VerifyLedgerTask, args, opts...)
+}
+
+// CheckLowAiCredits enqueues the task ai_features.check_low_ai_credits in tx and returns its id.
+//
+// CheckLowAiCredits raises an alert for each active business whose balance is low or depleted, or of which credits end within a week, and enqueues
+// ai_features.send_low_credit_alert for it. A kind of alert is raised once until credits are added, and not twice within 24 hours.
+// Fails for good only when its attempts are used up. Running it twice raises each alert once.
+func (t *Tasks) CheckLowAiCredits(ctx context.Context, tx *gorm.DB, args *CheckLowAiCreditsArgs, opts ...contract.Option) (contract.ID, error) {
+	return t.q.Enqueue(ctx, tx, CheckLowAiCreditsTask, args, opts...)
+}
+
+// GrantCredits enqueues the task ai_features.grant_credits in tx and returns its id.
+//
+// GrantCredits gives a business credits that an operator decided about, as a lot of its own with an entry in the ledger and one in the audit log.
+// Fails for good when the business has no credit account or the number makes no sense. Running it twice grants once.
+func (t *Tasks) GrantCredits(ctx context.Context, tx *gorm.DB, args *GrantCreditsArgs, opts ...contract.Option) (contract.ID, error) {
+	return t.q.Enqueue(ctx, tx, GrantCreditsTask, args, opts...)
+}
+
+// ReverseTransfer enqueues the task ai_features.reverse_transfer in tx and returns its id.
+//
+// ReverseTransfer undoes a grant, a trial or a use by a new transfer, with an entry in the audit log: of what was given it takes back what is unspent, and
+// a use it gives back to the lots that it came from, which may have ended.
+// Fails for good when the transfer does not exist, is of another kind, or nothing of it is left. Running it twice reverses once.
+func (t *Tasks) ReverseTransfer(ctx context.Context, tx *gorm.DB, args *ReverseTransferArgs, opts ...contract.Option) (contract.ID, error) {
+	return t.q.Enqueue(ctx, tx, ReverseTransferTask, args, opts...)
+}
+
+// ResolveReview enqueues the task ai_features.resolve_review in tx and returns its id.
+//
+// ResolveReview carries out what an operator decided about a payment in review: approving credits exactly what was agreed, through the ledger and the suspense
+// account, and completes the purchase; rejecting documents it. Both are kept in the audit log.
+// Fails for good when the review does not exist, was decided the other way, or its purchase has moved on. Running it twice decides once.
+func (t *Tasks) ResolveReview(ctx context.Context, tx *gorm.DB, args *ResolveReviewArgs, opts ...contract.Option) (contract.ID, error) {
+	return t.q.Enqueue(ctx, tx, ResolveReviewTask, args, opts...)
+}
+
+// RefundPurchase enqueues the task ai_features.refund_purchase in tx and returns its id.
+//
+// RefundPurchase asks the provider to give the whole payment of a completed purchase back, as an operator decided. What becomes of the credits follows from
+// the provider's word that the money has gone, which may come at once or days later (ai_features.process_webhook_event).
+// Fails for good when the purchase does not exist, was not paid, or the provider refuses. Running it twice refunds once: no provider gives back more than was paid.
+func (t *Tasks) RefundPurchase(ctx context.Context, tx *gorm.DB, args *RefundPurchaseArgs, opts ...contract.Option) (contract.ID, error) {
+	return t.q.Enqueue(ctx, tx, RefundPurchaseTask, args, opts...)
+}
+
+// SendLowCreditAlert enqueues the task ai_features.send_low_credit_alert in tx and returns its id.
+//
+// SendLowCreditAlert stores the mail of one alert for the owner, with the balance as it is then, and enqueues notifications.send_email for it. An
+// alert that has nothing to tell any more, because credits were added or the lot is used up, is dropped.
+// Fails for good when the alert does not exist. Running it twice stores one mail.
+func (t *Tasks) SendLowCreditAlert(ctx context.Context, tx *gorm.DB, args *SendLowCreditAlertArgs, opts ...contract.Option) (contract.ID, error) {
+	return t.q.Enqueue(ctx, tx, SendLowCreditAlertTask, args, opts...)
+}
+
+// CleanupExpiredAiTransactions enqueues the task ai_features.cleanup_expired_ai_transactions in tx and returns its id.
+//
+// CleanupExpiredAiTransactions deletes calls of AI features that are past their retention of 90 days, and keeps their sums by business, feature and day.
+// Ledger entries are never deleted. It works in batches of 1,000 calls and enqueues itself until none is left.
+// Fails for good only when its attempts are used up. Running it twice deletes and counts each call once.
+func (t *Tasks) CleanupExpiredAiTransactions(ctx context.Context, tx *gorm.DB, args *CleanupExpiredAiTransactionsArgs, opts ...contract.Option) (contract.ID, error) {
+	return t.q.Enqueue(ctx, tx, CleanupExpiredAiTransactionsTask, args, opts...)
+}
+
 // TasksHandler runs the tasks of this package. Any method may run twice for the same task, and may be killed anywhere.
 type TasksHandler interface {
 	// ProcessPaymentWebhook settles one credit purchase on the evidence of its provider: it compares status, amount, currency, reference and
@@ -158,6 +487,12 @@ type TasksHandler interface {
 	// (5115 s of doubling, then 25 waits of 1 h, each ±20 %), and then fails for good as unmatched. So do arguments that cannot be parsed.
 	// Running it twice credits once and answers already_processed.
 	ProcessPaymentWebhook(ctx context.Context, tx *gorm.DB, items []*contract.Item[*ProcessPaymentWebhookArgs, *ProcessPaymentWebhookResult]) error
+
+	// ProcessWebhookEvent acts on one stored event of a provider, whatever product it is about: one address serves all, so the reference in our own tables says
+	// whose payment it is. It settles what concerns credit purchases, as ai_features.process_payment_webhook does, and takes back the credits of refunds and
+	// lost disputes. An event whose reference nobody knows is retried for a day, and then unmatched: filed for a person.
+	// Fails for good when the event does not exist after that time, or its id cannot be parsed. Running it twice changes nothing more.
+	ProcessWebhookEvent(ctx context.Context, tx *gorm.DB, items []*contract.Item[*ProcessWebhookEventArgs, *ProcessWebhookEventResult]) error
 
 	// VerifyPayment asks the provider what became of a payment and, when the answer is final, enqueues ai_features.process_payment_webhook with it.
 	// Fails for good when the reference is unknown here or to the provider, or the provider is not configured; a provider that does not answer is retried.
@@ -174,12 +509,78 @@ type TasksHandler interface {
 	// so that a webhook that never came is noticed. It asks no provider itself.
 	// Fails for good only when its attempts are used up. Running it twice enqueues each verification once.
 	ReconcilePayments(ctx context.Context, tx *gorm.DB, args *ReconcilePaymentsArgs) (*ReconcilePaymentsResult, error)
+
+	// ComparePayments compares the provider's own list of yesterday's payments with the ledger: what it calls paid and nothing was credited for, what it gave back
+	// and is still credited, and what was credited and it does not list. It enqueues ai_features.verify_payment for each, and files paid references of ours that no
+	// purchase has for a person.
+	// Fails for good when the provider refuses its list, or its attempts are used up. Running it twice asks twice and files once.
+	ComparePayments(ctx context.Context, run contract.Run, args *ComparePaymentsArgs) (contract.Commit[*ComparePaymentsResult], error)
+
+	// RecordUsage brings captured credits of a hold into the ledger, and raises the alerts that are then due. Many are recorded together.
+	// Fails for good when the hold does not exist or was not captured. Running it twice records it once.
+	RecordUsage(ctx context.Context, tx *gorm.DB, items []*contract.Item[*RecordUsageArgs, *RecordUsageResult]) error
+
+	// ExpireCredits posts the end of every lot of credits that has ended with something left. Ended credits cannot be spent before either; this brings
+	// the ledger in line. It works in batches of 1,000 lots and enqueues itself until none is left.
+	// Fails for good only when its attempts are used up. Running it twice expires each lot once.
+	ExpireCredits(ctx context.Context, tx *gorm.DB, args *ExpireCreditsArgs) (*ExpireCreditsResult, error)
+
+	// VerifyLedger recomputes every balance, lot, purchase and hold from the ledger's entries, keeps what it found as the check of the day, and raises
+	// the alarm in the log when something does not agree. It reads every entry and changes none.
+	// Fails for good only when its attempts are used up. Running it twice keeps the later check.
+	VerifyLedger(ctx context.Context, tx *gorm.DB, args *VerifyLedgerArgs) (*VerifyLedgerResult, error)
+
+	// CheckLowAiCredits raises an alert for each active business whose balance is low or depleted, or of which credits end within a week, and enqueues
+	// ai_features.send_low_credit_alert for it. A kind of alert is raised once until credits are added, and not twice within 24 hours.
+	// Fails for good only when its attempts are used up. Running it twice raises each alert once.
+	CheckLowAiCredits(ctx context.Context, tx *gorm.DB, args *CheckLowAiCreditsArgs) (*CheckLowAiCreditsResult, error)
+
+	// GrantCredits gives a business credits that an operator decided about, as a lot of its own with an entry in the ledger and one in the audit log.
+	// Fails for good when the business has no credit account or the number makes no sense. Running it twice grants once.
+	GrantCredits(ctx context.Context, tx *gorm.DB, args *GrantCreditsArgs) (*GrantCreditsResult, error)
+
+	// ReverseTransfer undoes a grant, a trial or a use by a new transfer, with an entry in the audit log: of what was given it takes back what is unspent, and
+	// a use it gives back to the lots that it came from, which may have ended.
+	// Fails for good when the transfer does not exist, is of another kind, or nothing of it is left. Running it twice reverses once.
+	ReverseTransfer(ctx context.Context, tx *gorm.DB, args *ReverseTransferArgs) (*ReverseTransferResult, error)
+
+	// ResolveReview carries out what an operator decided about a payment in review: approving credits exactly what was agreed, through the ledger and the suspense
+	// account, and completes the purchase; rejecting documents it. Both are kept in the audit log.
+	// Fails for good when the review does not exist, was decided the other way, or its purchase has moved on. Running it twice decides once.
+	ResolveReview(ctx context.Context, tx *gorm.DB, args *ResolveReviewArgs) (*ResolveReviewResult, error)
+
+	// RefundPurchase asks the provider to give the whole payment of a completed purchase back, as an operator decided. What becomes of the credits follows from
+	// the provider's word that the money has gone, which may come at once or days later (ai_features.process_webhook_event).
+	// Fails for good when the purchase does not exist, was not paid, or the provider refuses. Running it twice refunds once: no provider gives back more than was paid.
+	RefundPurchase(ctx context.Context, run contract.Run, args *RefundPurchaseArgs) (contract.Commit[*RefundPurchaseResult], error)
+
+	// SendLowCreditAlert stores the mail of one alert for the owner, with the balance as it is then, and enqueues notifications.send_email for it. An
+	// alert that has nothing to tell any more, because credits were added or the lot is used up, is dropped.
+	// Fails for good when the alert does not exist. Running it twice stores one mail.
+	SendLowCreditAlert(ctx context.Context, tx *gorm.DB, args *SendLowCreditAlertArgs) (*SendLowCreditAlertResult, error)
+
+	// CleanupExpiredAiTransactions deletes calls of AI features that are past their retention of 90 days, and keeps their sums by business, feature and day.
+	// Ledger entries are never deleted. It works in batches of 1,000 calls and enqueues itself until none is left.
+	// Fails for good only when its attempts are used up. Running it twice deletes and counts each call once.
+	CleanupExpiredAiTransactions(ctx context.Context, tx *gorm.DB, args *CleanupExpiredAiTransactionsArgs) (*CleanupExpiredAiTransactionsResult, error)
 }
 
 // HandleTasks registers h with r for every task of this package.
 func HandleTasks(r contract.Registrar, h TasksHandler) {
 	r.Register(contract.BatchHandler(ProcessPaymentWebhookTask, h.ProcessPaymentWebhook))
+	r.Register(contract.BatchHandler(ProcessWebhookEventTask, h.ProcessWebhookEvent))
 	r.Register(contract.LongHandler(VerifyPaymentTask, h.VerifyPayment))
 	r.Register(contract.BatchHandler(SendCreditPurchaseNotificationTask, h.SendCreditPurchaseNotification))
 	r.Register(contract.ShortHandler(ReconcilePaymentsTask, h.ReconcilePayments))
+	r.Register(contract.LongHandler(ComparePaymentsTask, h.ComparePayments))
+	r.Register(contract.BatchHandler(RecordUsageTask, h.RecordUsage))
+	r.Register(contract.ShortHandler(ExpireCreditsTask, h.ExpireCredits))
+	r.Register(contract.ShortHandler(VerifyLedgerTask, h.VerifyLedger))
+	r.Register(contract.ShortHandler(CheckLowAiCreditsTask, h.CheckLowAiCredits))
+	r.Register(contract.ShortHandler(GrantCreditsTask, h.GrantCredits))
+	r.Register(contract.ShortHandler(ReverseTransferTask, h.ReverseTransfer))
+	r.Register(contract.ShortHandler(ResolveReviewTask, h.ResolveReview))
+	r.Register(contract.LongHandler(RefundPurchaseTask, h.RefundPurchase))
+	r.Register(contract.ShortHandler(SendLowCreditAlertTask, h.SendLowCreditAlert))
+	r.Register(contract.ShortHandler(CleanupExpiredAiTransactionsTask, h.CleanupExpiredAiTransactions))
 }

@@ -35,20 +35,28 @@ func (s *Server) ListCreditPackages(ctx context.Context, _ gen.ListCreditPackage
 	return gen.ListCreditPackages200JSONResponse(list), nil
 }
 
-// GetCreditBalance tells what may be spent now.
-func (s *Server) GetCreditBalance(ctx context.Context, _ gen.GetCreditBalanceRequestObject) (gen.GetCreditBalanceResponseObject, error) {
+// GetCreditBalance tells what may be spent, now or at a past instant.
+func (s *Server) GetCreditBalance(ctx context.Context, req gen.GetCreditBalanceRequestObject) (gen.GetCreditBalanceResponseObject, error) {
+	at, err := instant(req.Params.At)
+	if err != nil {
+		return nil, err
+	}
 	var credits *billing.Credits
-	err := s.DB.InTenant(ctx, func(tx *gorm.DB) (err error) {
-		credits, err = billing.Balance(tx)
+	err = s.DB.InTenant(ctx, func(tx *gorm.DB) (err error) {
+		if at.IsZero() {
+			credits, err = billing.Balance(tx)
+		} else {
+			credits, err = billing.BalanceAt(tx, at)
+		}
 		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read balance: %w", err)
 	}
-	b := gen.Balance{Balance: credits.Total.String(), Low: credits.Low, Lots: []gen.Lot{}}
+	b := gen.Balance{Balance: credits.Total.String(), Held: credits.Held.String(), LedgerBalance: credits.Ledger.String(), AsOf: credits.At, Low: credits.Low, Lots: []gen.Lot{}}
 	for _, l := range credits.Lots {
 		b.Lots = append(b.Lots, gen.Lot{
-			ID: l.ID, Source: gen.LotSource(l.Source), Granted: l.Granted.String(), Remaining: l.Remaining.String(), ExpiresAt: l.ExpiresAt.UTC(),
+			ID: l.ID, Source: gen.LotSource(l.Source), Granted: l.Granted.String(), Remaining: l.Remaining.String(), Held: l.Held.String(), ExpiresAt: l.ExpiresAt.UTC(),
 		})
 	}
 	return gen.GetCreditBalance200JSONResponse(b), nil
@@ -60,12 +68,16 @@ func (s *Server) ListCreditLedger(ctx context.Context, req gen.ListCreditLedgerR
 	if err != nil {
 		return nil, err
 	}
+	until, err := instant(req.Params.At)
+	if err != nil {
+		return nil, err
+	}
 	var (
 		lines []billing.LedgerLine
 		next  *billing.LedgerCursor
 	)
 	err = s.DB.InTenant(ctx, func(tx *gorm.DB) (err error) {
-		lines, next, err = billing.Ledger(tx, billing.LedgerCursor{Transfer: transfer, Line: line}, pageSize(req.Params.Limit))
+		lines, next, err = billing.Ledger(tx, billing.LedgerCursor{Transfer: transfer, Line: line}, until, pageSize(req.Params.Limit))
 		return err
 	})
 	if err != nil {
@@ -82,6 +94,17 @@ func (s *Server) ListCreditLedger(ctx context.Context, req gen.ListCreditLedgerR
 		})
 	}
 	return gen.ListCreditLedger200JSONResponse(page), nil
+}
+
+// instant is the past instant that a client asks about; the zero time is now.
+func instant(at *gen.At) (time.Time, error) {
+	if at == nil {
+		return time.Time{}, nil
+	}
+	if at.After(time.Now().Add(time.Minute)) { // clocks differ a little
+		return time.Time{}, parameterProblem("at", "in_the_future", "must be a past instant")
+	}
+	return *at, nil
 }
 
 func taxBodies(lines []billing.TaxLine) []gen.Tax {

@@ -21,6 +21,7 @@ const (
 	cursorMembers     byte = 'm'
 	cursorInvitations byte = 'i'
 	cursorAudit       byte = 'a'
+	cursorUsage       byte = 'u'
 )
 
 // errCursor reports a cursor that we did not make.

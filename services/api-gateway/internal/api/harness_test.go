@@ -33,6 +33,7 @@ import (
 	"makola/pkg/task"
 	"makola/pkg/tenant"
 	accountspb "makola/proto/makola/accounts/v1"
+	aifeatures "makola/proto/makola/ai_features/v1"
 	spec "makola/services/api-gateway/api"
 	"makola/services/api-gateway/internal/api"
 	"makola/services/api-gateway/internal/edge"
@@ -110,7 +111,7 @@ func (g *gateway) replica(change ...func(*api.Options, *api.Server)) *gateway {
 	keys, err := accounts.ParseKeys(jwtKeys)
 	require.NoError(t, err)
 	g.server = &api.Server{
-		DB: db, Sessions: &accounts.Sessions{DB: db, Hasher: accounts.NewHasher(), Keys: keys}, Accounts: accountspb.NewTasks(g.queue),
+		DB: db, Sessions: &accounts.Sessions{DB: db, Hasher: accounts.NewHasher(), Keys: keys}, Accounts: accountspb.NewTasks(g.queue), Credits: aifeatures.NewTasks(g.queue),
 		Providers: map[string]payments.Provider{paystack.Name: provider}, ProviderNames: []string{paystack.Name}, TrialCredits: 50_00, CallbackOrigins: []*url.URL{{Scheme: "https", Host: "shop.example.com"}},
 	}
 	options := api.Options{SignInPerMinute: 1000, RequestsPerSecond: 1000, Share: edge.NewShare(db)}

@@ -209,6 +209,10 @@ func fieldProblem(field, code, message string) error {
 	return problem.New(problem.Invalid, "", "", problem.FieldError{Pointer: "/" + field, Field: field, Code: code, Message: message})
 }
 
+func parameterProblem(name, code, message string) error {
+	return problem.New(problem.Invalid, "", "", problem.FieldError{Field: name, Code: code, Message: message})
+}
+
 // purchaseError says what billing's errors mean to a client.
 func purchaseError(err error) error {
 	switch {

@@ -16,6 +16,7 @@ import (
 	"makola/pkg/task"
 	"makola/pkg/tenant"
 	accountspb "makola/proto/makola/accounts/v1"
+	aifeatures "makola/proto/makola/ai_features/v1"
 	"makola/services/api-gateway/internal/api/gen"
 )
 
@@ -29,6 +30,8 @@ type Server struct {
 	Queue *task.Queue
 	// Accounts enqueues the tasks on users.
 	Accounts *accountspb.Tasks
+	// Credits enqueues the tasks on AI credits.
+	Credits *aifeatures.Tasks
 	// Providers open payments, by the names that purchases call them by. ProviderNames lists the same, the default first.
 	Providers     map[string]payments.Provider
 	ProviderNames []string

@@ -3,15 +3,20 @@ package webhook
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 	"gorm.io/gorm"
 
 	"makola/pkg/billing"
 	"makola/pkg/groupcommit"
+	"makola/pkg/payments"
 	"makola/pkg/postgres"
+	"makola/pkg/task"
 	aifeatures "makola/proto/makola/ai_features/v1"
 )
 
@@ -125,6 +130,13 @@ func (c *Committer) commit(ctx context.Context, shared []*waiter) (map[*waiter]b
 	defer cancel()
 	events := make([]billing.Event, len(shared))
 	for i, w := range shared {
+		if !w.event.Ignored {
+			id, err := uuid.NewV7()
+			if err != nil {
+				return nil, fmt.Errorf("make task id: %w", err)
+			}
+			w.event.Task = id // so that the event tells what acts on it
+		}
 		events[i] = w.event
 	}
 	tx, err := c.db.Begin(ctx, postgres.Scope{System: true, Timeout: statementTimeout})
@@ -160,8 +172,13 @@ func (c *Committer) commit(ctx context.Context, shared []*waiter) (map[*waiter]b
 	return fresh, nil
 }
 
-// enqueue adds the task that settles the event. The facts travel for the eyes of whoever looks at the task; the worker believes the stored event alone.
+// enqueue adds the task that settles the event: at once the one for credit purchases when the reference is of that kind, as nearly all are, and otherwise the one that finds out
+// whose payment it is. The facts travel for the eyes of whoever looks at the task; the worker believes the stored event alone.
 func (c *Committer) enqueue(ctx context.Context, tx *gorm.DB, e billing.Event) error {
+	if e.Kind != payments.KindCharge && e.Kind != "" || !strings.HasPrefix(e.Reference, billing.ReferencePrefix) {
+		_, err := c.tasks.ProcessWebhookEvent(ctx, tx, &aifeatures.ProcessWebhookEventArgs{EventId: e.ID.String()}, task.WithID(e.Task))
+		return err
+	}
 	args := &aifeatures.ProcessPaymentWebhookArgs{
 		PaymentReference: e.Reference, PaymentProvider: &e.Provider, EventId: e.ID.String(), AmountMinor: e.Amount.Minor, Currency: string(e.Amount.Currency),
 		Status: string(e.Status), ProviderTransactionId: e.TransactionID,
@@ -172,6 +189,6 @@ func (c *Committer) enqueue(ctx context.Context, tx *gorm.DB, e billing.Event) e
 	if !e.PaidAt.IsZero() {
 		args.PaidAt = e.PaidAt.UTC().Format(time.RFC3339)
 	}
-	_, err := c.tasks.ProcessPaymentWebhook(ctx, tx, args)
+	_, err := c.tasks.ProcessPaymentWebhook(ctx, tx, args, task.WithID(e.Task))
 	return err
 }

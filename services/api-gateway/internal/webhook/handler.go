@@ -123,7 +123,7 @@ func read(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	return body, nil
 }
 
-// stored is the event as it is kept. An event that is not about a charge is kept as ignored: nothing acts on it yet, and a person may want it.
+// stored is the event as it is kept. An event that is not about a payment is kept as ignored: nothing acts on it, and a person may want it.
 func stored(name string, id uuid.UUID, e payments.Event, body []byte, header http.Header) billing.Event {
 	keep := map[string]string{}
 	for _, key := range []string{"User-Agent", "Content-Type"} {
@@ -133,6 +133,7 @@ func stored(name string, id uuid.UUID, e payments.Event, body []byte, header htt
 	}
 	return billing.Event{
 		ID: id, Provider: name, DedupeKey: e.DedupeKey, Type: e.Type, Reference: e.Reference, Body: body, Headers: keep, Trusted: e.Evidence == payments.BodyBound,
-		Status: e.Status, Amount: e.Amount, TransactionID: e.ProviderTransactionID, PaidAt: e.PaidAt, Ignored: !e.Charge(),
+		Kind: e.Kind, Status: e.Status, Return: e.Return, CaseID: e.CaseID, Amount: e.Amount, TransactionID: e.ProviderTransactionID, PaidAt: e.PaidAt,
+		Ignored: !e.Charge() && e.Kind != payments.KindRefund && e.Kind != payments.KindDispute,
 	}
 }

@@ -1,6 +1,7 @@
 package tasks_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http/httptest"
 	"testing"
@@ -265,6 +266,42 @@ func TestALostWebhookIsFoundByTheReconciler(t *testing.T) {
 	require.Len(t, s.h.Tasks(t.Context(), "ai_features.verify_payment"), asked, "the next question is due in twenty minutes")
 }
 
+func TestYesterdaysListIsComparedWithTheLedger(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	lost, known, back, unlisted := s.buy(t), s.buy(t), s.buy(t), s.buy(t)
+	for _, p := range []*billing.Purchase{known, back, unlisted} {
+		s.event(t, success(p))
+	}
+	s.h.Drain(t.Context())
+	s.exec(t, "update billing.credit_purchase set created_at = date_trunc('day', now() at time zone 'UTC') at time zone 'UTC' - interval '6 hours'")
+	says := func(p *billing.Purchase, status payments.Status) payments.Verification {
+		return payments.Verification{Provider: "paystack", Reference: p.Reference, Status: status, Amount: p.Total, ProviderTransactionID: "txn-" + p.Reference}
+	}
+	stranger := says(&billing.Purchase{Reference: "AI-NEVER", Quote: lost.Quote}, payments.StatusSucceeded)
+	s.provider.list = []payments.Verification{says(lost, payments.StatusSucceeded), says(known, payments.StatusSucceeded), says(back, payments.StatusReversed), stranger,
+		says(&billing.Purchase{Reference: "SHOP-1", Quote: lost.Quote}, payments.StatusSucceeded)}
+	s.provider.err = payments.ErrUnknownReference // of whatever is asked
+	require.NoError(t, s.worker.InSystem(t.Context(), func(tx *gorm.DB) error {
+		_, err := aifeatures.NewTasks(s.h.Queue).ComparePayments(t.Context(), tx, &aifeatures.ComparePaymentsArgs{})
+		return err
+	}))
+	s.h.Drain(t.Context())
+	require.JSONEq(t, `{"status":"done","listed":5,"asked":3,"unknown":1}`, string(s.h.Tasks(t.Context(), "ai_features.compare_payments")[0].Result))
+	asked := map[string]bool{}
+	for _, v := range s.h.Tasks(t.Context(), "ai_features.verify_payment") {
+		var args struct {
+			Reference string `json:"payment_reference"`
+		}
+		require.NoError(t, json.Unmarshal(v.Args, &args))
+		asked[args.Reference] = true
+	}
+	require.Equal(t, map[string]bool{lost.Reference: true, back.Reference: true, unlisted.Reference: true}, asked)
+	var reviews int
+	require.NoError(t, s.admin.QueryRow(t.Context(), "select count(*) from billing.payment_review where reference = 'AI-NEVER' and reason = 'unknown_reference' and received_minor = 9600").Scan(&reviews))
+	require.Equal(t, 1, reviews)
+}
+
 func (s *shop) reconcile(t *testing.T) {
 	t.Helper()
 	require.NoError(t, s.worker.InSystem(t.Context(), func(tx *gorm.DB) error {
@@ -272,6 +309,14 @@ func (s *shop) reconcile(t *testing.T) {
 		return err
 	}))
 	s.h.Drain(t.Context())
+}
+
+func settle(t *testing.T, pg *postgrestest.Database, e billing.Evidence) {
+	t.Helper()
+	require.NoError(t, pg.Open("makola_billing").InSystem(t.Context(), func(tx *gorm.DB) error {
+		_, err := billing.CreditBatch(t.Context(), tx, []billing.Evidence{e})
+		return err
+	}))
 }
 
 func TestEveryTaskPassesTheTrial(t *testing.T) {
@@ -286,7 +331,7 @@ func TestEveryTaskPassesTheTrial(t *testing.T) {
 		Role: "makola_billing",
 		Register: func(pg *postgrestest.Database, r contract.Registrar, q *task.Queue) {
 			register(r, pg.Open("makola_billing"), q, &provider{answer: payments.Verification{Status: payments.StatusSucceeded, ProviderStatus: "success",
-				Amount: money.FromMinor(9600, money.GHS), ProviderTransactionID: "1"}})
+				Amount: money.FromMinor(9600, money.GHS), ProviderTransactionID: "1"}, refund: payments.Refund{ID: "7", State: payments.ReturnDone, ProviderStatus: "processed"}})
 		},
 		Samples: map[string]func(t *testing.T, pg *postgrestest.Database) tasktest.Sample{
 			"ai_features.process_payment_webhook": func(t *testing.T, pg *postgrestest.Database) tasktest.Sample {
@@ -300,10 +345,85 @@ func TestEveryTaskPassesTheTrial(t *testing.T) {
 					return tasktest.Sample{Args: &aifeatures.ProcessPaymentWebhookArgs{PaymentReference: p.Reference, EventId: e.ID.String()}, Tenant: s.tenant}
 				})
 			},
+			"ai_features.process_webhook_event": func(t *testing.T, pg *postgrestest.Database) tasktest.Sample {
+				t.Helper()
+				return arrange(t, pg, func(s *shop, p *billing.Purchase) tasktest.Sample {
+					e := success(p)
+					require.NoError(t, s.webhook.InSystem(t.Context(), func(tx *gorm.DB) error {
+						_, err := billing.RecordEvents(tx, []billing.Event{e})
+						return err
+					}))
+					return tasktest.Sample{Args: &aifeatures.ProcessWebhookEventArgs{EventId: e.ID.String()}, Tenant: s.tenant}
+				})
+			},
 			"ai_features.verify_payment": func(t *testing.T, pg *postgrestest.Database) tasktest.Sample {
 				t.Helper()
 				return arrange(t, pg, func(s *shop, p *billing.Purchase) tasktest.Sample {
 					return tasktest.Sample{Args: &aifeatures.VerifyPaymentArgs{PaymentReference: p.Reference}, Tenant: s.tenant}
+				})
+			},
+			"ai_features.grant_credits": func(t *testing.T, pg *postgrestest.Database) tasktest.Sample {
+				t.Helper()
+				return arrange(t, pg, func(s *shop, p *billing.Purchase) tasktest.Sample {
+					return tasktest.Sample{Args: &aifeatures.GrantCreditsArgs{BusinessId: s.tenant.String(), GrantId: p.ID.String(), Credits: "5", Actor: "kofi", Reason: "a gift"}, Tenant: s.tenant}
+				})
+			},
+			"ai_features.reverse_transfer": func(t *testing.T, pg *postgrestest.Database) tasktest.Sample {
+				t.Helper()
+				return arrange(t, pg, func(s *shop, _ *billing.Purchase) tasktest.Sample {
+					s.lots(t, pg.Admin(), 3_00)
+					var id string
+					require.NoError(t, pg.Admin().QueryRow(t.Context(), "select id::text from billing.ledger_transfer").Scan(&id))
+					return tasktest.Sample{Args: &aifeatures.ReverseTransferArgs{BusinessId: s.tenant.String(), TransferId: id, Actor: "kofi", Reason: "a mistake"}, Tenant: s.tenant}
+				})
+			},
+			"ai_features.resolve_review": func(t *testing.T, pg *postgrestest.Database) tasktest.Sample {
+				t.Helper()
+				return arrange(t, pg, func(s *shop, p *billing.Purchase) tasktest.Sample {
+					e := billing.Evidence{Provider: "paystack", Reference: p.Reference, Status: payments.StatusSucceeded, Amount: money.FromMinor(9599, money.GHS), TransactionID: "t"}
+					settle(t, pg, e)
+					var id string
+					require.NoError(t, pg.Admin().QueryRow(t.Context(), "select id::text from billing.payment_review").Scan(&id))
+					return tasktest.Sample{Args: &aifeatures.ResolveReviewArgs{ReviewId: id, Decision: "approve", Actor: "kofi", Reason: "a pesewa"}, Tenant: s.tenant}
+				})
+			},
+			"ai_features.refund_purchase": func(t *testing.T, pg *postgrestest.Database) tasktest.Sample {
+				t.Helper()
+				return arrange(t, pg, func(s *shop, p *billing.Purchase) tasktest.Sample {
+					settle(t, pg, billing.Evidence{Provider: "paystack", Reference: p.Reference, Status: payments.StatusSucceeded, Amount: p.Total, TransactionID: "t"})
+					return tasktest.Sample{Args: &aifeatures.RefundPurchaseArgs{PaymentReference: p.Reference, Actor: "kofi", Reason: "asked for"}, Tenant: s.tenant}
+				})
+			},
+			"ai_features.record_usage": func(t *testing.T, pg *postgrestest.Database) tasktest.Sample {
+				t.Helper()
+				return arrange(t, pg, func(s *shop, _ *billing.Purchase) tasktest.Sample {
+					s.lots(t, pg.Admin(), 3_00)
+					return tasktest.Sample{Args: &aifeatures.RecordUsageArgs{HoldId: s.use(t, "credit_assessment").ID.String()}, Tenant: s.tenant}
+				})
+			},
+			"ai_features.expire_credits": func(t *testing.T, pg *postgrestest.Database) tasktest.Sample {
+				t.Helper()
+				return arrange(t, pg, func(s *shop, _ *billing.Purchase) tasktest.Sample {
+					s.lots(t, pg.Admin(), 3_00, 2_00)
+					_, err := pg.Admin().Exec(t.Context(), "update billing.credit_lot set expires_at = now()")
+					require.NoError(t, err)
+					return tasktest.Sample{Args: &aifeatures.ExpireCreditsArgs{}}
+				})
+			},
+			"ai_features.check_low_ai_credits": func(t *testing.T, pg *postgrestest.Database) tasktest.Sample {
+				t.Helper()
+				return arrange(t, pg, func(s *shop, _ *billing.Purchase) tasktest.Sample {
+					s.lots(t, pg.Admin(), 3_00)
+					return tasktest.Sample{Args: &aifeatures.CheckLowAiCreditsArgs{}}
+				})
+			},
+			"ai_features.send_low_credit_alert": func(t *testing.T, pg *postgrestest.Database) tasktest.Sample {
+				t.Helper()
+				return arrange(t, pg, func(s *shop, _ *billing.Purchase) tasktest.Sample {
+					s.lots(t, pg.Admin(), 3_00)
+					alerts := raise(t, pg.Open("makola_billing"))
+					require.Len(t, alerts, 1)
+					return tasktest.Sample{Args: &aifeatures.SendLowCreditAlertArgs{BusinessId: s.tenant.String(), AlertId: alerts[0].ID.String()}, Tenant: s.tenant}
 				})
 			},
 			"ai_features.send_credit_purchase_notification": func(t *testing.T, pg *postgrestest.Database) tasktest.Sample {

@@ -40,6 +40,8 @@ type shop struct {
 // provider answers verify with what a test put there; everything else of it is unused here. The real client's tests are beside it.
 type provider struct {
 	answer payments.Verification
+	refund payments.Refund
+	list   []payments.Verification
 	err    error
 	asked  int
 	opened []payments.Opening // As it was told last.
@@ -47,12 +49,27 @@ type provider struct {
 
 func (p *provider) Name() string { return "paystack" }
 
-func (p *provider) Refund(context.Context, payments.RefundRequest) (payments.Refund, error) {
-	return payments.Refund{}, payments.ErrInvalidRequest
+func (p *provider) Refund(ctx context.Context, r payments.RefundRequest) (payments.Refund, error) {
+	p.asked++
+	if err := ctx.Err(); err != nil {
+		return payments.Refund{}, err
+	}
+	a := p.refund
+	a.Amount = r.Amount
+	return a, p.err
 }
 
-func (p *provider) List(context.Context, payments.ListRequest) (payments.ListPage, error) {
-	return payments.ListPage{}, payments.ErrInvalidRequest
+// List answers with one payment on each page.
+func (p *provider) List(ctx context.Context, r payments.ListRequest) (payments.ListPage, error) {
+	if err := ctx.Err(); err != nil || len(p.list) == 0 {
+		return payments.ListPage{}, err
+	}
+	at := len(r.Cursor)
+	page := payments.ListPage{Payments: p.list[at : at+1]}
+	if at+1 < len(p.list) {
+		page.Next = r.Cursor + "."
+	}
+	return page, nil
 }
 
 func (p *provider) Initialize(context.Context, payments.InitRequest) (payments.Checkout, error) {

@@ -22,6 +22,13 @@ import (
 // reasonReconcile is the reason that the reconciler gives; a provider that does not know the payment is then an answer, not a fault.
 const reasonReconcile = "reconcile"
 
+// reasonReturn is the reason of a customer who came back from the provider's page, perhaps without having paid; reasonReturned that of a hint that money went back, which
+// is asked about though the purchase is completed.
+const (
+	reasonReturn   = "return"
+	reasonReturned = "returned"
+)
+
 // VerifyPayment asks the provider what became of a payment, and enqueues ai_features.process_payment_webhook with a final answer.
 // LONG: the provider is asked outside any transaction; the answer is stored as an event in the one that finishes the task.
 func (a *AIFeatures) VerifyPayment(ctx context.Context, run contract.Run, args *aifeatures.VerifyPaymentArgs) (contract.Commit[*aifeatures.VerifyPaymentResult], error) {
@@ -35,7 +42,7 @@ func (a *AIFeatures) VerifyPayment(ctx context.Context, run contract.Run, args *
 		return nil, fmt.Errorf("verify payment %s: %w", ref, err)
 	case args.GetPaymentProvider() != "" && args.GetPaymentProvider() != p.Provider:
 		return nil, task.Permanent(fmt.Errorf("verify payment %s: it is not a payment of that provider", ref))
-	case p.Status == billing.Completed:
+	case p.Status == billing.Completed && args.GetReason() != reasonReturned:
 		return verified(nil, &aifeatures.VerifyPaymentResult{Status: string(billing.AlreadyProcessed), Reference: ref}), nil
 	}
 	provider := a.Providers[p.Provider]
@@ -44,7 +51,7 @@ func (a *AIFeatures) VerifyPayment(ctx context.Context, run contract.Run, args *
 	}
 	answer, err := provider.Verify(ctx, ref, payments.Opening{AccessCode: p.AccessCode, At: p.CreatedAt})
 	switch {
-	case errors.Is(err, payments.ErrUnknownReference) && args.GetReason() == reasonReconcile:
+	case errors.Is(err, payments.ErrUnknownReference) && (args.GetReason() == reasonReconcile || args.GetReason() == reasonReturn):
 		return verified(nil, &aifeatures.VerifyPaymentResult{Status: "unknown_to_provider", Reference: ref}), nil
 	case err != nil:
 		return nil, classify(fmt.Errorf("verify payment %s: %w", ref, err))

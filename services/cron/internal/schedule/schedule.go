@@ -64,8 +64,8 @@ func Table() []Entry {
 		{Name: "check-subscription-renewals", Task: "accounts.check_subscription_renewals", Every: time.Hour, Waits: true},
 		{Name: "check-stock-alerts", Task: "inventory.check_stock_levels", Every: 30 * time.Minute, Missed: Skip, Waits: true},
 		{Name: "release-expired-stock-reservations", Task: "sales.release_expired_reservations", Every: 15 * time.Minute, Missed: Skip, Waits: true},
-		{Name: "cleanup-expired-ai-transactions", Task: "ai_features.cleanup_expired_ai_transactions", Every: 2 * time.Hour, Waits: true},
-		{Name: "check-low-ai-credits", Task: "ai_features.check_low_ai_credits", Every: 6 * time.Hour, Waits: true},
+		{Name: "cleanup-expired-ai-transactions", Task: "ai_features.cleanup_expired_ai_transactions", Every: 2 * time.Hour},
+		{Name: "check-low-ai-credits", Task: "ai_features.check_low_ai_credits", Every: 6 * time.Hour},
 		{Name: "cleanup-expired-subscriptions", Task: "subscriptions.cleanup_expired_subscriptions", Every: day, Waits: true},
 		{Name: "cleanup-expired-stock-reservations", Task: "sales.cleanup_expired_stock_reservations", Every: 15 * time.Minute, Missed: Skip, Waits: true},
 		{Name: "check-payment-gateway-health", Task: "subscriptions.check_payment_gateway_health", Every: 5 * time.Minute, Missed: Skip, Waits: true},
@@ -77,5 +77,8 @@ func Table() []Entry {
 		// Jobs that Makola adds.
 		{Name: "expire-invitations", Task: "accounts.expire_invitations", Every: day},
 		{Name: "reconcile-payments", Task: "ai_features.reconcile_payments", Every: 10 * time.Minute, Missed: Skip},
+		{Name: "compare-payments", Task: "ai_features.compare_payments", Every: day, Offset: 2 * time.Hour},
+		{Name: "expire-credits", Task: "ai_features.expire_credits", Every: day, Offset: 5 * time.Minute},
+		{Name: "verify-ledger", Task: "ai_features.verify_ledger", Every: day, Offset: 3 * time.Hour},
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"makola/pkg/billing"
 	"makola/pkg/service"
 	"makola/pkg/task"
 )
@@ -21,7 +22,7 @@ const (
 	exitOK       = 0
 	exitFailed   = 1 // something did not work; the message says what
 	exitUsage    = 2 // unknown command or flag, missing argument, faulty setting
-	exitNotFound = 3 // no such task or dead letter, or not in a state in which this can be done
+	exitNotFound = 3 // no such task, dead letter, purchase, review or event, or not in a state in which this can be done
 	exitRefused  = 4 // understood and refused: too late to cancel, not in production
 	exitFaults   = 5 // ledger check found faults
 )
@@ -35,8 +36,8 @@ Exit codes:
   0  done
   1  something did not work; the message says what
   2  wrong use: unknown command or flag, missing argument, faulty setting
-  3  no such task or dead letter, or it is in no state for this
-  4  refused: too late to cancel, or not allowed in production
+  3  no such task, dead letter, purchase, review or event, or it is in no state for this
+  4  refused: too late to cancel, against the rules of the books, or not allowed in production
   5  ledger check found faults`
 
 var (
@@ -82,7 +83,7 @@ func newRoot(e *env) *cobra.Command {
 	}
 	root.PersistentFlags().StringVarP(&e.format, "output", "o", "table", "table or json")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return fmt.Errorf("%w: %w", errUsage, err) })
-	root.AddCommand(newMigrate(e), newTopology(e), newSeedDemo(e), newTask(e), newDead(e), newLedger(e), newDocs(e), newDemo(e))
+	root.AddCommand(newMigrate(e), newTopology(e), newSeedDemo(e), newTask(e), newDead(e), newLedger(e), newCredits(e), newReview(e), newWebhook(e), newDocs(e), newDemo(e))
 	return root
 }
 
@@ -93,7 +94,7 @@ func exitCode(err error) int {
 		return exitFaults
 	case errors.Is(err, errRefused):
 		return exitRefused
-	case errors.Is(err, task.ErrNotFound):
+	case errors.Is(err, task.ErrNotFound), errors.Is(err, billing.ErrNotFound), errors.Is(err, billing.ErrReviewNotFound), errors.Is(err, billing.ErrEventNotFound):
 		return exitNotFound
 	case errors.Is(err, errUsage), errors.As(err, &faults):
 		return exitUsage

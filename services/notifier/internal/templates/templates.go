@@ -69,6 +69,8 @@ func (s *Set) Render(c notifications.Content) (Message, error) {
 		l = s.passwordChanged(c)
 	case notifications.Invitation:
 		l, err = s.invitation(c)
+	case notifications.CreditAlert:
+		l = s.creditAlert(c)
 	default:
 		return Message{}, fmt.Errorf("render a %T: %w", c, notifications.ErrUnknownTemplate)
 	}

@@ -54,6 +54,9 @@ func samples() map[string]notifications.Content {
 		"invitation": notifications.Invitation{
 			Business: "Ama's Provisions", Inviter: "Ama Mensah", Role: "MANAGER", Storefronts: 2, Token: "miv_" + token, ExpiresAt: paidAt, Timezone: "Africa/Accra",
 		},
+		"credit_alert_low":      notifications.CreditAlert{Name: "Ama Mensah", Business: "Ama's Provisions", Kind: "low_balance", Balance: 950, Threshold: 1000, Timezone: "Africa/Accra"},
+		"credit_alert_depleted": notifications.CreditAlert{Name: "Ama Mensah", Business: "Ama's Provisions", Kind: "depleted", Balance: 20, Threshold: 100, Timezone: "Africa/Accra"},
+		"credit_alert_expiring": notifications.CreditAlert{Name: "Ama Mensah", Business: "Ama's Provisions", Kind: "expiring", Balance: 13450, Ending: 5000, EndsAt: paidAt, Timezone: "Africa/Accra"},
 		"payment_review": notifications.PaymentReview{
 			Name: "Ama Mensah", Business: "Ama's Provisions", Reference: "AI-06FZ8Q9W3M7K2X4B5N6P7R8S9T",
 			ExpectedMinor: 9600, ExpectedCurrency: money.GHS, ReceivedMinor: 9500, ReceivedCurrency: money.GHS, ReportedAt: paidAt, Timezone: "Africa/Accra",
@@ -89,6 +92,7 @@ func TestPeoplesWordsCannotBreakOut(t *testing.T) {
 		"password_reset":   notifications.PasswordReset{Name: evil, Token: "x", Timezone: evil},
 		"password_changed": notifications.PasswordChanged{Name: evil, IP: evil, Timezone: evil},
 		"invitation":       notifications.Invitation{Business: evil, Inviter: evil, Role: evil, Token: "x", Timezone: evil},
+		"credit_alert":     notifications.CreditAlert{Name: evil, Business: evil, Kind: evil, Timezone: evil},
 		"payment_review":   notifications.PaymentReview{Name: evil, Business: evil, Reference: evil, ExpectedCurrency: "<b>", ReceivedCurrency: "<b>", Timezone: "../../etc/passwd", ReportedAt: paidAt},
 	}
 	for name, content := range contents {

@@ -50,6 +50,33 @@ func (e AccessRole) Valid() bool {
 	}
 }
 
+// Defines values for ChargeStatus.
+const (
+	ChargeStatusCancelled ChargeStatus = "cancelled"
+	ChargeStatusCaptured  ChargeStatus = "captured"
+	ChargeStatusExpired   ChargeStatus = "expired"
+	ChargeStatusHeld      ChargeStatus = "held"
+	ChargeStatusReleased  ChargeStatus = "released"
+)
+
+// Valid indicates whether the value is a known member of the ChargeStatus enum.
+func (e ChargeStatus) Valid() bool {
+	switch e {
+	case ChargeStatusCancelled:
+		return true
+	case ChargeStatusCaptured:
+		return true
+	case ChargeStatusExpired:
+		return true
+	case ChargeStatusHeld:
+		return true
+	case ChargeStatusReleased:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for InvitationRequestRole.
 const (
 	InvitationRequestRoleADMIN   InvitationRequestRole = "ADMIN"
@@ -97,12 +124,14 @@ func (e InvitationStatus) Valid() bool {
 
 // Defines values for LedgerEntryKind.
 const (
-	LedgerEntryKindExpiry   LedgerEntryKind = "expiry"
-	LedgerEntryKindPurchase LedgerEntryKind = "purchase"
-	LedgerEntryKindRefund   LedgerEntryKind = "refund"
-	LedgerEntryKindSuspense LedgerEntryKind = "suspense"
-	LedgerEntryKindTrial    LedgerEntryKind = "trial"
-	LedgerEntryKindUsage    LedgerEntryKind = "usage"
+	LedgerEntryKindExpiry     LedgerEntryKind = "expiry"
+	LedgerEntryKindGrant      LedgerEntryKind = "grant"
+	LedgerEntryKindPurchase   LedgerEntryKind = "purchase"
+	LedgerEntryKindRefund     LedgerEntryKind = "refund"
+	LedgerEntryKindReversal   LedgerEntryKind = "reversal"
+	LedgerEntryKindSettlement LedgerEntryKind = "settlement"
+	LedgerEntryKindTrial      LedgerEntryKind = "trial"
+	LedgerEntryKindUsage      LedgerEntryKind = "usage"
 )
 
 // Valid indicates whether the value is a known member of the LedgerEntryKind enum.
@@ -110,11 +139,15 @@ func (e LedgerEntryKind) Valid() bool {
 	switch e {
 	case LedgerEntryKindExpiry:
 		return true
+	case LedgerEntryKindGrant:
+		return true
 	case LedgerEntryKindPurchase:
 		return true
 	case LedgerEntryKindRefund:
 		return true
-	case LedgerEntryKindSuspense:
+	case LedgerEntryKindReversal:
+		return true
+	case LedgerEntryKindSettlement:
 		return true
 	case LedgerEntryKindTrial:
 		return true
@@ -203,6 +236,7 @@ func (e ProfileRole) Valid() bool {
 // Defines values for PurchaseStatus.
 const (
 	PurchaseStatusCompleted PurchaseStatus = "completed"
+	PurchaseStatusDisputed  PurchaseStatus = "disputed"
 	PurchaseStatusExpired   PurchaseStatus = "expired"
 	PurchaseStatusFailed    PurchaseStatus = "failed"
 	PurchaseStatusPending   PurchaseStatus = "pending"
@@ -214,6 +248,8 @@ const (
 func (e PurchaseStatus) Valid() bool {
 	switch e {
 	case PurchaseStatusCompleted:
+		return true
+	case PurchaseStatusDisputed:
 		return true
 	case PurchaseStatusExpired:
 		return true
@@ -432,13 +468,42 @@ type AuditPage struct {
 	NextCursor *string      `json:"next_cursor"`
 }
 
-// Balance defines model for Balance.
-type Balance struct {
+// Availability defines model for Availability.
+type Availability struct {
+	Available bool `json:"available"`
+
 	// Balance AI credits with two decimal places.
 	//
 	// Examples: 50.00
 	Balance Credits `json:"balance"`
-	Lots    []Lot   `json:"lots"`
+
+	// Cost AI credits with two decimal places.
+	//
+	// Examples: 50.00
+	Cost    Credits `json:"cost"`
+	Feature string  `json:"feature"`
+
+	// Shortage AI credits with two decimal places.
+	//
+	// Examples: 50.00
+	Shortage Credits `json:"shortage"`
+}
+
+// Balance defines model for Balance.
+type Balance struct {
+	AsOf time.Time `json:"as_of"`
+
+	// Balance AI credits with two decimal places.
+	//
+	// Examples: 50.00
+	Balance Credits `json:"balance"`
+
+	// Held What is set aside for calls that run; it is not in the balance.
+	Held string `json:"held"`
+
+	// LedgerBalance The sum of the ledger's entries until then: balance, held, and what has expired and is not posted yet.
+	LedgerBalance string `json:"ledger_balance"`
+	Lots          []Lot  `json:"lots"`
 
 	// Low True when it is time to buy more.
 	Low bool `json:"low"`
@@ -474,6 +539,49 @@ type BusinessChangeRequest struct {
 	Website  *string `json:"website,omitempty"`
 }
 
+// CaptureRequest defines model for CaptureRequest.
+type CaptureRequest struct {
+	// Credits What the call used. Without it, all that is held.
+	//
+	// Examples: 2.50
+	Credits      *string `json:"credits,omitempty"`
+	ProcessingMs *int64  `json:"processing_ms,omitempty"`
+
+	// ProviderCost What the call cost the platform, in GHS with up to four decimals.
+	ProviderCost *string `json:"provider_cost,omitempty"`
+
+	// Request What was asked, for the record. At most 8 KiB.
+	Request *map[string]interface{} `json:"request,omitempty"`
+
+	// ResponseSummary The beginning of the answer; 500 characters are kept.
+	ResponseSummary *string `json:"response_summary,omitempty"`
+	Tokens          *int64  `json:"tokens,omitempty"`
+}
+
+// Charge defines model for Charge.
+type Charge struct {
+	// Captured AI credits with two decimal places.
+	//
+	// Examples: 50.00
+	Captured  Credits            `json:"captured"`
+	ChargeID  openapi_types.UUID `json:"charge_id"`
+	CreatedAt time.Time          `json:"created_at"`
+	EndedAt   *time.Time         `json:"ended_at"`
+	ExpiresAt time.Time          `json:"expires_at"`
+	Feature   string             `json:"feature"`
+
+	// Held AI credits with two decimal places.
+	//
+	// Examples: 50.00
+	Held Credits `json:"held"`
+
+	// Status cancelled: the purchase that the credits came from was refunded.
+	Status ChargeStatus `json:"status"`
+}
+
+// ChargeStatus cancelled: the purchase that the credits came from was refunded.
+type ChargeStatus string
+
 // Credits AI credits with two decimal places.
 //
 // Examples: 50.00
@@ -502,6 +610,28 @@ type EmailRequest struct {
 // EndedSessions defines model for EndedSessions.
 type EndedSessions struct {
 	Ended int `json:"ended"`
+}
+
+// FeatureUsage defines model for FeatureUsage.
+type FeatureUsage struct {
+	AverageMs int64 `json:"average_ms"`
+	Calls     int64 `json:"calls"`
+
+	// Credits AI credits with two decimal places.
+	//
+	// Examples: 50.00
+	Credits  Credits `json:"credits"`
+	Failures int64   `json:"failures"`
+	Feature  string  `json:"feature"`
+
+	// ProviderCost In GHS, with four decimals.
+	ProviderCost string `json:"provider_cost"`
+
+	// SuccessPercent Null when nothing was called.
+	//
+	// Examples: 99.50
+	SuccessPercent *string `json:"success_percent"`
+	Tokens         int64   `json:"tokens"`
 }
 
 // FieldError defines model for FieldError.
@@ -580,7 +710,7 @@ type LedgerEntry struct {
 	Line  int                `json:"line"`
 	LotID openapi_types.UUID `json:"lot_id"`
 
-	// Reference What caused it, for a purchase its reference.
+	// Reference What caused it: for a purchase its reference, for a use the feature.
 	Reference  string             `json:"reference"`
 	Source     LedgerEntrySource  `json:"source"`
 	TransferID openapi_types.UUID `json:"transfer_id"`
@@ -612,8 +742,11 @@ type Lot struct {
 	// Granted AI credits with two decimal places.
 	//
 	// Examples: 50.00
-	Granted Credits            `json:"granted"`
-	ID      openapi_types.UUID `json:"id"`
+	Granted Credits `json:"granted"`
+
+	// Held What of the remainder is set aside for calls that run.
+	Held string             `json:"held"`
+	ID   openapi_types.UUID `json:"id"`
 
 	// Remaining AI credits with two decimal places.
 	//
@@ -876,6 +1009,16 @@ type RegisterRequest struct {
 	Password string `json:"password"`
 }
 
+// ReleaseRequest defines model for ReleaseRequest.
+type ReleaseRequest struct {
+	// Error What went wrong; 500 characters are kept.
+	Error        *string `json:"error,omitempty"`
+	ProcessingMs *int64  `json:"processing_ms,omitempty"`
+
+	// Request What was asked, for the record. At most 8 KiB.
+	Request *map[string]interface{} `json:"request,omitempty"`
+}
+
 // Role defines model for Role.
 type Role string
 
@@ -982,6 +1125,62 @@ type TokenRequest struct {
 	Token string `json:"token"`
 }
 
+// UsagePage defines model for UsagePage.
+type UsagePage struct {
+	Items      []UsageTransaction `json:"items"`
+	NextCursor *string            `json:"next_cursor"`
+}
+
+// UsageStats defines model for UsageStats.
+type UsageStats struct {
+	Days     int            `json:"days"`
+	Features []FeatureUsage `json:"features"`
+	Total    UsageSum       `json:"total"`
+}
+
+// UsageSum defines model for UsageSum.
+type UsageSum struct {
+	AverageMs int64 `json:"average_ms"`
+	Calls     int64 `json:"calls"`
+
+	// Credits AI credits with two decimal places.
+	//
+	// Examples: 50.00
+	Credits  Credits `json:"credits"`
+	Failures int64   `json:"failures"`
+
+	// ProviderCost In GHS, with four decimals.
+	ProviderCost string `json:"provider_cost"`
+
+	// SuccessPercent Null when nothing was called.
+	//
+	// Examples: 99.50
+	SuccessPercent *string `json:"success_percent"`
+	Tokens         int64   `json:"tokens"`
+}
+
+// UsageTransaction defines model for UsageTransaction.
+type UsageTransaction struct {
+	ChargeID  openapi_types.UUID `json:"charge_id"`
+	CreatedAt time.Time          `json:"created_at"`
+
+	// Credits AI credits with two decimal places.
+	//
+	// Examples: 50.00
+	Credits         Credits            `json:"credits"`
+	Error           *string            `json:"error"`
+	Feature         string             `json:"feature"`
+	ID              openapi_types.UUID `json:"id"`
+	ProcessingMs    int64              `json:"processing_ms"`
+	ResponseSummary *string            `json:"response_summary"`
+
+	// RetentionUntil When the call is deleted; its sums stay.
+	RetentionUntil time.Time          `json:"retention_until"`
+	Success        bool               `json:"success"`
+	Tokens         int64              `json:"tokens"`
+	UserID         openapi_types.UUID `json:"user_id"`
+}
+
 // User defines model for User.
 type User struct {
 	CreatedAt     time.Time          `json:"created_at"`
@@ -992,8 +1191,32 @@ type User struct {
 	Name          string             `json:"name"`
 }
 
+// VerifyRequest defines model for VerifyRequest.
+type VerifyRequest struct {
+	// Reference The purchase's reference. Another business's is not found.
+	Reference string `json:"reference"`
+}
+
+// Verifying defines model for Verifying.
+type Verifying struct {
+	Purchase Purchase `json:"purchase"`
+
+	// StatusURL Where to poll the task.
+	StatusURL string             `json:"status_url"`
+	TaskID    openapi_types.UUID `json:"task_id"`
+}
+
+// At defines model for At.
+type At = time.Time
+
+// ChargeID defines model for ChargeId.
+type ChargeID = openapi_types.UUID
+
 // Cursor defines model for Cursor.
 type Cursor = string
+
+// Feature defines model for Feature.
+type Feature = string
 
 // IdempotencyKey defines model for IdempotencyKey.
 type IdempotencyKey = string
@@ -1034,8 +1257,17 @@ type GetTaskStatusAliasSlashParams struct {
 	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
 }
 
+// GetCreditBalanceParams defines parameters for GetCreditBalance.
+type GetCreditBalanceParams struct {
+	// At A past instant, RFC 3339. Without it, now.
+	At *At `form:"at,omitempty" json:"at,omitempty"`
+}
+
 // ListCreditLedgerParams defines parameters for ListCreditLedger.
 type ListCreditLedgerParams struct {
+	// At A past instant, RFC 3339. Without it, now.
+	At *At `form:"at,omitempty" json:"at,omitempty"`
+
 	// Limit Most items on the page.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
@@ -1056,6 +1288,57 @@ type ListCreditPurchasesParams struct {
 type CreateCreditPurchaseParams struct {
 	// IdempotencyKey Your own name for this request, 1 to 100 letters, digits, `.`, `_`, `:` or `-`. Asking again with the same key and body, within a day, does nothing again and answers the same, with `Idempotent-Replayed: true`; with another body it is refused. Keys are a person's own.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// VerifyCreditPurchaseReturnParams defines parameters for VerifyCreditPurchaseReturn.
+type VerifyCreditPurchaseReturnParams struct {
+	// Reference The purchase's reference. Another business's is not found.
+	Reference *string `form:"reference,omitempty" json:"reference,omitempty"`
+
+	// Trxref The same, by the name that Paystack adds. Not looked at when reference is there.
+	Trxref *string `form:"trxref,omitempty" json:"trxref,omitempty"`
+}
+
+// VerifyCreditPurchaseParams defines parameters for VerifyCreditPurchase.
+type VerifyCreditPurchaseParams struct {
+	// IdempotencyKey Your own name for this request, 1 to 100 letters, digits, `.`, `_`, `:` or `-`. Asking again with the same key and body, within a day, does nothing again and answers the same, with `Idempotent-Replayed: true`; with another body it is refused. Keys are a person's own.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// ReserveFeatureChargeParams defines parameters for ReserveFeatureCharge.
+type ReserveFeatureChargeParams struct {
+	// IdempotencyKey Your own name for this request, 1 to 100 letters, digits, `.`, `_`, `:` or `-`. Asking again with the same key and body, within a day, does nothing again and answers the same, with `Idempotent-Replayed: true`; with another body it is refused. Keys are a person's own.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// CaptureFeatureChargeParams defines parameters for CaptureFeatureCharge.
+type CaptureFeatureChargeParams struct {
+	// IdempotencyKey Your own name for this request, 1 to 100 letters, digits, `.`, `_`, `:` or `-`. Asking again with the same key and body, within a day, does nothing again and answers the same, with `Idempotent-Replayed: true`; with another body it is refused. Keys are a person's own.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// ReleaseFeatureChargeParams defines parameters for ReleaseFeatureCharge.
+type ReleaseFeatureChargeParams struct {
+	// IdempotencyKey Your own name for this request, 1 to 100 letters, digits, `.`, `_`, `:` or `-`. Asking again with the same key and body, within a day, does nothing again and answers the same, with `Idempotent-Replayed: true`; with another body it is refused. Keys are a person's own.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// GetUsageStatsParams defines parameters for GetUsageStats.
+type GetUsageStatsParams struct {
+	// Days How many days, today included, by UTC.
+	Days *int `form:"days,omitempty" json:"days,omitempty"`
+}
+
+// ListUsageTransactionsParams defines parameters for ListUsageTransactions.
+type ListUsageTransactionsParams struct {
+	// Feature Only calls of this feature.
+	Feature *string `form:"feature,omitempty" json:"feature,omitempty"`
+
+	// Limit Most items on the page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The next_cursor of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // ListAuditLogsParams defines parameters for ListAuditLogs.
@@ -1142,6 +1425,15 @@ type GetTaskStatusParams struct {
 // CreateCreditPurchaseJSONRequestBody defines body for CreateCreditPurchase for application/json ContentType.
 type CreateCreditPurchaseJSONRequestBody = PurchaseRequest
 
+// VerifyCreditPurchaseJSONRequestBody defines body for VerifyCreditPurchase for application/json ContentType.
+type VerifyCreditPurchaseJSONRequestBody = VerifyRequest
+
+// CaptureFeatureChargeJSONRequestBody defines body for CaptureFeatureCharge for application/json ContentType.
+type CaptureFeatureChargeJSONRequestBody = CaptureRequest
+
+// ReleaseFeatureChargeJSONRequestBody defines body for ReleaseFeatureCharge for application/json ContentType.
+type ReleaseFeatureChargeJSONRequestBody = ReleaseRequest
+
 // ChangePasswordJSONRequestBody defines body for ChangePassword for application/json ContentType.
 type ChangePasswordJSONRequestBody = PasswordChangeRequest
 
@@ -1189,10 +1481,10 @@ type ServerInterface interface {
 	// GetTaskStatusAliasSlash One task, at the address of the Django application
 	// (GET /api/tasks/{id}/status/)
 	GetTaskStatusAliasSlash(c *gin.Context, id TaskID, params GetTaskStatusAliasSlashParams)
-	// GetCreditBalance What may be spent now
+	// GetCreditBalance What may be spent, now or at a past instant
 	// (GET /api/v1/ai/credits/balance)
-	GetCreditBalance(c *gin.Context)
-	// ListCreditLedger Every change of the balance
+	GetCreditBalance(c *gin.Context, params GetCreditBalanceParams)
+	// ListCreditLedger Every change of the balance, until now or a past instant
 	// (GET /api/v1/ai/credits/ledger)
 	ListCreditLedger(c *gin.Context, params ListCreditLedgerParams)
 	// ListCreditPackages Packages with today's taxes
@@ -1207,6 +1499,30 @@ type ServerInterface interface {
 	// GetCreditPurchase One purchase
 	// (GET /api/v1/ai/credits/purchases/{reference})
 	GetCreditPurchase(c *gin.Context, reference string)
+	// VerifyCreditPurchaseReturn Ask what became of a payment (for a browser that the provider sent back)
+	// (GET /api/v1/ai/credits/verify)
+	VerifyCreditPurchaseReturn(c *gin.Context, params VerifyCreditPurchaseReturnParams)
+	// VerifyCreditPurchase Ask what became of a payment
+	// (POST /api/v1/ai/credits/verify)
+	VerifyCreditPurchase(c *gin.Context, params VerifyCreditPurchaseParams)
+	// GetFeatureAvailability Can one call of a feature be paid for
+	// (GET /api/v1/ai/features/{feature}/availability)
+	GetFeatureAvailability(c *gin.Context, feature Feature)
+	// ReserveFeatureCharge Set aside the credits for one call of a feature
+	// (POST /api/v1/ai/features/{feature}/charge)
+	ReserveFeatureCharge(c *gin.Context, feature Feature, params ReserveFeatureChargeParams)
+	// CaptureFeatureCharge Use the credits of a charge
+	// (POST /api/v1/ai/features/{feature}/charges/{id}/capture)
+	CaptureFeatureCharge(c *gin.Context, feature Feature, id ChargeID, params CaptureFeatureChargeParams)
+	// ReleaseFeatureCharge Give the credits of a charge back
+	// (POST /api/v1/ai/features/{feature}/charges/{id}/release)
+	ReleaseFeatureCharge(c *gin.Context, feature Feature, id ChargeID, params ReleaseFeatureChargeParams)
+	// GetUsageStats What was used in the last days
+	// (GET /api/v1/ai/usage/stats)
+	GetUsageStats(c *gin.Context, params GetUsageStatsParams)
+	// ListUsageTransactions Calls of AI features in the last 90 days
+	// (GET /api/v1/ai/usage/transactions)
+	ListUsageTransactions(c *gin.Context, params ListUsageTransactionsParams)
 	// ListAuditLogs Who did what
 	// (GET /api/v1/audit-logs)
 	ListAuditLogs(c *gin.Context, params ListAuditLogsParams)
@@ -1412,6 +1728,20 @@ func (siw *ServerInterfaceWrapper) GetTaskStatusAliasSlash(c *gin.Context) {
 // GetCreditBalance operation middleware
 func (siw *ServerInterfaceWrapper) GetCreditBalance(c *gin.Context) {
 
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetCreditBalanceParams
+
+	// ------------- Optional query parameter "at" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "at", c.Request.URL.Query(), &params.At, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter at: %w", err), http.StatusBadRequest)
+		return
+	}
+
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -1419,7 +1749,7 @@ func (siw *ServerInterfaceWrapper) GetCreditBalance(c *gin.Context) {
 		}
 	}
 
-	siw.Handler.GetCreditBalance(c)
+	siw.Handler.GetCreditBalance(c, params)
 }
 
 // ListCreditLedger operation middleware
@@ -1430,6 +1760,14 @@ func (siw *ServerInterfaceWrapper) ListCreditLedger(c *gin.Context) {
 
 	// Parameter object where we will unmarshal all parameters from the context
 	var params ListCreditLedgerParams
+
+	// ------------- Optional query parameter "at" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "at", c.Request.URL.Query(), &params.At, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter at: %w", err), http.StatusBadRequest)
+		return
+	}
 
 	// ------------- Optional query parameter "limit" -------------
 
@@ -1568,6 +1906,341 @@ func (siw *ServerInterfaceWrapper) GetCreditPurchase(c *gin.Context) {
 	}
 
 	siw.Handler.GetCreditPurchase(c, reference)
+}
+
+// VerifyCreditPurchaseReturn operation middleware
+func (siw *ServerInterfaceWrapper) VerifyCreditPurchaseReturn(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params VerifyCreditPurchaseReturnParams
+
+	// ------------- Optional query parameter "reference" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "reference", c.Request.URL.Query(), &params.Reference, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter reference: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "trxref" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "trxref", c.Request.URL.Query(), &params.Trxref, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter trxref: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.VerifyCreditPurchaseReturn(c, params)
+}
+
+// VerifyCreditPurchase operation middleware
+func (siw *ServerInterfaceWrapper) VerifyCreditPurchase(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params VerifyCreditPurchaseParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.VerifyCreditPurchase(c, params)
+}
+
+// GetFeatureAvailability operation middleware
+func (siw *ServerInterfaceWrapper) GetFeatureAvailability(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "feature" -------------
+	var feature Feature
+
+	err = runtime.BindStyledParameterWithOptions("simple", "feature", c.Param("feature"), &feature, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter feature: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetFeatureAvailability(c, feature)
+}
+
+// ReserveFeatureCharge operation middleware
+func (siw *ServerInterfaceWrapper) ReserveFeatureCharge(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "feature" -------------
+	var feature Feature
+
+	err = runtime.BindStyledParameterWithOptions("simple", "feature", c.Param("feature"), &feature, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter feature: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ReserveFeatureChargeParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ReserveFeatureCharge(c, feature, params)
+}
+
+// CaptureFeatureCharge operation middleware
+func (siw *ServerInterfaceWrapper) CaptureFeatureCharge(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "feature" -------------
+	var feature Feature
+
+	err = runtime.BindStyledParameterWithOptions("simple", "feature", c.Param("feature"), &feature, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter feature: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "id" -------------
+	var id ChargeID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CaptureFeatureChargeParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.CaptureFeatureCharge(c, feature, id, params)
+}
+
+// ReleaseFeatureCharge operation middleware
+func (siw *ServerInterfaceWrapper) ReleaseFeatureCharge(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "feature" -------------
+	var feature Feature
+
+	err = runtime.BindStyledParameterWithOptions("simple", "feature", c.Param("feature"), &feature, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter feature: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "id" -------------
+	var id ChargeID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ReleaseFeatureChargeParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ReleaseFeatureCharge(c, feature, id, params)
+}
+
+// GetUsageStats operation middleware
+func (siw *ServerInterfaceWrapper) GetUsageStats(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetUsageStatsParams
+
+	// ------------- Optional query parameter "days" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "days", c.Request.URL.Query(), &params.Days, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter days: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetUsageStats(c, params)
+}
+
+// ListUsageTransactions operation middleware
+func (siw *ServerInterfaceWrapper) ListUsageTransactions(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListUsageTransactionsParams
+
+	// ------------- Optional query parameter "feature" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "feature", c.Request.URL.Query(), &params.Feature, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter feature: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListUsageTransactions(c, params)
 }
 
 // ListAuditLogs operation middleware
@@ -2396,6 +3069,14 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/api/v1/ai/credits/purchases", wrapper.ListCreditPurchases)
 	router.POST(options.BaseURL+"/api/v1/ai/credits/purchases", wrapper.CreateCreditPurchase)
 	router.GET(options.BaseURL+"/api/v1/ai/credits/purchases/:reference", wrapper.GetCreditPurchase)
+	router.GET(options.BaseURL+"/api/v1/ai/credits/verify", wrapper.VerifyCreditPurchaseReturn)
+	router.POST(options.BaseURL+"/api/v1/ai/credits/verify", wrapper.VerifyCreditPurchase)
+	router.GET(options.BaseURL+"/api/v1/ai/features/:feature/availability", wrapper.GetFeatureAvailability)
+	router.POST(options.BaseURL+"/api/v1/ai/features/:feature/charge", wrapper.ReserveFeatureCharge)
+	router.POST(options.BaseURL+"/api/v1/ai/features/:feature/charges/:id/capture", wrapper.CaptureFeatureCharge)
+	router.POST(options.BaseURL+"/api/v1/ai/features/:feature/charges/:id/release", wrapper.ReleaseFeatureCharge)
+	router.GET(options.BaseURL+"/api/v1/ai/usage/stats", wrapper.GetUsageStats)
+	router.GET(options.BaseURL+"/api/v1/ai/usage/transactions", wrapper.ListUsageTransactions)
 	router.GET(options.BaseURL+"/api/v1/tasks", wrapper.ListTasks)
 	router.DELETE(options.BaseURL+"/api/v1/tasks/:id", wrapper.CancelTask)
 	router.GET(options.BaseURL+"/api/v1/tasks/:id", wrapper.GetTask)
@@ -2688,6 +3369,7 @@ func (response GetTaskStatusAliasSlashdefaultApplicationProblemPlusJSONResponse)
 }
 
 type GetCreditBalanceRequestObject struct {
+	Params GetCreditBalanceParams
 }
 
 type GetCreditBalanceResponseObject interface {
@@ -2723,6 +3405,30 @@ func (response GetCreditBalance401ApplicationProblemPlusJSONResponse) VisitGetCr
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
 	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCreditBalance422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetCreditBalance422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetCreditBalance422ResponseHeaders
+}
+
+func (response GetCreditBalance422ApplicationProblemPlusJSONResponse) VisitGetCreditBalanceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -3370,6 +4076,1366 @@ type GetCreditPurchasedefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetCreditPurchasedefaultApplicationProblemPlusJSONResponse) VisitGetCreditPurchaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VerifyCreditPurchaseReturnRequestObject struct {
+	Params VerifyCreditPurchaseReturnParams
+}
+
+type VerifyCreditPurchaseReturnResponseObject interface {
+	VisitVerifyCreditPurchaseReturnResponse(w http.ResponseWriter) error
+}
+
+type VerifyCreditPurchaseReturn200JSONResponse Purchase
+
+func (response VerifyCreditPurchaseReturn200JSONResponse) VisitVerifyCreditPurchaseReturnResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VerifyCreditPurchaseReturn202ResponseHeaders struct {
+	Location   *string
+	RetryAfter *int
+}
+
+type VerifyCreditPurchaseReturn202JSONResponse struct {
+	Body    Verifying
+	Headers VerifyCreditPurchaseReturn202ResponseHeaders
+}
+
+func (response VerifyCreditPurchaseReturn202JSONResponse) VisitVerifyCreditPurchaseReturnResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Location != nil {
+		w.Header().Set("Location", fmt.Sprint(*response.Headers.Location))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VerifyCreditPurchaseReturn400ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response VerifyCreditPurchaseReturn400ApplicationProblemPlusJSONResponse) VisitVerifyCreditPurchaseReturnResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VerifyCreditPurchaseReturn401ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type VerifyCreditPurchaseReturn401ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers VerifyCreditPurchaseReturn401ResponseHeaders
+}
+
+func (response VerifyCreditPurchaseReturn401ApplicationProblemPlusJSONResponse) VisitVerifyCreditPurchaseReturnResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VerifyCreditPurchaseReturn404ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type VerifyCreditPurchaseReturn404ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers VerifyCreditPurchaseReturn404ResponseHeaders
+}
+
+func (response VerifyCreditPurchaseReturn404ApplicationProblemPlusJSONResponse) VisitVerifyCreditPurchaseReturnResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VerifyCreditPurchaseReturn413ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type VerifyCreditPurchaseReturn413ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers VerifyCreditPurchaseReturn413ResponseHeaders
+}
+
+func (response VerifyCreditPurchaseReturn413ApplicationProblemPlusJSONResponse) VisitVerifyCreditPurchaseReturnResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VerifyCreditPurchaseReturn415ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type VerifyCreditPurchaseReturn415ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers VerifyCreditPurchaseReturn415ResponseHeaders
+}
+
+func (response VerifyCreditPurchaseReturn415ApplicationProblemPlusJSONResponse) VisitVerifyCreditPurchaseReturnResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VerifyCreditPurchaseReturn422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type VerifyCreditPurchaseReturn422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers VerifyCreditPurchaseReturn422ResponseHeaders
+}
+
+func (response VerifyCreditPurchaseReturn422ApplicationProblemPlusJSONResponse) VisitVerifyCreditPurchaseReturnResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VerifyCreditPurchaseReturndefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type VerifyCreditPurchaseReturndefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    VerifyCreditPurchaseReturndefaultResponseHeaders
+	StatusCode int
+}
+
+func (response VerifyCreditPurchaseReturndefaultApplicationProblemPlusJSONResponse) VisitVerifyCreditPurchaseReturnResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VerifyCreditPurchaseRequestObject struct {
+	Params VerifyCreditPurchaseParams
+	Body   *VerifyCreditPurchaseJSONRequestBody
+}
+
+type VerifyCreditPurchaseResponseObject interface {
+	VisitVerifyCreditPurchaseResponse(w http.ResponseWriter) error
+}
+
+type VerifyCreditPurchase200JSONResponse Purchase
+
+func (response VerifyCreditPurchase200JSONResponse) VisitVerifyCreditPurchaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VerifyCreditPurchase202ResponseHeaders struct {
+	Location   *string
+	RetryAfter *int
+}
+
+type VerifyCreditPurchase202JSONResponse struct {
+	Body    Verifying
+	Headers VerifyCreditPurchase202ResponseHeaders
+}
+
+func (response VerifyCreditPurchase202JSONResponse) VisitVerifyCreditPurchaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Location != nil {
+		w.Header().Set("Location", fmt.Sprint(*response.Headers.Location))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VerifyCreditPurchase400ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response VerifyCreditPurchase400ApplicationProblemPlusJSONResponse) VisitVerifyCreditPurchaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VerifyCreditPurchase401ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type VerifyCreditPurchase401ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers VerifyCreditPurchase401ResponseHeaders
+}
+
+func (response VerifyCreditPurchase401ApplicationProblemPlusJSONResponse) VisitVerifyCreditPurchaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VerifyCreditPurchase404ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type VerifyCreditPurchase404ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers VerifyCreditPurchase404ResponseHeaders
+}
+
+func (response VerifyCreditPurchase404ApplicationProblemPlusJSONResponse) VisitVerifyCreditPurchaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VerifyCreditPurchase413ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type VerifyCreditPurchase413ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers VerifyCreditPurchase413ResponseHeaders
+}
+
+func (response VerifyCreditPurchase413ApplicationProblemPlusJSONResponse) VisitVerifyCreditPurchaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VerifyCreditPurchase415ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type VerifyCreditPurchase415ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers VerifyCreditPurchase415ResponseHeaders
+}
+
+func (response VerifyCreditPurchase415ApplicationProblemPlusJSONResponse) VisitVerifyCreditPurchaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VerifyCreditPurchase422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type VerifyCreditPurchase422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers VerifyCreditPurchase422ResponseHeaders
+}
+
+func (response VerifyCreditPurchase422ApplicationProblemPlusJSONResponse) VisitVerifyCreditPurchaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VerifyCreditPurchasedefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type VerifyCreditPurchasedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    VerifyCreditPurchasedefaultResponseHeaders
+	StatusCode int
+}
+
+func (response VerifyCreditPurchasedefaultApplicationProblemPlusJSONResponse) VisitVerifyCreditPurchaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetFeatureAvailabilityRequestObject struct {
+	Feature Feature `json:"feature"`
+}
+
+type GetFeatureAvailabilityResponseObject interface {
+	VisitGetFeatureAvailabilityResponse(w http.ResponseWriter) error
+}
+
+type GetFeatureAvailability200JSONResponse Availability
+
+func (response GetFeatureAvailability200JSONResponse) VisitGetFeatureAvailabilityResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetFeatureAvailability401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response GetFeatureAvailability401ApplicationProblemPlusJSONResponse) VisitGetFeatureAvailabilityResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetFeatureAvailability404ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetFeatureAvailability404ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetFeatureAvailability404ResponseHeaders
+}
+
+func (response GetFeatureAvailability404ApplicationProblemPlusJSONResponse) VisitGetFeatureAvailabilityResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetFeatureAvailability422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetFeatureAvailability422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetFeatureAvailability422ResponseHeaders
+}
+
+func (response GetFeatureAvailability422ApplicationProblemPlusJSONResponse) VisitGetFeatureAvailabilityResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetFeatureAvailabilitydefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetFeatureAvailabilitydefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    GetFeatureAvailabilitydefaultResponseHeaders
+	StatusCode int
+}
+
+func (response GetFeatureAvailabilitydefaultApplicationProblemPlusJSONResponse) VisitGetFeatureAvailabilityResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReserveFeatureChargeRequestObject struct {
+	Feature Feature `json:"feature"`
+	Params  ReserveFeatureChargeParams
+}
+
+type ReserveFeatureChargeResponseObject interface {
+	VisitReserveFeatureChargeResponse(w http.ResponseWriter) error
+}
+
+type ReserveFeatureCharge201JSONResponse Charge
+
+func (response ReserveFeatureCharge201JSONResponse) VisitReserveFeatureChargeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReserveFeatureCharge401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ReserveFeatureCharge401ApplicationProblemPlusJSONResponse) VisitReserveFeatureChargeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReserveFeatureCharge402ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ReserveFeatureCharge402ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ReserveFeatureCharge402ResponseHeaders
+}
+
+func (response ReserveFeatureCharge402ApplicationProblemPlusJSONResponse) VisitReserveFeatureChargeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(402)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReserveFeatureCharge404ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ReserveFeatureCharge404ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ReserveFeatureCharge404ResponseHeaders
+}
+
+func (response ReserveFeatureCharge404ApplicationProblemPlusJSONResponse) VisitReserveFeatureChargeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReserveFeatureCharge409ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ReserveFeatureCharge409ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ReserveFeatureCharge409ResponseHeaders
+}
+
+func (response ReserveFeatureCharge409ApplicationProblemPlusJSONResponse) VisitReserveFeatureChargeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReserveFeatureCharge422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ReserveFeatureCharge422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ReserveFeatureCharge422ResponseHeaders
+}
+
+func (response ReserveFeatureCharge422ApplicationProblemPlusJSONResponse) VisitReserveFeatureChargeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReserveFeatureChargedefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ReserveFeatureChargedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    ReserveFeatureChargedefaultResponseHeaders
+	StatusCode int
+}
+
+func (response ReserveFeatureChargedefaultApplicationProblemPlusJSONResponse) VisitReserveFeatureChargeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CaptureFeatureChargeRequestObject struct {
+	Feature Feature  `json:"feature"`
+	ID      ChargeID `json:"id"`
+	Params  CaptureFeatureChargeParams
+	Body    *CaptureFeatureChargeJSONRequestBody
+}
+
+type CaptureFeatureChargeResponseObject interface {
+	VisitCaptureFeatureChargeResponse(w http.ResponseWriter) error
+}
+
+type CaptureFeatureCharge200JSONResponse Charge
+
+func (response CaptureFeatureCharge200JSONResponse) VisitCaptureFeatureChargeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CaptureFeatureCharge400ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response CaptureFeatureCharge400ApplicationProblemPlusJSONResponse) VisitCaptureFeatureChargeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CaptureFeatureCharge401ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CaptureFeatureCharge401ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CaptureFeatureCharge401ResponseHeaders
+}
+
+func (response CaptureFeatureCharge401ApplicationProblemPlusJSONResponse) VisitCaptureFeatureChargeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CaptureFeatureCharge404ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CaptureFeatureCharge404ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CaptureFeatureCharge404ResponseHeaders
+}
+
+func (response CaptureFeatureCharge404ApplicationProblemPlusJSONResponse) VisitCaptureFeatureChargeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CaptureFeatureCharge409ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CaptureFeatureCharge409ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CaptureFeatureCharge409ResponseHeaders
+}
+
+func (response CaptureFeatureCharge409ApplicationProblemPlusJSONResponse) VisitCaptureFeatureChargeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CaptureFeatureCharge413ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CaptureFeatureCharge413ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CaptureFeatureCharge413ResponseHeaders
+}
+
+func (response CaptureFeatureCharge413ApplicationProblemPlusJSONResponse) VisitCaptureFeatureChargeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CaptureFeatureCharge415ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CaptureFeatureCharge415ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CaptureFeatureCharge415ResponseHeaders
+}
+
+func (response CaptureFeatureCharge415ApplicationProblemPlusJSONResponse) VisitCaptureFeatureChargeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CaptureFeatureCharge422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CaptureFeatureCharge422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CaptureFeatureCharge422ResponseHeaders
+}
+
+func (response CaptureFeatureCharge422ApplicationProblemPlusJSONResponse) VisitCaptureFeatureChargeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CaptureFeatureChargedefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CaptureFeatureChargedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    CaptureFeatureChargedefaultResponseHeaders
+	StatusCode int
+}
+
+func (response CaptureFeatureChargedefaultApplicationProblemPlusJSONResponse) VisitCaptureFeatureChargeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReleaseFeatureChargeRequestObject struct {
+	Feature Feature  `json:"feature"`
+	ID      ChargeID `json:"id"`
+	Params  ReleaseFeatureChargeParams
+	Body    *ReleaseFeatureChargeJSONRequestBody
+}
+
+type ReleaseFeatureChargeResponseObject interface {
+	VisitReleaseFeatureChargeResponse(w http.ResponseWriter) error
+}
+
+type ReleaseFeatureCharge200JSONResponse Charge
+
+func (response ReleaseFeatureCharge200JSONResponse) VisitReleaseFeatureChargeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReleaseFeatureCharge400ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ReleaseFeatureCharge400ApplicationProblemPlusJSONResponse) VisitReleaseFeatureChargeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReleaseFeatureCharge401ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ReleaseFeatureCharge401ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ReleaseFeatureCharge401ResponseHeaders
+}
+
+func (response ReleaseFeatureCharge401ApplicationProblemPlusJSONResponse) VisitReleaseFeatureChargeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReleaseFeatureCharge404ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ReleaseFeatureCharge404ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ReleaseFeatureCharge404ResponseHeaders
+}
+
+func (response ReleaseFeatureCharge404ApplicationProblemPlusJSONResponse) VisitReleaseFeatureChargeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReleaseFeatureCharge409ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ReleaseFeatureCharge409ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ReleaseFeatureCharge409ResponseHeaders
+}
+
+func (response ReleaseFeatureCharge409ApplicationProblemPlusJSONResponse) VisitReleaseFeatureChargeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReleaseFeatureCharge413ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ReleaseFeatureCharge413ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ReleaseFeatureCharge413ResponseHeaders
+}
+
+func (response ReleaseFeatureCharge413ApplicationProblemPlusJSONResponse) VisitReleaseFeatureChargeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReleaseFeatureCharge415ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ReleaseFeatureCharge415ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ReleaseFeatureCharge415ResponseHeaders
+}
+
+func (response ReleaseFeatureCharge415ApplicationProblemPlusJSONResponse) VisitReleaseFeatureChargeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReleaseFeatureCharge422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ReleaseFeatureCharge422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ReleaseFeatureCharge422ResponseHeaders
+}
+
+func (response ReleaseFeatureCharge422ApplicationProblemPlusJSONResponse) VisitReleaseFeatureChargeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReleaseFeatureChargedefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ReleaseFeatureChargedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    ReleaseFeatureChargedefaultResponseHeaders
+	StatusCode int
+}
+
+func (response ReleaseFeatureChargedefaultApplicationProblemPlusJSONResponse) VisitReleaseFeatureChargeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUsageStatsRequestObject struct {
+	Params GetUsageStatsParams
+}
+
+type GetUsageStatsResponseObject interface {
+	VisitGetUsageStatsResponse(w http.ResponseWriter) error
+}
+
+type GetUsageStats200JSONResponse UsageStats
+
+func (response GetUsageStats200JSONResponse) VisitGetUsageStatsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUsageStats401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response GetUsageStats401ApplicationProblemPlusJSONResponse) VisitGetUsageStatsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUsageStats403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetUsageStats403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetUsageStats403ResponseHeaders
+}
+
+func (response GetUsageStats403ApplicationProblemPlusJSONResponse) VisitGetUsageStatsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUsageStats422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetUsageStats422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetUsageStats422ResponseHeaders
+}
+
+func (response GetUsageStats422ApplicationProblemPlusJSONResponse) VisitGetUsageStatsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUsageStatsdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetUsageStatsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    GetUsageStatsdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response GetUsageStatsdefaultApplicationProblemPlusJSONResponse) VisitGetUsageStatsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUsageTransactionsRequestObject struct {
+	Params ListUsageTransactionsParams
+}
+
+type ListUsageTransactionsResponseObject interface {
+	VisitListUsageTransactionsResponse(w http.ResponseWriter) error
+}
+
+type ListUsageTransactions200JSONResponse UsagePage
+
+func (response ListUsageTransactions200JSONResponse) VisitListUsageTransactionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUsageTransactions401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ListUsageTransactions401ApplicationProblemPlusJSONResponse) VisitListUsageTransactionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUsageTransactions403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListUsageTransactions403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ListUsageTransactions403ResponseHeaders
+}
+
+func (response ListUsageTransactions403ApplicationProblemPlusJSONResponse) VisitListUsageTransactionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUsageTransactions422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListUsageTransactions422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ListUsageTransactions422ResponseHeaders
+}
+
+func (response ListUsageTransactions422ApplicationProblemPlusJSONResponse) VisitListUsageTransactionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUsageTransactionsdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListUsageTransactionsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    ListUsageTransactionsdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response ListUsageTransactionsdefaultApplicationProblemPlusJSONResponse) VisitListUsageTransactionsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -7902,10 +9968,10 @@ type StrictServerInterface interface {
 	// GetTaskStatusAliasSlash One task, at the address of the Django application
 	// (GET /api/tasks/{id}/status/)
 	GetTaskStatusAliasSlash(ctx context.Context, request GetTaskStatusAliasSlashRequestObject) (GetTaskStatusAliasSlashResponseObject, error)
-	// GetCreditBalance What may be spent now
+	// GetCreditBalance What may be spent, now or at a past instant
 	// (GET /api/v1/ai/credits/balance)
 	GetCreditBalance(ctx context.Context, request GetCreditBalanceRequestObject) (GetCreditBalanceResponseObject, error)
-	// ListCreditLedger Every change of the balance
+	// ListCreditLedger Every change of the balance, until now or a past instant
 	// (GET /api/v1/ai/credits/ledger)
 	ListCreditLedger(ctx context.Context, request ListCreditLedgerRequestObject) (ListCreditLedgerResponseObject, error)
 	// ListCreditPackages Packages with today's taxes
@@ -7920,6 +9986,30 @@ type StrictServerInterface interface {
 	// GetCreditPurchase One purchase
 	// (GET /api/v1/ai/credits/purchases/{reference})
 	GetCreditPurchase(ctx context.Context, request GetCreditPurchaseRequestObject) (GetCreditPurchaseResponseObject, error)
+	// VerifyCreditPurchaseReturn Ask what became of a payment (for a browser that the provider sent back)
+	// (GET /api/v1/ai/credits/verify)
+	VerifyCreditPurchaseReturn(ctx context.Context, request VerifyCreditPurchaseReturnRequestObject) (VerifyCreditPurchaseReturnResponseObject, error)
+	// VerifyCreditPurchase Ask what became of a payment
+	// (POST /api/v1/ai/credits/verify)
+	VerifyCreditPurchase(ctx context.Context, request VerifyCreditPurchaseRequestObject) (VerifyCreditPurchaseResponseObject, error)
+	// GetFeatureAvailability Can one call of a feature be paid for
+	// (GET /api/v1/ai/features/{feature}/availability)
+	GetFeatureAvailability(ctx context.Context, request GetFeatureAvailabilityRequestObject) (GetFeatureAvailabilityResponseObject, error)
+	// ReserveFeatureCharge Set aside the credits for one call of a feature
+	// (POST /api/v1/ai/features/{feature}/charge)
+	ReserveFeatureCharge(ctx context.Context, request ReserveFeatureChargeRequestObject) (ReserveFeatureChargeResponseObject, error)
+	// CaptureFeatureCharge Use the credits of a charge
+	// (POST /api/v1/ai/features/{feature}/charges/{id}/capture)
+	CaptureFeatureCharge(ctx context.Context, request CaptureFeatureChargeRequestObject) (CaptureFeatureChargeResponseObject, error)
+	// ReleaseFeatureCharge Give the credits of a charge back
+	// (POST /api/v1/ai/features/{feature}/charges/{id}/release)
+	ReleaseFeatureCharge(ctx context.Context, request ReleaseFeatureChargeRequestObject) (ReleaseFeatureChargeResponseObject, error)
+	// GetUsageStats What was used in the last days
+	// (GET /api/v1/ai/usage/stats)
+	GetUsageStats(ctx context.Context, request GetUsageStatsRequestObject) (GetUsageStatsResponseObject, error)
+	// ListUsageTransactions Calls of AI features in the last 90 days
+	// (GET /api/v1/ai/usage/transactions)
+	ListUsageTransactions(ctx context.Context, request ListUsageTransactionsRequestObject) (ListUsageTransactionsResponseObject, error)
 	// ListAuditLogs Who did what
 	// (GET /api/v1/audit-logs)
 	ListAuditLogs(ctx context.Context, request ListAuditLogsRequestObject) (ListAuditLogsResponseObject, error)
@@ -8127,8 +10217,10 @@ func (sh *strictHandler) GetTaskStatusAliasSlash(ctx *gin.Context, id TaskID, pa
 }
 
 // GetCreditBalance operation middleware
-func (sh *strictHandler) GetCreditBalance(ctx *gin.Context) {
+func (sh *strictHandler) GetCreditBalance(ctx *gin.Context, params GetCreditBalanceParams) {
 	var request GetCreditBalanceRequestObject
+
+	request.Params = params
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.GetCreditBalance(ctx.Request.Context(), request.(GetCreditBalanceRequestObject))
@@ -8289,6 +10381,273 @@ func (sh *strictHandler) GetCreditPurchase(ctx *gin.Context, reference string) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(GetCreditPurchaseResponseObject); ok {
 		if err := validResponse.VisitGetCreditPurchaseResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// VerifyCreditPurchaseReturn operation middleware
+func (sh *strictHandler) VerifyCreditPurchaseReturn(ctx *gin.Context, params VerifyCreditPurchaseReturnParams) {
+	var request VerifyCreditPurchaseReturnRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.VerifyCreditPurchaseReturn(ctx.Request.Context(), request.(VerifyCreditPurchaseReturnRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "VerifyCreditPurchaseReturn")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(VerifyCreditPurchaseReturnResponseObject); ok {
+		if err := validResponse.VisitVerifyCreditPurchaseReturnResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// VerifyCreditPurchase operation middleware
+func (sh *strictHandler) VerifyCreditPurchase(ctx *gin.Context, params VerifyCreditPurchaseParams) {
+	var request VerifyCreditPurchaseRequestObject
+
+	request.Params = params
+
+	var body VerifyCreditPurchaseJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.VerifyCreditPurchase(ctx.Request.Context(), request.(VerifyCreditPurchaseRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "VerifyCreditPurchase")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(VerifyCreditPurchaseResponseObject); ok {
+		if err := validResponse.VisitVerifyCreditPurchaseResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetFeatureAvailability operation middleware
+func (sh *strictHandler) GetFeatureAvailability(ctx *gin.Context, feature Feature) {
+	var request GetFeatureAvailabilityRequestObject
+
+	request.Feature = feature
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetFeatureAvailability(ctx.Request.Context(), request.(GetFeatureAvailabilityRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetFeatureAvailability")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetFeatureAvailabilityResponseObject); ok {
+		if err := validResponse.VisitGetFeatureAvailabilityResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ReserveFeatureCharge operation middleware
+func (sh *strictHandler) ReserveFeatureCharge(ctx *gin.Context, feature Feature, params ReserveFeatureChargeParams) {
+	var request ReserveFeatureChargeRequestObject
+
+	request.Feature = feature
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ReserveFeatureCharge(ctx.Request.Context(), request.(ReserveFeatureChargeRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReserveFeatureCharge")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ReserveFeatureChargeResponseObject); ok {
+		if err := validResponse.VisitReserveFeatureChargeResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CaptureFeatureCharge operation middleware
+func (sh *strictHandler) CaptureFeatureCharge(ctx *gin.Context, feature Feature, id ChargeID, params CaptureFeatureChargeParams) {
+	var request CaptureFeatureChargeRequestObject
+
+	request.Feature = feature
+	request.ID = id
+	request.Params = params
+
+	var body CaptureFeatureChargeJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CaptureFeatureCharge(ctx.Request.Context(), request.(CaptureFeatureChargeRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CaptureFeatureCharge")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(CaptureFeatureChargeResponseObject); ok {
+		if err := validResponse.VisitCaptureFeatureChargeResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ReleaseFeatureCharge operation middleware
+func (sh *strictHandler) ReleaseFeatureCharge(ctx *gin.Context, feature Feature, id ChargeID, params ReleaseFeatureChargeParams) {
+	var request ReleaseFeatureChargeRequestObject
+
+	request.Feature = feature
+	request.ID = id
+	request.Params = params
+
+	var body ReleaseFeatureChargeJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ReleaseFeatureCharge(ctx.Request.Context(), request.(ReleaseFeatureChargeRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReleaseFeatureCharge")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ReleaseFeatureChargeResponseObject); ok {
+		if err := validResponse.VisitReleaseFeatureChargeResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetUsageStats operation middleware
+func (sh *strictHandler) GetUsageStats(ctx *gin.Context, params GetUsageStatsParams) {
+	var request GetUsageStatsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetUsageStats(ctx.Request.Context(), request.(GetUsageStatsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetUsageStats")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetUsageStatsResponseObject); ok {
+		if err := validResponse.VisitGetUsageStatsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListUsageTransactions operation middleware
+func (sh *strictHandler) ListUsageTransactions(ctx *gin.Context, params ListUsageTransactionsParams) {
+	var request ListUsageTransactionsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListUsageTransactions(ctx.Request.Context(), request.(ListUsageTransactionsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListUsageTransactions")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListUsageTransactionsResponseObject); ok {
+		if err := validResponse.VisitListUsageTransactionsResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {

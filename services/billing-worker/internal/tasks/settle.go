@@ -1,0 +1,211 @@
+package tasks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/google/uuid"
+	"gorm.io/gorm"
+
+	"makola/pkg/billing"
+	"makola/pkg/money"
+	"makola/pkg/notifications"
+	"makola/pkg/payments"
+	"makola/pkg/postgres"
+	"makola/pkg/task"
+	"makola/pkg/tenant"
+	"makola/proto/contract"
+	aifeatures "makola/proto/makola/ai_features/v1"
+)
+
+// errNoPurchase is retried: a webhook can be faster than our own commit of the purchase.
+var errNoPurchase = errors.New("no purchase has this reference yet")
+
+// claim is one task's word that something happened to a payment, until the stored event that it names proves it.
+type claim struct {
+	run                        contract.Run
+	reference, provider, event string
+	err                        error
+	result                     struct {
+		status, business, purchase string
+		credits                    money.Credits
+	}
+}
+
+// settle acts on the claims of a batch that have no error, and gives each its result or its error.
+func (a *AIFeatures) settle(ctx context.Context, tx *gorm.DB, claims []*claim) error {
+	events, err := a.events(tx, claims)
+	if err != nil {
+		return err
+	}
+	var evidence []billing.Evidence
+	var settled []*claim
+	var aside []uuid.UUID
+	for _, c := range claims {
+		if c.err != nil {
+			continue
+		}
+		event, ok := a.evidence(c, events)
+		if !ok {
+			if err := a.ask(ctx, tx, c, event); err != nil {
+				return err
+			}
+			if event.Event != uuid.Nil {
+				aside = append(aside, event.Event)
+			}
+			continue
+		}
+		event.Requester = c.run.Tenant
+		evidence, settled = append(evidence, event.Evidence), append(settled, c)
+	}
+	if err := billing.SetAside(tx, aside); err != nil {
+		return err
+	}
+	outcomes, err := billing.CreditBatch(ctx, tx, evidence)
+	if err != nil {
+		return fmt.Errorf("credit batch of %d: %w", len(evidence), err)
+	}
+	if err := bindAll(tx, claims, outcomes); err != nil {
+		return err
+	}
+	var unmatched []billing.Evidence
+	for i, c := range settled {
+		if outcomes[i].Kind == billing.UnknownReference && c.run.Attempt >= c.run.MaxAttempts {
+			unmatched = append(unmatched, evidence[i])
+		}
+		if err := a.conclude(ctx, tx, c, outcomes[i]); err != nil {
+			return err
+		}
+	}
+	if err := a.tellPayers(ctx, tx, settled, outcomes); err != nil {
+		return err
+	}
+	return billing.Unmatched(tx, unmatched)
+}
+
+// bindAll binds the transaction to the businesses of the tasks as well as to those of the purchases, where CreditBatch bound it to the latter alone: what
+// follows is enqueued for either.
+func bindAll(tx *gorm.DB, claims []*claim, outcomes []billing.Outcome) error {
+	seen := map[uuid.UUID]bool{uuid.Nil: true}
+	var tenants []uuid.UUID
+	add := func(id uuid.UUID) {
+		if !seen[id] {
+			seen[id] = true
+			tenants = append(tenants, id)
+		}
+	}
+	for _, c := range claims {
+		add(c.run.Tenant)
+	}
+	if len(tenants) == 0 {
+		return nil // the usual case: platform tasks
+	}
+	for _, o := range outcomes {
+		add(o.Tenant)
+	}
+	return postgres.BindTenants(tx, tenants)
+}
+
+// events reads the events that the claims name, and refuses claims whose arguments can never be understood.
+func (a *AIFeatures) events(tx *gorm.DB, claims []*claim) (map[uuid.UUID]billing.StoredEvent, error) {
+	var ids []uuid.UUID
+	for _, c := range claims {
+		if c.err != nil || c.event == "" {
+			continue
+		}
+		id, err := uuid.Parse(c.event)
+		if err != nil {
+			c.err = task.Permanent(errors.New("event_id is not a UUID"))
+			continue
+		}
+		ids = append(ids, id)
+	}
+	return billing.Events(tx, ids)
+}
+
+// evidence returns the event that a claim names, and whether it may be acted on: it exists, speaks of this reference and provider, and is the provider's own word.
+// The amounts in the message are not looked at: whoever can write to the broker could have made them up.
+func (a *AIFeatures) evidence(c *claim, events map[uuid.UUID]billing.StoredEvent) (billing.StoredEvent, bool) {
+	id, err := uuid.Parse(c.event)
+	if err != nil {
+		return billing.StoredEvent{}, false
+	}
+	event, ok := events[id]
+	if !ok || event.Reference != c.reference || event.Provider != c.provider {
+		return billing.StoredEvent{}, false // a message that names somebody else's event is a message without one
+	}
+	// A provider that is asked about a payment tells of its charge and not of every refund, so a signed word about money that goes back is taken as it is: it gives nobody anything.
+	takesBack := event.Kind == payments.KindRefund || event.Kind == payments.KindDispute
+	return event, event.Trusted && (event.Asked || takesBack || a.Policy != payments.VerifyAlways)
+}
+
+// ask has the provider asked, because the task brings no evidence.
+func (a *AIFeatures) ask(ctx context.Context, tx *gorm.DB, c *claim, event billing.StoredEvent) error {
+	reason := "message"
+	switch {
+	case event.Kind == payments.KindRefund || event.Kind == payments.KindDispute:
+		reason = reasonReturned
+	case c.event != "":
+		reason = "webhook"
+	}
+	opts := []contract.Option{task.CausedBy(c.run)}
+	if c.run.Tenant != uuid.Nil {
+		opts = append(opts, task.ForTenant(c.run.Tenant))
+	}
+	_, err := a.Tasks.VerifyPayment(ctx, tx, &aifeatures.VerifyPaymentArgs{PaymentReference: c.reference, PaymentProvider: &c.provider, Reason: reason}, opts...)
+	c.result.status = "verifying"
+	return err
+}
+
+// conclude turns an outcome into the task's result, and enqueues the receipt of what was credited.
+func (a *AIFeatures) conclude(ctx context.Context, tx *gorm.DB, c *claim, o billing.Outcome) error {
+	c.result.status, c.result.credits = string(o.Kind), o.Credits
+	if o.Purchase != uuid.Nil {
+		c.result.business, c.result.purchase = o.Tenant.String(), o.Purchase.String()
+	}
+	switch o.Kind {
+	case billing.Credited:
+		c.result.status = "success"
+		_, err := a.Tasks.SendCreditPurchaseNotification(tenant.With(ctx, o.Tenant), tx,
+			&aifeatures.SendCreditPurchaseNotificationArgs{PurchaseId: o.Purchase.String()}, task.ForTenant(o.Tenant), task.CausedBy(c.run))
+		return err
+	case billing.UnknownReference:
+		if c.run.Attempt < c.run.MaxAttempts {
+			c.err = fmt.Errorf("settle %.100s: %w", c.reference, errNoPurchase)
+			return nil
+		}
+		c.result.status = "unmatched"
+	case billing.AlreadyProcessed, billing.InReview, billing.MarkedFailed, billing.Ignored, billing.Returned, billing.DisputeOpened:
+	}
+	return nil
+}
+
+// tellPayers stores a mail for the payer of each purchase that has gone to review just now: they paid, and wait for a person.
+func (a *AIFeatures) tellPayers(ctx context.Context, tx *gorm.DB, settled []*claim, outcomes []billing.Outcome) error {
+	var ids []uuid.UUID
+	cause := map[uuid.UUID]contract.Run{}
+	for i, o := range outcomes {
+		if o.Parked {
+			ids = append(ids, o.Purchase)
+			cause[o.Purchase] = settled[i].run
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	receipts, err := billing.ReceiptsFor(tx, ids)
+	if err != nil {
+		return err
+	}
+	var mails []notifications.Email
+	for id, r := range receipts {
+		p := r.Purchase
+		mails = append(mails, notifications.Email{Tenant: p.Tenant, Key: "pay:" + p.Reference + ":review", To: r.Email, Cause: cause[id], Content: notifications.PaymentReview{
+			Name: r.Name, Business: r.Business, Reference: p.Reference, ExpectedMinor: p.Total.Minor, ExpectedCurrency: p.Total.Currency,
+			ReceivedMinor: p.Received.Minor, ReceivedCurrency: p.Received.Currency, ReportedAt: cause[id].CreatedAt, Timezone: r.Timezone,
+		}})
+	}
+	_, err = notifications.QueueAll(ctx, tx, a.Mail, mails) // a payer without a usable address is no reason to lose the review
+	return err
+}
