@@ -24,6 +24,7 @@ var platformTables = map[string]string{
 	"accounts.sign_in_failure":          "counted before anybody is known",
 	"billing.tax_rate":                  "the law, the same for all",
 	"billing.webhook_event":             "the tenant is known only after the reference was matched",
+	"billing.webhook_duplicate":         "counts what came again, before anybody knows whose it is",
 	"gateway.rate_bucket":               "counts addresses and people, by hash, before anybody knows whose they are",
 	"billing.gateway_health":            "how the payment providers fare, the same for all",
 	"billing.feature_price":             "the price list, the same for all",

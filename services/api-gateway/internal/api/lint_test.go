@@ -117,11 +117,14 @@ func TestEveryOperationIsDescribedInFull(t *testing.T) {
 	})
 }
 
+// free are the objects in requests that are the client's own words, by description: they take any member, on purpose.
+var free = []string{"What was asked, for the record. At most 8 KiB."}
+
 // refusesUnknown walks a request's schema: an object that takes any member would swallow a misspelt one.
 func refusesUnknown(t *testing.T, at string, ref *openapi3.SchemaRef) {
 	t.Helper()
 	s := ref.Value
-	if s.Type.Is("object") {
+	if s.Type.Is("object") && !slices.Contains(free, s.Description) {
 		require.True(t, s.AdditionalProperties.Has != nil && !*s.AdditionalProperties.Has || s.AdditionalProperties.Schema != nil, "%s: %s takes unknown members", at, ref.Ref)
 	}
 	if s.Type.Is("string") {
