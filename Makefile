@@ -47,6 +47,7 @@ fault: ready ## one test per fault: killed processes, lost queues, cut connectio
 	@$(gotest) -race ./test/fault/...
 bench: ready ## throughput and latency, as ratios within one run
 	@$(gotest) -run '^$$' -bench . -benchtime 1x ./test/load/...
+	@$(gotest) -run '^$$' -bench Lone -benchtime 1x ./services/api-gateway/internal/webhook
 
 .PHONY: ready help
 ready:

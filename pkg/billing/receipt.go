@@ -101,7 +101,8 @@ func ReceiptsFor(tx *gorm.DB, ids []uuid.UUID) (map[uuid.UUID]*Receipt, error) {
 	return receipts, nil
 }
 
-// spendable returns what each of the tenants may spend now, by the database's clock; Balance says the same of one.
+// spendable returns what each of the tenants may spend now, by the database's clock; Balance says the same of one. It takes what has ended and is not booked out yet from
+// the account's balance, instead of adding up the lots that last: of those a business that buys more than it uses has ever more.
 func spendable(tx *gorm.DB, tenants map[uuid.UUID]bool) (map[uuid.UUID]money.Credits, error) {
 	ids := make([]uuid.UUID, 0, len(tenants))
 	for id := range tenants {
@@ -109,8 +110,10 @@ func spendable(tx *gorm.DB, tenants map[uuid.UUID]bool) (map[uuid.UUID]money.Cre
 	}
 	balances := make(map[uuid.UUID]money.Credits, len(ids))
 	err := query(tx, "read credit balances", `
-		select tenant_id, sum(remaining)::bigint from billing.credit_lot
-		 where tenant_id = any ($1::uuid[]) and remaining > 0 and expires_at > now() group by tenant_id`,
+		select a.tenant_id, a.balance - coalesce((select sum(l.remaining)::bigint from billing.credit_lot l
+		                                          where l.tenant_id = a.tenant_id and l.remaining > 0 and l.expires_at <= now()), 0)
+		  from billing.ledger_account a
+		 where a.tenant_id = any ($1::uuid[]) and a.kind = 'credits' and a.unit = 'CRD'`,
 		func(rows pgx.Rows) error {
 			var id uuid.UUID
 			var c money.Credits

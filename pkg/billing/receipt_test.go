@@ -68,3 +68,25 @@ func (h *house) business(t testing.TB, name string) uuid.UUID {
 	require.NoError(t, err)
 	return id
 }
+
+func TestAReceiptsBalanceLeavesOutWhatHasEnded(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	shop := h.business(t, "Shop")
+	p := buy(t, h.gateway, shop, "value")
+	_, err := h.credit(t.Context(), paid(p, "1"))
+	require.NoError(t, err)
+	balance := func() money.Credits {
+		var r map[uuid.UUID]*billing.Receipt
+		require.NoError(t, h.billing.InSystem(t.Context(), func(tx *gorm.DB) (err error) {
+			require.NoError(t, postgres.BindTenants(tx, []uuid.UUID{shop}))
+			r, err = billing.ReceiptsFor(tx, []uuid.UUID{p.ID})
+			return err
+		}))
+		return r[p.ID].Balance
+	}
+	before := balance()
+	_, err = h.admin.Exec(t.Context(), "update billing.credit_lot set expires_at = now() - interval '1 second' where tenant_id = $1 and source = 'BONUS'", shop)
+	require.NoError(t, err)
+	require.Equal(t, before-p.Bonus, balance())
+}

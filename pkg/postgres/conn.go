@@ -21,17 +21,48 @@ const (
 	timeoutsSQL = "select set_config('app.tenants', $1, true), set_config('app.scope', $2, true), set_config('statement_timeout', $3, true), set_config('lock_timeout', $4, true)"
 )
 
-// conn is one checked-out connection inside a transaction: gorm's ConnPool and TxCommitter. BEGIN is sent with the first statement.
+// conn is one transaction's connection: gorm's ConnPool and TxCommitter. It is checked out, and BEGIN is sent, with the first statement.
 type conn struct {
-	*sql.Conn
-	ctx     context.Context // the transaction's own context, which ends with it; not kept beyond
-	scope   Scope
-	before  []func() []Statement
-	after   []func()
-	local   map[any]any
-	begun   bool
-	rebound bool
-	done    bool
+	db       *DB
+	sql      *sql.Conn       // nil before the first statement
+	ctx      context.Context // the transaction's own context, which ends with it; not kept beyond
+	scope    Scope
+	deferred []Deferred
+	after    []func()
+	local    map[any]any
+	begun    bool
+	rebound  bool
+	done     bool
+}
+
+// raw calls fn with the connection, which it checks out first if need be.
+func (c *conn) raw(fn func(*pgx.Conn) error) error {
+	if c.done {
+		return sql.ErrTxDone
+	}
+	if c.sql == nil {
+		checkedOut, err := c.db.sql.Conn(c.ctx)
+		if err != nil {
+			return fmt.Errorf("get database connection: %w", err)
+		}
+		c.sql = checkedOut
+	}
+	return c.sql.Raw(func(dc any) error {
+		pc, err := rawConn(dc)
+		if err != nil {
+			return err
+		}
+		return fn(pc)
+	})
+}
+
+// giveBack returns the connection to the pool, if there is one.
+func (c *conn) giveBack() error {
+	c.done = true
+	if c.sql == nil {
+		return nil
+	}
+	return c.sql.Close()
 }
 
 // queueBegin puts BEGIN and the binding in front of a batch, once.
@@ -72,28 +103,17 @@ func (c *conn) send(pc *pgx.Conn, b *pgx.Batch, begin int, read func(pgx.BatchRe
 
 // begin sends BEGIN alone, for statements that gorm sends through database/sql.
 func (c *conn) begin() error {
-	if c.begun || c.done {
+	if c.begun {
 		return nil
 	}
-	return c.Conn.Raw(func(dc any) error {
-		pc, err := rawConn(dc)
-		if err != nil {
-			return err
-		}
+	return c.raw(func(pc *pgx.Conn) error {
 		b := &pgx.Batch{}
 		return c.send(pc, b, c.queueBegin(b), func(pgx.BatchResults) error { return nil })
 	})
 }
 
 func (c *conn) exec(query string, args ...any) (affected int64, err error) {
-	if c.done {
-		return 0, sql.ErrTxDone
-	}
-	err = c.Conn.Raw(func(dc any) error {
-		pc, err := rawConn(dc)
-		if err != nil {
-			return err
-		}
+	err = c.raw(func(pc *pgx.Conn) error {
 		b := &pgx.Batch{}
 		begin := c.queueBegin(b)
 		b.Queue(query, args...)
@@ -107,14 +127,7 @@ func (c *conn) exec(query string, args ...any) (affected int64, err error) {
 }
 
 func (c *conn) query(scan func(pgx.Rows) error, query string, args ...any) error {
-	if c.done {
-		return sql.ErrTxDone
-	}
-	return c.Conn.Raw(func(dc any) error {
-		pc, err := rawConn(dc)
-		if err != nil {
-			return err
-		}
+	return c.raw(func(pc *pgx.Conn) error {
 		b := &pgx.Batch{}
 		begin := c.queueBegin(b)
 		b.Queue(query, args...)
@@ -134,11 +147,7 @@ func (c *conn) query(scan func(pgx.Rows) error, query string, args ...any) error
 }
 
 // commit sends the statements and COMMIT in one batch.
-func (c *conn) commit(dc any, statements []Statement) error {
-	pc, err := rawConn(dc)
-	if err != nil {
-		return err
-	}
+func (c *conn) commit(pc *pgx.Conn, statements []Statement) error {
 	b := &pgx.Batch{}
 	whole := !c.begun // one batch without BEGIN is one transaction, which its end commits
 	if whole {
@@ -151,7 +160,7 @@ func (c *conn) commit(dc any, statements []Statement) error {
 		b.Queue("commit")
 	}
 	var tag pgconn.CommandTag
-	err = c.send(pc, b, 0, func(res pgx.BatchResults) error {
+	err := c.send(pc, b, 0, func(res pgx.BatchResults) (err error) {
 		if whole {
 			if _, err := res.Exec(); err != nil {
 				return err
@@ -173,11 +182,7 @@ func (c *conn) commit(dc any, statements []Statement) error {
 		return err
 	})
 	if err != nil {
-		// Only the server's own refusal is certain. When the connection broke, COMMIT may have arrived.
-		if pg, ok := errors.AsType[*pgconn.PgError](err); ok && !IsUnavailable(pg) {
-			return err
-		}
-		return fmt.Errorf("%w: %w", ErrOutcomeUnknown, err)
+		return commitError(err)
 	}
 	if tag.String() == "ROLLBACK" {
 		return errors.New("transaction was already aborted and has been rolled back")
@@ -185,12 +190,23 @@ func (c *conn) commit(dc any, statements []Statement) error {
 	return nil
 }
 
+// commitError marks the errors of a commit that leave its outcome open. Only the server's own refusal is certain: when the connection broke, COMMIT may have arrived.
+func commitError(err error) error {
+	if err == nil {
+		return nil
+	}
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && !IsUnavailable(pg) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrOutcomeUnknown, err)
+}
+
 // ExecContext implements gorm.ConnPool.
 func (c *conn) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
 	if err := c.begin(); err != nil {
 		return nil, err
 	}
-	return c.Conn.ExecContext(ctx, query, args...)
+	return c.sql.ExecContext(ctx, query, args...)
 }
 
 // PrepareContext implements gorm.ConnPool.
@@ -198,7 +214,7 @@ func (c *conn) PrepareContext(ctx context.Context, query string) (*sql.Stmt, err
 	if err := c.begin(); err != nil {
 		return nil, err
 	}
-	return c.Conn.PrepareContext(ctx, query)
+	return c.sql.PrepareContext(ctx, query)
 }
 
 // QueryContext implements gorm.ConnPool.
@@ -206,7 +222,7 @@ func (c *conn) QueryContext(ctx context.Context, query string, args ...any) (*sq
 	if err := c.begin(); err != nil {
 		return nil, err
 	}
-	return c.Conn.QueryContext(ctx, query, args...)
+	return c.sql.QueryContext(ctx, query, args...)
 }
 
 // QueryRowContext implements gorm.ConnPool. A BEGIN that failed shows in the row: the query then runs on a context that has ended.
@@ -214,9 +230,12 @@ func (c *conn) QueryRowContext(ctx context.Context, query string, args ...any) *
 	if err := c.begin(); err != nil {
 		ended, cancel := context.WithCancelCause(ctx)
 		cancel(err)
-		return c.Conn.QueryRowContext(ended, query, args...)
+		if c.sql == nil { // not even a connection
+			return c.db.sql.QueryRowContext(ended, query, args...)
+		}
+		return c.sql.QueryRowContext(ended, query, args...)
 	}
-	return c.Conn.QueryRowContext(ctx, query, args...)
+	return c.sql.QueryRowContext(ctx, query, args...)
 }
 
 // Commit implements gorm.TxCommitter. Transactions are committed through Tx; gorm itself never begins one here.
@@ -230,23 +249,20 @@ func (c *conn) Rollback() error {
 		return nil
 	}
 	if !c.begun {
-		c.done = true
-		return c.Conn.Close()
+		return c.giveBack()
 	}
 	// The work's context may be over already; undoing must still happen, and quickly.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.ctx), 3*time.Second)
 	defer cancel()
-	if _, err := c.Conn.ExecContext(ctx, "rollback"); err != nil {
+	if _, err := c.sql.ExecContext(ctx, "rollback"); err != nil {
 		c.discard()
 		return fmt.Errorf("roll back: %w", err)
 	}
-	c.done = true
-	return c.Conn.Close()
+	return c.giveBack()
 }
 
 func (c *conn) release() {
-	c.done = true
-	_ = c.Conn.Close()
+	_ = c.giveBack()
 	for _, fn := range c.after {
 		fn()
 	}
@@ -259,16 +275,13 @@ func (c *conn) discard() {
 	if c.done {
 		return
 	}
-	c.done = true
-	_ = c.Conn.Raw(func(dc any) error {
-		if pc, err := rawConn(dc); err == nil {
-			ctx, cancel := context.WithTimeout(context.WithoutCancel(c.ctx), time.Second)
-			defer cancel()
-			_ = pc.Close(ctx)
-		}
+	_ = c.raw(func(pc *pgx.Conn) error {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(c.ctx), time.Second)
+		defer cancel()
+		_ = pc.Close(ctx)
 		return driver.ErrBadConn
 	})
-	_ = c.Conn.Close()
+	_ = c.giveBack()
 }
 
 func rawConn(dc any) (*pgx.Conn, error) {

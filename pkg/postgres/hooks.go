@@ -11,12 +11,12 @@ func AfterCommit(tx *gorm.DB, fn func()) bool {
 	return ok
 }
 
-// BeforeCommit registers fn to run when tx is about to commit; the statements it returns travel with COMMIT, before those of CommitWith.
+// AtCommit leaves d for the end of tx: its statements travel with COMMIT, before those of CommitWith. It is dropped when tx rolls back.
 // It reports false when tx is not one of this package's transactions.
-func BeforeCommit(tx *gorm.DB, fn func() []Statement) bool {
+func AtCommit(tx *gorm.DB, d Deferred) bool {
 	c, ok := tx.Statement.ConnPool.(*conn)
 	if ok {
-		c.before = append(c.before, fn)
+		c.deferred = append(c.deferred, d)
 	}
 	return ok
 }

@@ -8,11 +8,14 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 	gormpg "gorm.io/driver/postgres"
 	"gorm.io/gorm"
 	"gorm.io/gorm/logger"
+
+	"makola/pkg/groupcommit"
 )
 
 // Config says which database a process uses and with how many connections. It is read from the environment.
@@ -30,9 +33,10 @@ const reserved = 1
 
 // DB is one process's way into the database. It is safe for concurrent use. The zero value is not usable; call Open.
 type DB struct {
-	pool *pgxpool.Pool
-	sql  *sql.DB
-	gorm *gorm.DB
+	pool    *pgxpool.Pool
+	sql     *sql.DB
+	gorm    *gorm.DB
+	sharing groupcommit.Group[*sharer]
 }
 
 // Open prepares the pool without connecting, so that a service can start before its database does; use WaitReady to wait for it.
@@ -52,6 +56,10 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	pc.ConnConfig.RuntimeParams["timezone"] = "UTC"
 	if pc.ConnConfig.RuntimeParams["application_name"] == "" {
 		pc.ConnConfig.RuntimeParams["application_name"] = "makola"
+	}
+	pc.AfterConnect = func(_ context.Context, c *pgx.Conn) error {
+		registerUUID(c)
+		return nil
 	}
 	pool, err := pgxpool.NewWithConfig(ctx, pc)
 	if err != nil {
@@ -73,7 +81,9 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 		pool.Close()
 		return nil, fmt.Errorf("open gorm: %w", err)
 	}
-	return &DB{pool: pool, sql: sqlDB, gorm: g}, nil
+	db := &DB{pool: pool, sql: sqlDB, gorm: g}
+	db.sharing.Run, db.sharing.Max, db.sharing.Leaders = db.commitAll, maxShared, sharedCommits
+	return db, nil
 }
 
 // Pool gives direct access for what gorm cannot do (COPY, LISTEN, advisory locks). Connections taken from it are bound to no tenant and see no tenant's rows.

@@ -68,14 +68,10 @@ func (db *DB) in(ctx context.Context, scope Scope, fn func(tx *gorm.DB) error) (
 	return t.Commit()
 }
 
-// Begin prepares a transaction bound to scope. Nothing is sent yet: BEGIN and the binding travel with the first statement, so a transaction that only enqueues tasks costs one
-// round trip, and one that does nothing costs none. It is for the task engine, whose transactions do not fit a closure; everybody else uses InTenant or InSystem.
+// Begin prepares a transaction bound to scope. Nothing is sent yet, and no connection taken: BEGIN and the binding travel with the first statement. A transaction that only
+// enqueues tasks is committed together with others of its kind that arrive at the same time, and one that does nothing costs nothing. It is for the task engine, whose transactions do not fit a closure; everybody else uses InTenant or InSystem.
 func (db *DB) Begin(ctx context.Context, scope Scope) (*Tx, error) {
-	sqlConn, err := db.sql.Conn(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("get database connection: %w", err)
-	}
-	c := &conn{Conn: sqlConn, ctx: ctx, scope: scope}
+	c := &conn{db: db, ctx: ctx, scope: scope}
 	g := db.gorm.Session(&gorm.Session{NewDB: true, Context: ctx})
 	g.Statement.ConnPool = c
 	return &Tx{DB: g.Session(&gorm.Session{}), conn: c}, nil
@@ -108,20 +104,25 @@ func (t *Tx) CommitWith(statements ...Statement) error {
 	if t.conn.done {
 		return sql.ErrTxDone
 	}
-	var hooked []Statement
-	for _, fn := range t.conn.before {
-		hooked = append(hooked, fn()...)
+	c := t.conn
+	var err error
+	switch {
+	case !c.begun && len(statements) == 0 && len(c.deferred) == 0: // nothing was done
+	case !c.begun && len(statements) == 0 && c.scope.Timeout == 0 && c.scope.LockTimeout == 0:
+		err = c.db.commitShared(c.ctx, c.scope, c.deferred)
+	default:
+		var all []Statement
+		for _, d := range c.deferred {
+			all = append(all, d.Statements()...)
+		}
+		all = append(all, statements...)
+		err = c.raw(func(pc *pgx.Conn) error { return c.commit(pc, all) })
 	}
-	statements = append(hooked, statements...)
-	if !t.conn.begun && len(statements) == 0 {
-		t.conn.release()
-		return nil
-	}
-	if err := t.conn.Conn.Raw(func(dc any) error { return t.conn.commit(dc, statements) }); err != nil {
+	if err != nil {
 		t.Rollback()
 		return fmt.Errorf("commit transaction: %w", err)
 	}
-	t.conn.release()
+	c.release()
 	return nil
 }
 

@@ -50,7 +50,7 @@ func (q *Queue) Enqueue(ctx context.Context, tx *gorm.DB, d *contract.Descriptor
 		return contract.ID{}, fmt.Errorf("enqueue %s: %w", d.Name, postgres.ErrNoTransaction)
 	}
 	if len(b.ids) == 0 {
-		postgres.BeforeCommit(tx, b.flush)
+		postgres.AtCommit(tx, b)
 	}
 	b.add(r)
 	q.wakeAfter(tx)
@@ -144,12 +144,29 @@ func (b *buffer) values() []any {
 	return []any{b.ids, b.tenants, b.createdBy, b.parents, b.roots, b.names, b.queues, b.args, b.uniqueKeys, b.delays, b.runAts, b.expires}
 }
 
-func (b *buffer) flush() []postgres.Statement {
-	if len(b.ids) == 1 {
-		return []postgres.Statement{{SQL: insertOneSQL, Args: []any{b.ids[0], b.tenants[0], b.createdBy[0], b.parents[0], b.roots[0],
-			b.names[0], b.queues[0], b.args[0], b.uniqueKeys[0], b.delays[0], b.runAts[0], b.expires[0]}}}
+// Statements implements postgres.Deferred: one statement inserts the tasks of any number of transactions.
+func (b *buffer) Statements(others ...postgres.Deferred) []postgres.Statement {
+	all := b
+	if len(others) > 0 {
+		all = &buffer{}
+		all.append(b)
+		for _, o := range others {
+			all.append(o.(*buffer)) //nolint:forcetypeassert // postgres.Deferred promises the same type
+		}
 	}
-	return []postgres.Statement{{SQL: insertSQL, Args: b.values()}}
+	if len(all.ids) == 1 {
+		return []postgres.Statement{{SQL: insertOneSQL, Args: []any{all.ids[0], all.tenants[0], all.createdBy[0], all.parents[0], all.roots[0],
+			all.names[0], all.queues[0], all.args[0], all.uniqueKeys[0], all.delays[0], all.runAts[0], all.expires[0]}}}
+	}
+	return []postgres.Statement{{SQL: insertSQL, Args: all.values()}}
+}
+
+func (b *buffer) append(o *buffer) {
+	b.ids, b.tenants, b.createdBy = append(b.ids, o.ids...), append(b.tenants, o.tenants...), append(b.createdBy, o.createdBy...)
+	b.parents, b.roots = append(b.parents, o.parents...), append(b.roots, o.roots...)
+	b.names, b.queues, b.args = append(b.names, o.names...), append(b.queues, o.queues...), append(b.args, o.args...)
+	b.uniqueKeys, b.delays = append(b.uniqueKeys, o.uniqueKeys...), append(b.delays, o.delays...)
+	b.runAts, b.expires = append(b.runAts, o.runAts...), append(b.expires, o.expires...)
 }
 
 func (q *Queue) insertUnique(tx *gorm.DB, n newTask) (contract.ID, error) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -13,7 +14,10 @@ import (
 	"makola/test/stack"
 )
 
-func TestMain(m *testing.M) { stack.Main(m, printTable) }
+func TestMain(m *testing.M) {
+	debug.SetGCPercent(400) // as every service runs (pkg/service); some benchmarks run the engine in this process
+	stack.Main(m, printTable)
+}
 
 // table collects what the benchmarks found, in the order they found it.
 var table struct {

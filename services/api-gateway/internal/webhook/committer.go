@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -14,6 +13,7 @@ import (
 	"gorm.io/gorm"
 
 	"makola/pkg/billing"
+	"makola/pkg/groupcommit"
 	"makola/pkg/payments"
 	"makola/pkg/postgres"
 	"makola/pkg/task"
@@ -25,8 +25,8 @@ const (
 	maxShared = 256
 	// maxWaiting bounds the events that wait for a commit. At 5,000 a second it is less than a second's worth; whoever comes on top is better told to come again.
 	maxWaiting = 4096
-	// committers work in parallel, so that one gathers and stores while another waits for the disk.
-	committers = 2
+	// commits are under way at once, so that one is prepared while another waits for the disk.
+	commits = 2
 	// statementTimeout bounds each statement of a commit; commitTimeout the whole of it, a lost connection included.
 	statementTimeout = 2 * time.Second
 	commitTimeout    = 5 * time.Second
@@ -51,27 +51,19 @@ const (
 	Duplicate
 )
 
-// Committer stores events, many in one transaction. It is a component: Store works from Start to Stop. Safe for concurrent use.
+// Committer stores events, many in one transaction. It is a component: Store works until Stop. Safe for concurrent use.
 type Committer struct {
 	db       *postgres.DB
 	tasks    *aifeatures.Tasks
 	wake     func()
 	outcomes *prometheus.CounterVec
 	sizes    prometheus.Histogram
-
-	mu      sync.RWMutex // held for writing only to close waiting
-	waiting chan *waiter // closed by Stop
-	stopped bool
-	done    sync.WaitGroup
+	group    groupcommit.Group[*waiter]
 }
 
 // waiter is one request that waits for its event.
 type waiter struct {
-	event  billing.Event
-	answer chan answer // buffered by one, so that nobody waits for a client that is gone; never closed
-}
-
-type answer struct {
+	event billing.Event
 	state State
 	err   error
 }
@@ -80,89 +72,32 @@ type answer struct {
 // db. wake is called after each commit that enqueued something, to ring the relay of a queue that may read tasks; nil rings nobody.
 func NewCommitter(db *postgres.DB, tasks *aifeatures.Tasks, wake func(), metrics prometheus.Registerer) *Committer {
 	c := &Committer{
-		db: db, tasks: tasks, wake: wake, waiting: make(chan *waiter, maxWaiting),
+		db: db, tasks: tasks, wake: wake,
 		outcomes: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "makola_webhook_requests_total", Help: "Webhook requests by provider and outcome."}, []string{"provider", "outcome"}),
 		sizes: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "makola_webhook_commit_events", Help: "Events stored by one commit.",
 			Buckets: []float64{1, 2, 4, 8, 16, 32, 64, 128, 256}}),
 	}
+	c.group.Run, c.group.Max, c.group.Leaders, c.group.Waiting = c.store, maxShared, commits, maxWaiting
 	if metrics != nil {
 		metrics.MustRegister(c.outcomes, c.sizes)
 	}
 	return c
 }
 
-// Start begins to store. It does not wait for the database.
-func (c *Committer) Start(ctx context.Context) error {
-	for range committers {
-		c.done.Go(func() { c.run(ctx) })
-	}
-	return nil
-}
+// Start implements service.Component. There is nothing to start: events are stored by the requests that bring them.
+func (c *Committer) Start(context.Context) error { return nil }
 
-// Stop refuses new events, stores those that wait and returns. When ctx ends first, what still waits is answered ErrNotStored by the end of its commit's time.
-func (c *Committer) Stop(ctx context.Context) error {
-	c.mu.Lock()
-	if !c.stopped {
-		c.stopped = true
-		close(c.waiting)
-	}
-	c.mu.Unlock()
-	finished := make(chan struct{})
-	go func() { c.done.Wait(); close(finished) }()
-	select {
-	case <-finished:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
+// Stop refuses new events and returns when those that wait are stored, or when ctx ends.
+func (c *Committer) Stop(ctx context.Context) error { return c.group.Close(ctx) }
 
-// Store hands the event to a committer and waits until it is in the database. When ctx ends first it returns ErrNotStored, and the event is stored all the same.
+// Store returns when the event is in the database, or is known not to be. A client that hangs up, which ends ctx, does not stop its event from being stored.
+// Errors: ErrBusy, ErrNotStored.
 func (c *Committer) Store(ctx context.Context, e billing.Event) (State, error) {
-	w := &waiter{event: e, answer: make(chan answer, 1)}
-	if !c.offer(w) {
-		return Queued, ErrBusy
+	w := &waiter{event: e}
+	if err := c.group.Do(context.WithoutCancel(ctx), w); err != nil {
+		return Queued, errors.Join(ErrBusy, err)
 	}
-	select {
-	case a := <-w.answer:
-		return a.state, a.err
-	case <-ctx.Done():
-		return Queued, errors.Join(ErrNotStored, ctx.Err())
-	}
-}
-
-func (c *Committer) offer(w *waiter) bool {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	if c.stopped {
-		return false
-	}
-	select {
-	case c.waiting <- w:
-		return true
-	default:
-		return false
-	}
-}
-
-// run stores until the queue is closed and empty.
-func (c *Committer) run(ctx context.Context) {
-	for first := range c.waiting {
-		shared := []*waiter{first}
-	gather:
-		for len(shared) < maxShared {
-			select {
-			case w, ok := <-c.waiting:
-				if !ok {
-					break gather
-				}
-				shared = append(shared, w)
-			default:
-				break gather
-			}
-		}
-		c.store(ctx, shared)
-	}
+	return w.state, w.err
 }
 
 // store commits the events together, and in halves when that fails because of one of them.
@@ -172,20 +107,19 @@ func (c *Committer) store(ctx context.Context, shared []*waiter) {
 	case err == nil:
 		c.sizes.Observe(float64(len(shared)))
 		for _, w := range shared {
-			a := answer{state: Queued}
+			w.state = Queued
 			if !fresh[w] {
-				a.state = Duplicate
+				w.state = Duplicate
 			}
-			w.answer <- a
 		}
-	case len(shared) > 1 && !postgres.IsUnavailable(err) && !errors.Is(err, postgres.ErrOutcomeUnknown) && ctx.Err() == nil:
+	case len(shared) > 1 && !postgres.IsUnavailable(err) && !errors.Is(err, postgres.ErrOutcomeUnknown):
 		half := len(shared) / 2
 		c.store(ctx, shared[:half])
 		c.store(ctx, shared[half:])
 	default:
 		slog.ErrorContext(ctx, "webhook events not stored", "count", len(shared), "error", err)
 		for _, w := range shared {
-			w.answer <- answer{err: ErrNotStored}
+			w.err = ErrNotStored
 		}
 	}
 }

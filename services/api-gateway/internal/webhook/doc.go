@@ -9,9 +9,9 @@
 //
 // # Shared commits
 //
-// A request hands its event to a committer and waits. A committer takes one event, and with it whatever else has gathered while the commit before ran, and
-// stores all in one transaction; there is no timer, so a lone request commits at once. When a shared commit fails because of what is in it, it
-// is split in halves until the guilty event stands alone: one bad event never harms its neighbours. The queue is bounded; when it is full
+// Events that arrive while others are being committed are stored together by the next commit (package groupcommit). There is no timer and no goroutine to wake: a lone
+// request commits at once and by itself. When a shared commit fails because of what is in it, it
+// is split in halves until the guilty event stands alone: one bad event never harms its neighbours. The number that may wait is bounded; beyond it
 // the answer is 503 with Retry-After. A client that hangs up does not stop its event from being stored.
 //
 // The database role of this package can insert events and tasks and can do nothing else.
