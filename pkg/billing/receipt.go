@@ -101,8 +101,8 @@ func ReceiptsFor(tx *gorm.DB, ids []uuid.UUID) (map[uuid.UUID]*Receipt, error) {
 	return receipts, nil
 }
 
-// spendable returns what each of the tenants may spend now, by the database's clock; Balance says the same of one. It takes what has ended and is not booked out yet from
-// the account's balance, instead of adding up the lots that last: of those a business that buys more than it uses has ever more.
+// spendable returns what each of the tenants may spend now, by the database's clock; Balance says the same of one. It takes what has ended and is not booked out yet, and what
+// is set aside, from the account's balance, instead of adding up the lots that last: of those a business that buys more than it uses has ever more.
 func spendable(tx *gorm.DB, tenants map[uuid.UUID]bool) (map[uuid.UUID]money.Credits, error) {
 	ids := make([]uuid.UUID, 0, len(tenants))
 	for id := range tenants {
@@ -112,6 +112,11 @@ func spendable(tx *gorm.DB, tenants map[uuid.UUID]bool) (map[uuid.UUID]money.Cre
 	err := query(tx, "read credit balances", `
 		select a.tenant_id, a.balance - coalesce((select sum(l.remaining)::bigint from billing.credit_lot l
 		                                          where l.tenant_id = a.tenant_id and l.remaining > 0 and l.expires_at <= now()), 0)
+		                  - coalesce((select sum(case h.state when 'held' then hl.amount else hl.captured end)::bigint
+		                                from billing.credit_hold h
+		                                join billing.credit_hold_lot hl on hl.hold_id = h.id
+		                                join billing.credit_lot l on l.id = hl.lot_id and l.expires_at > now()
+		                               where h.tenant_id = a.tenant_id and (h.state = 'held' and h.expires_at > now() or h.state = 'captured' and h.posted_at is null)), 0)
 		  from billing.ledger_account a
 		 where a.tenant_id = any ($1::uuid[]) and a.kind = 'credits' and a.unit = 'CRD'`,
 		func(rows pgx.Rows) error {

@@ -11,6 +11,7 @@ import (
 	"makola/pkg/billing"
 	"makola/pkg/money"
 	"makola/pkg/postgres"
+	"makola/pkg/tenant"
 )
 
 func TestReceiptsOfSeveralBusinesses(t *testing.T) {
@@ -69,7 +70,7 @@ func (h *house) business(t testing.TB, name string) uuid.UUID {
 	return id
 }
 
-func TestAReceiptsBalanceLeavesOutWhatHasEnded(t *testing.T) {
+func TestAReceiptsBalanceIsWhatMayBeSpent(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	shop := h.business(t, "Shop")
@@ -88,5 +89,17 @@ func TestAReceiptsBalanceLeavesOutWhatHasEnded(t *testing.T) {
 	before := balance()
 	_, err = h.admin.Exec(t.Context(), "update billing.credit_lot set expires_at = now() - interval '1 second' where tenant_id = $1 and source = 'BONUS'", shop)
 	require.NoError(t, err)
-	require.Equal(t, before-p.Bonus, balance())
+	require.Equal(t, before-p.Bonus, balance(), "less what has ended")
+
+	var held *billing.Hold
+	require.NoError(t, h.gateway.InTenant(tenant.With(t.Context(), shop), func(tx *gorm.DB) (err error) {
+		held, err = billing.Reserve(tx, uuid.New(), "inventory_forecast", time.Now())
+		return err
+	}))
+	require.Equal(t, before-p.Bonus-held.Amount, balance(), "and what is set aside")
+	require.NoError(t, h.gateway.InTenant(tenant.With(t.Context(), shop), func(tx *gorm.DB) error {
+		b, err := billing.Balance(tx)
+		require.Equal(t, b.Total, balance())
+		return err
+	}))
 }
