@@ -42,6 +42,7 @@ func newHub(cfg Config, app *service.App) (*rabbit.Conn, *live.Hub) {
 
 // openProviders makes the clients of the configured payment providers, whose health every process shares through the database.
 func openProviders(ctx context.Context, app *service.App, cfg Config, db *postgres.DB) (*providers.Set, error) {
+	cfg.Payments.Flutterwave.ReturnURL = cmp.Or(cfg.Payments.Flutterwave.ReturnURL, cfg.HTTP.PublicURL)
 	cfg.Payments.Stripe.ReturnURL = cmp.Or(cfg.Payments.Stripe.ReturnURL, cfg.HTTP.PublicURL)
 	clients, err := providers.Open(cfg.Payments, (&billing.GatewayHealth{DB: db}).Observe)
 	if err != nil {

@@ -1,6 +1,7 @@
 package flutterwave
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -30,6 +31,8 @@ type Client struct {
 	api     *exchange.JSON
 	mode    WebhookMode
 	secrets []payments.SecretKey
+	// returnURL is where browsers go when the purchase names no page.
+	returnURL string
 }
 
 var _ payments.Provider = (*Client)(nil)
@@ -45,7 +48,7 @@ func New(cfg Config) (*Client, error) {
 			Caller:  exchange.NewCaller(Name, cfg.Outbound.Timeout, cfg.Observe),
 			BaseURL: strings.TrimRight(cfg.BaseURL, "/"), Key: cfg.SecretKey, HTTP: outbound.New(cfg.Outbound),
 		},
-		mode: cfg.WebhookMode, secrets: cfg.WebhookSecrets,
+		mode: cfg.WebhookMode, secrets: cfg.WebhookSecrets, returnURL: cfg.ReturnURL,
 	}, nil
 }
 
@@ -63,7 +66,7 @@ type paymentBody struct {
 	TxRef           string            `json:"tx_ref"`
 	Amount          json.Number       `json:"amount"` // major units, with all decimal places of the currency
 	Currency        money.Currency    `json:"currency"`
-	RedirectURL     string            `json:"redirect_url,omitempty"`
+	RedirectURL     string            `json:"redirect_url"`
 	PaymentOptions  string            `json:"payment_options,omitempty"`
 	SessionDuration int               `json:"session_duration"` // minutes
 	Customer        customer          `json:"customer"`
@@ -76,6 +79,7 @@ type customer struct {
 
 // Initialize implements payments.Provider. It is never repeated here, because a second page for the same reference could be paid as well.
 func (c *Client) Initialize(ctx context.Context, req payments.InitRequest) (payments.Checkout, error) {
+	req.CallbackURL = cmp.Or(req.CallbackURL, c.returnURL)
 	if err := checkInit(req); err != nil {
 		return payments.Checkout{}, fmt.Errorf("initialize payment: %w", err)
 	}
@@ -100,6 +104,9 @@ func checkInit(req payments.InitRequest) error {
 	faults := checkPayment(req.Reference, req.Amount)
 	if !strings.Contains(req.Email, "@") {
 		faults = append(faults, errors.New("email: required"))
+	}
+	if u, err := url.Parse(req.CallbackURL); err != nil || u.Host == "" {
+		faults = append(faults, errors.New("callback: required"))
 	}
 	return invalid(faults)
 }

@@ -102,16 +102,34 @@ func TestInitializeSendsMajorUnits(t *testing.T) {
 	}
 }
 
+// Flutterwave insists on a page to return to; a purchase need not name one.
+func TestABrowserReturnsToUsWhenThePurchaseNamesNoPage(t *testing.T) {
+	t.Parallel()
+	c, _ := against(t, func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		if !strings.Contains(string(body), `"redirect_url":"https://makola.example/"`) {
+			t.Errorf("%s", body)
+		}
+		answers(http.StatusOK, `{"status":"success","message":"Hosted Link","data":{"link":"https://checkout.example/v3/hosted/pay/x"}}`)(w, r)
+	}, func(cfg *flutterwave.Config) { cfg.ReturnURL = "https://makola.example/" })
+	req := validInit()
+	req.CallbackURL = ""
+	if _, err := c.Initialize(t.Context(), req); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestWhatTheRulesForbidIsNotSent(t *testing.T) {
 	t.Parallel()
 	c, requests := against(t, answers(http.StatusOK, `{}`))
 	for name, change := range map[string]func(*payments.InitRequest){
-		"empty reference": func(r *payments.InitRequest) { r.Reference = "" },
-		"space":           func(r *payments.InitRequest) { r.Reference = "AI 1" },
-		"long reference":  func(r *payments.InitRequest) { r.Reference = strings.Repeat("A", 101) },
-		"nothing to pay":  func(r *payments.InitRequest) { r.Amount.Minor = 0 },
-		"yen":             func(r *payments.InitRequest) { r.Amount.Currency = money.JPY },
-		"no address":      func(r *payments.InitRequest) { r.Email = "ama" },
+		"empty reference":  func(r *payments.InitRequest) { r.Reference = "" },
+		"no page to go to": func(r *payments.InitRequest) { r.CallbackURL = "" },
+		"space":            func(r *payments.InitRequest) { r.Reference = "AI 1" },
+		"long reference":   func(r *payments.InitRequest) { r.Reference = strings.Repeat("A", 101) },
+		"nothing to pay":   func(r *payments.InitRequest) { r.Amount.Minor = 0 },
+		"yen":              func(r *payments.InitRequest) { r.Amount.Currency = money.JPY },
+		"no address":       func(r *payments.InitRequest) { r.Email = "ama" },
 	} {
 		req := validInit()
 		change(&req)

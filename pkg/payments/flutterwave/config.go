@@ -3,6 +3,7 @@ package flutterwave
 import (
 	"errors"
 	"fmt"
+	"net/url"
 
 	"makola/pkg/outbound"
 	"makola/pkg/payments"
@@ -52,6 +53,8 @@ type Config struct {
 	WebhookSecrets []payments.SecretKey `env:"FLUTTERWAVE_WEBHOOK_SECRETS" secret:"true" doc:"Secret hashes of Flutterwave's webhooks, comma separated. Webhooks with either are accepted: two only while rotating."`
 	// WebhookMode is what the account is set to.
 	WebhookMode WebhookMode `env:"FLUTTERWAVE_WEBHOOK_MODE" envDefault:"signature" doc:"signature: webhooks are signed in flutterwave-signature and taken at their word. hash: they carry the bare secret in verif-hash, and Flutterwave is asked about each."`
+	// ReturnURL is for payments that were asked for without a page to return to; Flutterwave insists on one.
+	ReturnURL string `env:"FLUTTERWAVE_RETURN_URL" doc:"Page to which a payer's browser returns when the purchase named none. Empty means PUBLIC_URL."`
 	// Outbound guards the connections.
 	Outbound outbound.Config `env:"-"`
 	// Observe is told of every call. Nil tells nobody.
@@ -71,6 +74,9 @@ func (c Config) Validate(production bool) error {
 		exchange.Name("FLUTTERWAVE_SECRET_KEY", keys.Check([]payments.SecretKey{c.SecretKey}, production)...),
 		exchange.Name("FLUTTERWAVE_WEBHOOK_SECRETS", exchange.CheckSecrets(c.WebhookSecrets, SimulatorWebhookSecret, production)...),
 		c.Outbound.Validate(production),
+	}
+	if u, err := url.Parse(c.ReturnURL); c.ReturnURL != "" && (err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http")) {
+		faults = append(faults, errors.New("FLUTTERWAVE_RETURN_URL: must be an http or https URL"))
 	}
 	if c.WebhookMode != "" {
 		faults = append(faults, exchange.Name("FLUTTERWAVE_WEBHOOK_MODE", new(WebhookMode).UnmarshalText([]byte(c.WebhookMode))))
