@@ -106,7 +106,9 @@ func (s *Simulator) list(w http.ResponseWriter, _ *http.Request) {
 		all = append(all, tx.charge().data())
 	}
 	s.mu.Unlock()
-	grant(w, "Transactions retrieved", all)
+	reply(w, http.StatusOK, map[string]any{
+		"status": true, "message": "Transactions retrieved", "data": all, "meta": map[string]any{"total": len(all), "page": 1, "pageCount": 1}, // all on one page
+	})
 }
 
 func grant(w http.ResponseWriter, message string, data any) {
