@@ -99,8 +99,8 @@ func (encodeUUIDs) Encode(value any, buf []byte) ([]byte, error) {
 	if dimensions == 0 {
 		return buf, nil
 	}
-	buf = binary.BigEndian.AppendUint32(buf, uint32(len(ids))) //nolint:gosec // far below 2^32
-	buf = binary.BigEndian.AppendUint32(buf, 1)                // the lower bound
+	buf = binary.BigEndian.AppendUint32(buf, uint32(len(ids)))
+	buf = binary.BigEndian.AppendUint32(buf, 1) // the lower bound
 	for _, id := range ids {
 		buf = binary.BigEndian.AppendUint32(buf, uint32(len(id)))
 		buf = append(buf, id[:]...)

@@ -159,7 +159,7 @@ func (m *market) pay(reference string, mode fake.Mode) {
 	m.t.Helper()
 	raw, err := json.Marshal(map[string]any{"reference": reference, "mode": mode})
 	require.NoError(m.t, err)
-	resp, err := http.Post(m.simulator+"/_control/pay", "application/json", bytes.NewReader(raw)) //nolint:noctx // the simulator answers at once
+	resp, err := http.Post(m.simulator+"/_control/pay", "application/json", bytes.NewReader(raw))
 	require.NoError(m.t, err)
 	require.NoError(m.t, resp.Body.Close())
 	require.Equal(m.t, http.StatusOK, resp.StatusCode)

@@ -352,5 +352,5 @@ func TestServerServesOnWhileTheLoadBalancerLearns(t *testing.T) {
 	}
 	goOn() // time is up
 	<-drained
-	<-stopped
+	require.NoError(t, <-stopped)
 }
