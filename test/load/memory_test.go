@@ -22,12 +22,12 @@ func BenchmarkMemory(b *testing.B) {
 	s := stack.New(b)
 	admin := s.DB.Admin()
 	sell(b, admin, n)
-	mails := s.Start("mail-viewer")
+	mails, simulator := s.Start("mail-viewer"), s.Start("paystack-simulator") // cron's first nightly jobs ask the provider
 	var processes []*stack.Process
 	for _, name := range []string{"api-gateway", "billing-worker", "inventory-worker", "reports-worker", "notifier", "cron"} {
 		processes = append(processes, s.Start(name))
 	}
-	stack.Ready(b, append(processes, mails)...)
+	stack.Ready(b, append(processes, mails, simulator)...)
 	<-time.After(settled)
 	idle := make([]int64, len(processes))
 	for i, p := range processes {
