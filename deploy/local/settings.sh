@@ -187,11 +187,12 @@ put_providers() {
 
 put() { printf '%s=%q\n' "$1" "$2"; }
 
-# operator COMMAND … runs the operator's command; migrate, topology and seed-demo need more rights than the rest.
+# operator COMMAND … runs the operator's command; migrate, topology and seed-demo need other rights than the rest.
 operator() {
   local db=operator user=operator
   case $1 in
-    migrate | seed-demo) db=owner ;;
+    migrate) db=owner ;;
+    seed-demo) db=gateway ;;
     topology) user=admin ;;
   esac
   MAKOLA_ENV=development DATABASE_URL=$(database_url "$db") AMQP_URL=$(amqp_url "$user") AMQP_DECLARE=true "$bin/makola" "$@"

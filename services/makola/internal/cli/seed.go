@@ -12,6 +12,7 @@ import (
 
 	"makola/pkg/accounts"
 	"makola/pkg/billing"
+	"makola/pkg/money"
 	"makola/pkg/postgres"
 	"makola/pkg/task"
 	"makola/pkg/tenant"
@@ -22,15 +23,17 @@ import (
 const (
 	demoEmail    = "demo@makola.example"
 	demoPassword = "akwaaba-makola" //nolint:gosec // a published login of development
-	demoShop     = "Adwoa's Provision Store"
-	demoOwner    = "Adwoa Mensah"
+	// demoCredits are what the gateway gives a new business, unless TRIAL_CREDITS says otherwise.
+	demoCredits money.Credits = 50_00
+	demoShop                  = "Adwoa's Provision Store"
+	demoOwner                 = "Adwoa Mensah"
 )
 
 func newSeedDemo(e *env) *cobra.Command {
 	return &cobra.Command{
 		Use: "seed-demo", Short: "Register the demo shop, unless it is there",
 		Long: `Registers "` + demoShop + `" as the gateway would, with its trial, its credit account and its welcome mail, and prints how to log in.
-Running it again changes nothing. DATABASE_URL must name a role that may register a business: makola_owner or makola_gateway.`,
+Running it again changes nothing. DATABASE_URL must name the role that registers businesses: makola_gateway.`,
 		Args: exactly(0),
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := e.refuseProduction("seed-demo"); err != nil {
@@ -69,7 +72,7 @@ func seedDemo(ctx context.Context, db *postgres.DB, now time.Time) (created bool
 		if err != nil {
 			return err
 		}
-		if err := billing.OpenTenant(tx, business, 0, now); err != nil {
+		if err := billing.OpenTenant(tx, business, demoCredits, now); err != nil {
 			return err
 		}
 		_, err = tasks.SendWelcomeEmail(ctx, tx, &accountspb.SendWelcomeEmailArgs{UserId: p.User.ID.String()}, task.CreatedBy(p.User.ID))
