@@ -170,6 +170,12 @@ func writeValue(b *bytes.Buffer, fd protoreflect.FieldDescriptor, v protoreflect
 }
 
 func writeString(b *bytes.Buffer, s string) error {
+	if verbatim(s) { // nearly all: ids, references, amounts
+		b.WriteByte('"')
+		b.WriteString(s)
+		b.WriteByte('"')
+		return nil
+	}
 	if !utf8.ValidString(s) {
 		return fmt.Errorf("is not UTF-8")
 	}
@@ -182,4 +188,14 @@ func writeString(b *bytes.Buffer, s string) error {
 	}
 	b.Write(raw)
 	return nil
+}
+
+// verbatim reports whether s stands in JSON as it is.
+func verbatim(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
 }
