@@ -13,6 +13,7 @@ import (
 	"makola/pkg/service"
 	"makola/pkg/task"
 	aifeatures "makola/proto/makola/ai_features/v1"
+	subscriptionspb "makola/proto/makola/subscriptions/v1"
 	"makola/services/api-gateway/internal/api"
 	"makola/services/api-gateway/internal/edge"
 	"makola/services/api-gateway/internal/webhook"
@@ -44,7 +45,7 @@ func wire(ctx context.Context, cfg Config, app *service.App) error {
 	if err != nil {
 		return err
 	}
-	s.Credits = aifeatures.NewTasks(queue)
+	s.Credits, s.Subscriptions = aifeatures.NewTasks(queue), subscriptionspb.NewTasks(queue)
 	handler, err := api.NewRouter(s, api.Options{ //nolint:contextcheck // handlers take each request's context
 		TrustedProxies: cfg.HTTP.TrustedProxies, SignInPerMinute: cfg.HTTP.SignInPerMinute, RequestsPerSecond: cfg.HTTP.RequestsPerSecond,
 		CORSOrigins: cfg.HTTP.CORSOrigins, Share: edge.NewShare(db), Hub: hub,
