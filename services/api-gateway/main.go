@@ -40,7 +40,9 @@ func wire(ctx context.Context, cfg Config, app *service.App) error {
 	queue := task.NewQueue(db, conn, task.QueueConfig{Metrics: app.Metrics()})
 	news, hub := newHub(cfg, app)
 	// The webhook's role can insert tasks and not relay them, so the other queue is rung after each commit.
-	committer := webhook.NewCommitter(events, aifeatures.NewTasks(task.NewQueue(events, nil, task.QueueConfig{})), queue.Wake, app.Metrics())
+	outbox := task.NewQueue(events, nil, task.QueueConfig{})
+	committer := webhook.NewCommitter(events, aifeatures.NewTasks(outbox), queue.Wake, app.Metrics())
+	committer.Subscriptions = subscriptionspb.NewTasks(outbox)
 	s, err := newServer(cfg.HTTP, &accounts.Sessions{DB: db, Hasher: accounts.NewHasher()}, queue, clients)
 	if err != nil {
 		return err

@@ -19,7 +19,7 @@ func (s *Subscriptions) CleanupExpiredSubscriptions(ctx context.Context, tx *gor
 	if err != nil {
 		return nil, err
 	}
-	result := &subscriptionspb.CleanupExpiredSubscriptionsResult{Status: "done", Changed: int32(changed)} //nolint:gosec // at most twice periodLimit
+	result := &subscriptionspb.CleanupExpiredSubscriptionsResult{Status: "done", Changed: int32(changed)}
 	if more {
 		result.Status = "continued"
 		_, err = s.Tasks.CleanupExpiredSubscriptions(ctx, tx, &subscriptionspb.CleanupExpiredSubscriptionsArgs{})

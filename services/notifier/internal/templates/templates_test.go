@@ -61,10 +61,10 @@ func samples() map[string]notifications.Content {
 		"invitation": notifications.Invitation{
 			Business: "Ama's Provisions", Inviter: "Ama Mensah", Role: "MANAGER", Storefronts: 2, Token: "miv_" + token, ExpiresAt: paidAt, Timezone: "Africa/Accra",
 		},
-		"credit_alert_low":      notifications.CreditAlert{Name: "Ama Mensah", Business: "Ama's Provisions", Kind: "low_balance", Balance: 950, Threshold: 1000, Timezone: "Africa/Accra"},
-		"credit_alert_depleted": notifications.CreditAlert{Name: "Ama Mensah", Business: "Ama's Provisions", Kind: "depleted", Balance: 20, Threshold: 100, Timezone: "Africa/Accra"},
-		"credit_alert_expiring": notifications.CreditAlert{Name: "Ama Mensah", Business: "Ama's Provisions", Kind: "expiring", Balance: 13450, Ending: 5000, EndsAt: paidAt, Timezone: "Africa/Accra"},
-		"subscription_activated": subscribed(),
+		"credit_alert_low":            notifications.CreditAlert{Name: "Ama Mensah", Business: "Ama's Provisions", Kind: "low_balance", Balance: 950, Threshold: 1000, Timezone: "Africa/Accra"},
+		"credit_alert_depleted":       notifications.CreditAlert{Name: "Ama Mensah", Business: "Ama's Provisions", Kind: "depleted", Balance: 20, Threshold: 100, Timezone: "Africa/Accra"},
+		"credit_alert_expiring":       notifications.CreditAlert{Name: "Ama Mensah", Business: "Ama's Provisions", Kind: "expiring", Balance: 13450, Ending: 5000, EndsAt: paidAt, Timezone: "Africa/Accra"},
+		"subscription_activated":      subscribed(),
 		"subscription_activated_bare": notifications.SubscriptionActivated{Currency: money.GHS, PaidMinor: 12000},
 		"payment_review_subscription": notifications.PaymentReview{
 			Name: "Ama Mensah", Business: "Ama's Provisions", Reference: "SUB-06FZ8Q9W3M7K2X4B5N6P7R8S9T", Product: "subscription",
