@@ -92,7 +92,8 @@ func BusinessOf(tx *gorm.DB) (*Business, error) {
 			}
 		}
 		return rows.Err()
-	}, `select id, name, coalesce(tin, ''), email, address, website, phone_numbers, currency, timezone, subscription_status, created_at
+	}, `select id, name, coalesce(tin, ''), email, address, website, phone_numbers, currency, timezone,
+	        coalesce((select n.status from billing.subscription_standing n where n.tenant_id = business.id), subscription_status), created_at
 		  from accounts.business where id = any ((select app.tenants())::uuid[]) and is_active`)
 	switch {
 	case err != nil:

@@ -27,7 +27,7 @@ type Business struct {
 	PhoneNumbers                 []string
 	// Currency is an ISO 4217 code, Timezone an IANA name.
 	Currency, Timezone string
-	// SubscriptionStatus is a copy of the subscription's status, for display.
+	// SubscriptionStatus is what billing.subscription_standing says of the subscription now, for display.
 	SubscriptionStatus string
 	CreatedAt          time.Time
 }

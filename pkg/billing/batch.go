@@ -196,7 +196,7 @@ func (b *batch) write(tx *gorm.DB) error {
 	if err != nil {
 		return err
 	}
-	p, err := b.post(accounts, booked)
+	p, err := b.post(accounts, booked, (*posting).credit)
 	if err != nil {
 		return err
 	}
@@ -214,7 +214,7 @@ func (b *batch) write(tx *gorm.DB) error {
 	if err := insertReviews(tx, owed); err != nil {
 		return err
 	}
-	if err := b.writeReviews(tx); err != nil {
+	if err := insertReviews(tx, b.reviews()); err != nil {
 		return err
 	}
 	if err := b.writeEvents(tx); err != nil {
@@ -286,22 +286,21 @@ func (b *batch) suspenseBefore(tx *gorm.DB) (map[string]bool, error) {
 		}, keys)
 }
 
-// post builds the transfers of the batch. booked names the suspense transfers to leave out, and is added to.
-func (b *batch) post(accounts map[platformAccount]uuid.UUID, booked map[string]bool) (*posting, error) {
+// post builds the transfers of the batch: sell adds that of what was bought. booked names the suspense transfers to leave out, and is added to.
+func (b *batch) post(accounts map[platformAccount]uuid.UUID, booked map[string]bool, sell func(*posting, *openPurchase, map[platformAccount]uuid.UUID) error) (*posting, error) {
 	p := &posting{}
 	for i, v := range b.verdicts {
 		if v.kind != Credited && !v.suspend && !v.giveBack {
 			continue
 		}
 		e, o := b.evidence[i], b.purchases[b.of[i]]
-		currency := string(e.Amount.Currency)
-		receivable := accounts[platformAccount{kindReceivable, currency}]
 		if v.kind == Credited {
-			if err := p.credit(o, receivable, accounts[platformAccount{kindSales, currency}]); err != nil {
+			if err := sell(p, o, accounts); err != nil {
 				return nil, err
 			}
 			continue
 		}
+		currency := string(e.Amount.Currency)
 		key, amount := suspenseKey(o, e, v), e.Amount.Minor
 		if v.giveBack {
 			amount = -amount
@@ -313,19 +312,20 @@ func (b *batch) post(accounts map[platformAccount]uuid.UUID, booked map[string]b
 		if err := p.transfer(o.tenant, "suspense", key, o.reference); err != nil {
 			return nil, err
 		}
-		p.entry(receivable, uuid.Nil, currency, amount)
+		p.entry(accounts[platformAccount{kindReceivable, currency}], uuid.Nil, currency, amount)
 		p.entry(accounts[platformAccount{kindSuspense, currency}], uuid.Nil, currency, -amount)
 	}
 	return p, nil
 }
 
 // credit adds the transfer of one completed purchase, as the package documentation shows it.
-func (p *posting) credit(o *openPurchase, receivable, sales uuid.UUID) error {
+func (p *posting) credit(o *openPurchase, accounts map[platformAccount]uuid.UUID) error {
+	currency := string(o.expected.Currency)
 	if err := p.transfer(o.tenant, "purchase", "purchase:"+o.id.String(), o.reference); err != nil {
 		return err
 	}
-	p.entry(receivable, uuid.Nil, string(o.expected.Currency), o.expected.Minor)
-	p.entry(sales, uuid.Nil, string(o.expected.Currency), -o.expected.Minor)
+	p.entry(accounts[platformAccount{kindReceivable, currency}], uuid.Nil, currency, o.expected.Minor)
+	p.entry(accounts[platformAccount{kindSales, currency}], uuid.Nil, currency, -o.expected.Minor)
 	if err := p.grant(o.account, o.id, "PURCHASE", o.credits); err != nil {
 		return err
 	}

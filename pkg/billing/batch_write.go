@@ -52,10 +52,12 @@ type reviewRow struct {
 	expectedCur, receivedCur string
 	// credits are those in question, zero for most.
 	credits int64
+	// payment is the subscription payment in question; purchase is then uuid.Nil.
+	payment uuid.UUID
 }
 
-func (b *batch) writeReviews(tx *gorm.DB) error {
-	var reviews []reviewRow
+// reviews are those that the verdicts ask for.
+func (b *batch) reviews() (reviews []reviewRow) {
 	for i, v := range b.verdicts {
 		if !v.file {
 			continue
@@ -66,7 +68,7 @@ func (b *batch) writeReviews(tx *gorm.DB) error {
 			expected: p.expected.Minor, expectedCur: string(p.expected.Currency), received: e.Amount.Minor, receivedCur: string(e.Amount.Currency),
 		})
 	}
-	return insertReviews(tx, reviews)
+	return reviews
 }
 
 // insertReviews files reviews; one that was filed before, for the same reason and event, is left as it is.
@@ -84,12 +86,12 @@ func insertReviews(tx *gorm.DB, reviews []reviewRow) error {
 	const none = `'00000000-0000-0000-0000-000000000000'`
 	_, err := exec(tx, "file reviews", `
 		insert into billing.payment_review (id, tenant_id, purchase_id, event_id, provider, reference, reason,
-		                                    expected_minor, expected_currency, received_minor, received_currency, credits)
+		                                    expected_minor, expected_currency, received_minor, received_currency, credits, payment_id)
 		select id, nullif(tenant_id, `+none+`), nullif(purchase_id, `+none+`), nullif(event_id, `+none+`), provider, reference, reason,
 		       case when expected_currency <> '' then expected_minor end, nullif(expected_currency, ''),
-		       case when received_currency <> '' then received_minor end, nullif(received_currency, ''), nullif(credits, 0)
-		  from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::bigint[], $9::text[], $10::bigint[], $11::text[], $12::bigint[])
-		       as r (id, tenant_id, purchase_id, event_id, provider, reference, reason, expected_minor, expected_currency, received_minor, received_currency, credits)
+		       case when received_currency <> '' then received_minor end, nullif(received_currency, ''), nullif(credits, 0), nullif(payment_id, `+none+`)
+		  from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::bigint[], $9::text[], $10::bigint[], $11::text[], $12::bigint[], $13::uuid[])
+		       as r (id, tenant_id, purchase_id, event_id, provider, reference, reason, expected_minor, expected_currency, received_minor, received_currency, credits, payment_id)
 		    on conflict (provider, reference, reason, event_id) do nothing`,
 		ids,
 		column(reviews, func(r reviewRow) uuid.UUID { return r.tenant }),
@@ -102,7 +104,8 @@ func insertReviews(tx *gorm.DB, reviews []reviewRow) error {
 		column(reviews, func(r reviewRow) string { return r.expectedCur }),
 		column(reviews, func(r reviewRow) int64 { return r.received }),
 		column(reviews, func(r reviewRow) string { return r.receivedCur }),
-		column(reviews, func(r reviewRow) int64 { return r.credits }))
+		column(reviews, func(r reviewRow) int64 { return r.credits }),
+		column(reviews, func(r reviewRow) uuid.UUID { return r.payment }))
 	return err
 }
 

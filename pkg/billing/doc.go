@@ -8,7 +8,7 @@
 //     the account's row and changed in the transaction that writes them. Accounts are locked in the order of their ids.
 //   - A business has one account, "credits". Its balance is never negative and equals what is left in its lots. A business that was given its money back for credits
 //     that it had spent has another, "credits_debt", which is never positive. The other accounts belong to the platform: credits_issued (CRD), provider_receivable,
-//     credit_sales and suspense (one of each for a currency).
+//     credit_sales, subscription_sales and suspense (one of each for a currency).
 //   - Credits are set aside before they are used: Reserve, then Capture or Release. Whoever does so, or takes credits away, locks the business's account first, so no
 //     number of calls at once spends more than there is. Lots that end first are used first, and ended ones never again.
 //   - A purchase credits once, in full, when a provider's own word matches it in status, amount, currency and reference to the unit, or it is
@@ -40,6 +40,12 @@
 //	credits              CRD  + 8000     lot PURCHASE
 //	credits              CRD  + 2000     lot BONUS
 //	credits_issued       CRD  −10000
+//
+// # Subscriptions
+//
+// A month of the product is bought as credits are: one pending payment for each month, priced from billing.pricing_tier with the taxes of the day, settled on the same evidence by
+// the same rules (SettleSubscriptions), into the account subscription_sales. What a subscription is at an instant, and what a business may do then, say Subscription.StatusAt and
+// AccessOf; the arrows are drawn at SubscriptionStatus.
 //
 // Functions that take tx begin no transaction: the caller does, with postgres.InTenant or postgres.InSystem, as each function says.
 package billing

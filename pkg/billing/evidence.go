@@ -80,4 +80,7 @@ const (
 	ReasonUnmatched   = "unknown_reference"
 	ReasonUnsettled   = "unsettled_after_72_hours"
 	ReasonWhileReview = "another_payment_while_in_review"
+	// ReasonCancelled and ReasonEarlier are about subscription payments: paid after it was cancelled, and given back when later months had been paid on top of it.
+	ReasonCancelled = "paid_after_cancellation"
+	ReasonEarlier   = "refund_of_an_earlier_month"
 )

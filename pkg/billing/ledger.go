@@ -19,9 +19,10 @@ const unitCredits = "CRD"
 
 // The kinds of platform accounts that hold money; there is one of each for a currency.
 const (
-	kindReceivable = "provider_receivable"
-	kindSales      = "credit_sales"
-	kindSuspense   = "suspense"
+	kindReceivable        = "provider_receivable"
+	kindSales             = "credit_sales"
+	kindSubscriptionSales = "subscription_sales"
+	kindSuspense          = "suspense"
 )
 
 // creditsIssued is the platform's side of every credit entry. Its id is written by the migration that creates the ledger.
@@ -225,7 +226,9 @@ func platformAccounts(tx *gorm.DB, currencies []string) (map[platformAccount]uui
 	return found, read()
 }
 
-func moneyKinds() []string { return []string{kindReceivable, kindSales, kindSuspense} }
+func moneyKinds() []string {
+	return []string{kindReceivable, kindSales, kindSubscriptionSales, kindSuspense}
+}
 
 // column takes one column out of rows.
 func column[R, V any](rows []R, value func(R) V) []V {

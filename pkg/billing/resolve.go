@@ -28,8 +28,8 @@ var (
 
 // PaymentReview is a payment that a person has to decide about, or has decided about.
 type PaymentReview struct {
-	// Tenant and Purchase are uuid.Nil when no purchase has the reference; Event is uuid.Nil when nobody told of the payment.
-	ID, Tenant, Purchase, Event uuid.UUID
+	// Tenant, and Purchase or Payment, which is of a subscription, are uuid.Nil when nothing has the reference; Event is uuid.Nil when nobody told of the payment.
+	ID, Tenant, Purchase, Payment, Event uuid.UUID
 	// Reason is one of the Reason constants.
 	Provider, Reference, Reason string
 	// Expected is the price, Received what the provider says was paid or given back; zero when unknown.
@@ -41,7 +41,7 @@ type PaymentReview struct {
 	Resolution, By, Why string
 	ResolvedAt          *time.Time
 	Transfer            uuid.UUID
-	// PurchaseStatus is where the purchase is now, PurchaseCredits what it promised, bonus included.
+	// PurchaseStatus is where the purchase or subscription payment is now, PurchaseCredits what it promised, bonus included.
 	PurchaseStatus  Status
 	PurchaseCredits money.Credits
 }
@@ -49,15 +49,16 @@ type PaymentReview struct {
 const selectReview = `
 	select r.id, r.tenant_id, r.purchase_id, r.event_id, r.provider, r.reference, r.reason, coalesce(r.expected_minor, 0), coalesce(r.expected_currency, ''),
 	       coalesce(r.received_minor, 0), coalesce(r.received_currency, ''), coalesce(r.credits, 0), r.created_at, coalesce(r.resolution, ''), coalesce(r.resolved_by, ''),
-	       coalesce(r.resolution_reason, ''), r.resolved_at, r.transfer_id, coalesce(p.status, ''), coalesce(p.credits + p.bonus, 0)
-	  from billing.payment_review r left join billing.credit_purchase p on p.id = r.purchase_id `
+	       coalesce(r.resolution_reason, ''), r.resolved_at, r.transfer_id, coalesce(p.status, s.status, ''), coalesce(p.credits + p.bonus, 0), r.payment_id
+	  from billing.payment_review r left join billing.credit_purchase p on p.id = r.purchase_id left join billing.subscription_payment s on s.id = r.payment_id `
 
 func scanReview(rows pgx.Rows) (*PaymentReview, error) {
 	r := &PaymentReview{}
-	var owner, purchase, event, transfer uuid.NullUUID
+	var owner, purchase, event, transfer, payment uuid.NullUUID
 	var expected, received string
 	err := rows.Scan(&r.ID, &owner, &purchase, &event, &r.Provider, &r.Reference, &r.Reason, &r.Expected.Minor, &expected, &r.Received.Minor, &received, &r.Credits,
-		&r.CreatedAt, &r.Resolution, &r.By, &r.Why, &r.ResolvedAt, &transfer, &r.PurchaseStatus, &r.PurchaseCredits)
+		&r.CreatedAt, &r.Resolution, &r.By, &r.Why, &r.ResolvedAt, &transfer, &r.PurchaseStatus, &r.PurchaseCredits, &payment)
+	r.Payment = payment.UUID
 	r.Tenant, r.Purchase, r.Event, r.Transfer = owner.UUID, purchase.UUID, event.UUID, transfer.UUID
 	r.Expected.Currency, r.Received.Currency = money.Currency(expected), money.Currency(received)
 	return r, err
@@ -97,10 +98,11 @@ type Decision struct {
 // Resolve carries out a decision. Approving credits exactly what was agreed, through the ledger: money that waits in suspense becomes a sale, and the purchase is completed. For a
 // refund that did not match, the suspense is settled against the sales; for credits that were refunded after they were spent, the debt is written off; a dispute is only closed. Rejecting
 // credits nothing and ends a purchase that waits as failed; its money stays in suspense until its refund is heard of. Either is kept in the audit log.
+// A subscription payment is decided alike: approving gives its month.
 //
 // Deciding the same again changes nothing, and fresh is then false. tx must be bound to the review's business, or, for a payment that no purchase belongs to, to the business
 // that gets the credits; rejecting such a one needs a platform transaction.
-// Errors: ErrReviewNotFound, ErrReviewResolved, ErrReviewStale, ErrReviewCredits, ErrGrantAmount, ErrNoAccount.
+// Errors: ErrReviewNotFound, ErrReviewResolved, ErrReviewStale, ErrReviewCredits, ErrReviewRefund, ErrGrantAmount, ErrNoAccount.
 func Resolve(tx *gorm.DB, d Decision) (r *PaymentReview, fresh bool, err error) {
 	if _, err := exec(tx, "lock review", `select from billing.payment_review where id = $1 for no key update`, d.Review); err != nil {
 		return nil, false, err
@@ -122,10 +124,14 @@ func Resolve(tx *gorm.DB, d Decision) (r *PaymentReview, fresh bool, err error) 
 	if r.Tenant != uuid.Nil {
 		business = r.Tenant
 	}
-	x := &resolution{review: r, decision: d, business: business, post: &posting{}}
-	if d.Approve {
+	x := &resolution{review: r, decision: d, business: business, post: &posting{}, subject: r.Purchase, sales: kindSales}
+	switch {
+	case r.Payment != uuid.Nil:
+		x.subject, x.sales = r.Payment, kindSubscriptionSales
+		err = x.decideMonth(tx)
+	case d.Approve:
 		err = x.approve(tx)
-	} else {
+	default:
 		err = x.reject(tx)
 	}
 	if err != nil {
@@ -161,6 +167,9 @@ type resolution struct {
 	business uuid.UUID
 	post     *posting
 	credited money.Credits
+	// subject is the purchase or subscription payment, sales the account of what it buys.
+	subject uuid.UUID
+	sales   string
 }
 
 func (x *resolution) approve(tx *gorm.DB) error {
@@ -274,10 +283,10 @@ func (x *resolution) transaction(tx *gorm.DB) (txn string, err error) {
 func (x *resolution) sell(tx *gorm.DB, txn string) error {
 	r := x.review
 	waiting := money.Amount{}
-	if r.Purchase != uuid.Nil {
+	if x.subject != uuid.Nil {
 		err := query(tx, "read suspense", `
 			select e.amount, e.unit from billing.ledger_transfer t join billing.ledger_entry e on e.transfer_id = t.id and e.amount > 0 where t.idempotency_key = $1`,
-			func(rows pgx.Rows) error { return rows.Scan(&waiting.Minor, &waiting.Currency) }, arrivalKey(r.Purchase, txn))
+			func(rows pgx.Rows) error { return rows.Scan(&waiting.Minor, &waiting.Currency) }, arrivalKey(x.subject, txn))
 		if err != nil {
 			return err
 		}
@@ -292,7 +301,7 @@ func (x *resolution) sell(tx *gorm.DB, txn string) error {
 			return nil
 		}
 	}
-	return x.book(tx, from, kindSales, amount)
+	return x.book(tx, from, x.sales, amount)
 }
 
 // book moves money from one of the platform's accounts to another.
@@ -315,7 +324,7 @@ func (x *resolution) settleReturn(tx *gorm.DB) error {
 	if err := x.post.transfer(x.business, "settlement", "review:"+x.review.ID.String(), x.review.Reference); err != nil {
 		return err
 	}
-	return x.book(tx, kindSales, kindSuspense, x.review.Received)
+	return x.book(tx, x.sales, kindSuspense, x.review.Received)
 }
 
 // writeOff forgives the debt that a refund of spent credits left.

@@ -81,6 +81,18 @@ func ledgerChecks() []ledgerCheck {
 			select p.id::text, coalesce(sum(l.granted), 0)::bigint, coalesce(p.credits_agreed, p.credits + p.bonus) * (p.completed_at is not null)::int
 			  from billing.credit_purchase p left join billing.credit_lot l on l.purchase_id = p.id
 			 group by p.id having coalesce(sum(l.granted), 0) <> coalesce(p.credits_agreed, p.credits + p.bonus) * (p.completed_at is not null)::int`},
+		{"a subscription payment is in the books as a sale exactly when it was completed", `
+			select p.id::text, case when p.completed_at is null then 0 else p.amount_expected end, coalesce(-e.amount, 0)
+			  from billing.subscription_payment p
+			  left join (billing.ledger_transfer t join billing.ledger_entry e on e.transfer_id = t.id
+			             join billing.ledger_account a on a.id = e.account_id and a.kind = 'subscription_sales')
+			    on t.idempotency_key = 'subscription:' || p.id
+			 where coalesce(-e.amount, 0) <> case when p.completed_at is null then 0 else p.amount_expected end
+			   and not exists (select from billing.payment_review r where r.payment_id = p.id and r.resolution = 'approved')`},
+		{"a subscription payment was completed exactly when its status says so", `
+			select p.id::text, (p.status in ('SUCCESSFUL', 'DISPUTED'))::int::bigint, (p.completed_at is not null)::int::bigint
+			  from billing.subscription_payment p
+			 where p.status in ('SUCCESSFUL', 'DISPUTED') and p.completed_at is null or p.status in ('PENDING', 'FAILED', 'EXPIRED', 'REVIEW', 'CANCELLED') and p.completed_at is not null`},
 		{"a purchase was completed exactly when its status says so", `
 			select p.id::text, (p.status in ('completed', 'disputed'))::int::bigint, (p.completed_at is not null)::int::bigint
 			  from billing.credit_purchase p

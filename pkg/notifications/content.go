@@ -95,6 +95,8 @@ type PaymentReview struct {
 	ReportedAt time.Time `json:"reported_at"`
 	// Timezone is the business's, an IANA name.
 	Timezone string `json:"timezone"`
+	// Product is what was bought: subscription, or empty for AI credits.
+	Product string `json:"product,omitempty"`
 }
 
 // Template returns "payment_review".
@@ -188,6 +190,31 @@ type CreditAlert struct {
 // Template returns "credit_alert".
 func (CreditAlert) Template() string { return "credit_alert" }
 
+// SubscriptionActivated is the receipt of a month that was paid for.
+type SubscriptionActivated struct {
+	// Name is what the recipient is called.
+	Name string `json:"name"`
+	// Business is the business that paid, for that many Storefronts.
+	Business    string `json:"business"`
+	Storefronts int    `json:"storefronts"`
+	// Reference is our reference of the payment, SUB-….
+	Reference string `json:"reference"`
+	// Currency is that of every amount here. BaseMinor is the price before tax and PaidMinor what was paid, in its minor units; Taxes are the lines between them.
+	Currency  money.Currency `json:"currency"`
+	BaseMinor int64          `json:"base_minor"`
+	PaidMinor int64          `json:"paid_minor"`
+	Taxes     []Tax          `json:"taxes,omitempty"`
+	// PaidAt is when the payment was settled. PeriodStart and PeriodEnd are the month that it paid for; zero when unknown.
+	PaidAt      time.Time `json:"paid_at"`
+	PeriodStart time.Time `json:"period_start"`
+	PeriodEnd   time.Time `json:"period_end"`
+	// Timezone is the business's, an IANA name such as Africa/Accra; dates are shown in it.
+	Timezone string `json:"timezone"`
+}
+
+// Template returns "subscription_activated".
+func (SubscriptionActivated) Template() string { return "subscription_activated" }
+
 // Decode reads stored content of the named template. Unknown fields are ignored, because a newer publisher may be ahead.
 // Errors: ErrUnknownTemplate; a data error when the JSON does not fit.
 func Decode(template string, data []byte) (Content, error) {
@@ -198,6 +225,8 @@ func Decode(template string, data []byte) (Content, error) {
 		return decode[CreditsPurchased](data)
 	case PaymentReview{}.Template():
 		return decode[PaymentReview](data)
+	case SubscriptionActivated{}.Template():
+		return decode[SubscriptionActivated](data)
 	case VerifyEmail{}.Template():
 		return decode[VerifyEmail](data)
 	case PasswordReset{}.Template():

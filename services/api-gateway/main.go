@@ -13,6 +13,7 @@ import (
 	"makola/pkg/service"
 	"makola/pkg/task"
 	aifeatures "makola/proto/makola/ai_features/v1"
+	subscriptionspb "makola/proto/makola/subscriptions/v1"
 	"makola/services/api-gateway/internal/api"
 	"makola/services/api-gateway/internal/edge"
 	"makola/services/api-gateway/internal/webhook"
@@ -39,12 +40,14 @@ func wire(ctx context.Context, cfg Config, app *service.App) error {
 	queue := task.NewQueue(db, conn, task.QueueConfig{Metrics: app.Metrics()})
 	news, hub := newHub(cfg, app)
 	// The webhook's role can insert tasks and not relay them, so the other queue is rung after each commit.
-	committer := webhook.NewCommitter(events, aifeatures.NewTasks(task.NewQueue(events, nil, task.QueueConfig{})), queue.Wake, app.Metrics())
+	outbox := task.NewQueue(events, nil, task.QueueConfig{})
+	committer := webhook.NewCommitter(events, aifeatures.NewTasks(outbox), queue.Wake, app.Metrics())
+	committer.Subscriptions = subscriptionspb.NewTasks(outbox)
 	s, err := newServer(cfg.HTTP, &accounts.Sessions{DB: db, Hasher: accounts.NewHasher()}, queue, clients)
 	if err != nil {
 		return err
 	}
-	s.Credits = aifeatures.NewTasks(queue)
+	s.Credits, s.Subscriptions = aifeatures.NewTasks(queue), subscriptionspb.NewTasks(queue)
 	handler, err := api.NewRouter(s, api.Options{ //nolint:contextcheck // handlers take each request's context
 		TrustedProxies: cfg.HTTP.TrustedProxies, SignInPerMinute: cfg.HTTP.SignInPerMinute, RequestsPerSecond: cfg.HTTP.RequestsPerSecond,
 		CORSOrigins: cfg.HTTP.CORSOrigins, Share: edge.NewShare(db), Hub: hub,

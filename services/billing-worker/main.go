@@ -1,6 +1,6 @@
-// Command billing-worker settles payments and keeps the ledger of AI credits.
+// Command billing-worker settles payments and keeps the ledger: AI credits and subscriptions.
 //
-// Consumes: ai_features. Writes: schemas billing, notifications and task. Needs: PostgreSQL, RabbitMQ, the payment providers' APIs.
+// Consumes: ai_features, subscriptions. Writes: schemas billing, notifications and task. Needs: PostgreSQL, RabbitMQ, the payment providers' APIs.
 package main
 
 import (
@@ -12,13 +12,14 @@ import (
 	"makola/pkg/workerapp"
 	aifeatures "makola/proto/makola/ai_features/v1"
 	notificationspb "makola/proto/makola/notifications/v1"
+	subscriptionspb "makola/proto/makola/subscriptions/v1"
 	"makola/services/billing-worker/internal/tasks"
 )
 
 func main() { service.Main("billing-worker", wire) }
 
 func wire(ctx context.Context, cfg Config, app *service.App) error {
-	w, err := workerapp.Open(ctx, cfg.Config, app, "ai_features")
+	w, err := workerapp.Open(ctx, cfg.Config, app, "ai_features", "subscriptions")
 	if err != nil {
 		return err
 	}
@@ -34,6 +35,16 @@ func wire(ctx context.Context, cfg Config, app *service.App) error {
 		Policy:    cfg.Payments.Verify,
 		Tasks:     aifeatures.NewTasks(w.Queue),
 		Mail:      notificationspb.NewTasks(w.Queue),
+
+		Subscriptions: subscriptionspb.NewTasks(w.Queue),
+	})
+	subscriptionspb.HandleTasks(w.Worker, &tasks.Subscriptions{
+		DB:        w.DB,
+		Providers: clients.ByName(),
+		Policy:    cfg.Payments.Verify,
+		Tasks:     subscriptionspb.NewTasks(w.Queue),
+		Mail:      notificationspb.NewTasks(w.Queue),
+		Credits:   aifeatures.NewTasks(w.Queue),
 	})
 	return nil
 }

@@ -146,8 +146,8 @@ func (x *ProcessPaymentWebhookArgs) GetPaidAt() string {
 // ProcessPaymentWebhookResult is the result of ai_features.process_payment_webhook.
 type ProcessPaymentWebhookResult struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// status is success, already_processed, review, failed (the provider says the payment failed), refunded, disputed, ignored, unmatched or verifying (no
-	// evidence yet).
+	// status is success, already_processed, review, failed (the provider says the payment failed), refunded, disputed, ignored, unmatched, verifying (no
+	// evidence yet) or handed_over (it is a subscription payment, and subscriptions.process_webhook_event or subscriptions.process_payment goes on).
 	Status string `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
 	// reference repeats payment_reference.
 	Reference string `protobuf:"bytes,2,opt,name=reference,proto3" json:"reference,omitempty"`
@@ -1194,7 +1194,7 @@ func (x *ProcessWebhookEventArgs) GetEventId() string {
 // ProcessWebhookEventResult is the result of ai_features.process_webhook_event.
 type ProcessWebhookEventResult struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// status is one of those of ai_features.process_payment_webhook.
+	// status is one of those of ai_features.process_payment_webhook, or handed_over (it is about a subscription payment).
 	Status string `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
 	// reference is the payment's, as the event names it.
 	Reference string `protobuf:"bytes,2,opt,name=reference,proto3" json:"reference,omitempty"`

@@ -36,7 +36,7 @@ var ProcessPaymentWebhookTask = &contract.Descriptor{
 // ProcessWebhookEventTask describes the task ai_features.process_webhook_event.
 //
 // ProcessWebhookEvent acts on one stored event of a provider, whatever product it is about: one address serves all, so the reference in our own tables says
-// whose payment it is. It settles what concerns credit purchases, as ai_features.process_payment_webhook does, and takes back the credits of refunds and
+// whose payment it is. What is about a subscription payment it hands to subscriptions.process_webhook_event. It settles what concerns credit purchases, as ai_features.process_payment_webhook does, and takes back the credits of refunds and
 // lost disputes. An event whose reference nobody knows is retried for a day, and then unmatched: filed for a person.
 // Fails for good when the event does not exist after that time, or its id cannot be parsed. Running it twice changes nothing more.
 var ProcessWebhookEventTask = &contract.Descriptor{
@@ -345,7 +345,7 @@ func (t *Tasks) ProcessPaymentWebhook(ctx context.Context, tx *gorm.DB, args *Pr
 // ProcessWebhookEvent enqueues the task ai_features.process_webhook_event in tx and returns its id.
 //
 // ProcessWebhookEvent acts on one stored event of a provider, whatever product it is about: one address serves all, so the reference in our own tables says
-// whose payment it is. It settles what concerns credit purchases, as ai_features.process_payment_webhook does, and takes back the credits of refunds and
+// whose payment it is. What is about a subscription payment it hands to subscriptions.process_webhook_event. It settles what concerns credit purchases, as ai_features.process_payment_webhook does, and takes back the credits of refunds and
 // lost disputes. An event whose reference nobody knows is retried for a day, and then unmatched: filed for a person.
 // Fails for good when the event does not exist after that time, or its id cannot be parsed. Running it twice changes nothing more.
 func (t *Tasks) ProcessWebhookEvent(ctx context.Context, tx *gorm.DB, args *ProcessWebhookEventArgs, opts ...contract.Option) (contract.ID, error) {
@@ -489,7 +489,7 @@ type TasksHandler interface {
 	ProcessPaymentWebhook(ctx context.Context, tx *gorm.DB, items []*contract.Item[*ProcessPaymentWebhookArgs, *ProcessPaymentWebhookResult]) error
 
 	// ProcessWebhookEvent acts on one stored event of a provider, whatever product it is about: one address serves all, so the reference in our own tables says
-	// whose payment it is. It settles what concerns credit purchases, as ai_features.process_payment_webhook does, and takes back the credits of refunds and
+	// whose payment it is. What is about a subscription payment it hands to subscriptions.process_webhook_event. It settles what concerns credit purchases, as ai_features.process_payment_webhook does, and takes back the credits of refunds and
 	// lost disputes. An event whose reference nobody knows is retried for a day, and then unmatched: filed for a person.
 	// Fails for good when the event does not exist after that time, or its id cannot be parsed. Running it twice changes nothing more.
 	ProcessWebhookEvent(ctx context.Context, tx *gorm.DB, items []*contract.Item[*ProcessWebhookEventArgs, *ProcessWebhookEventResult]) error

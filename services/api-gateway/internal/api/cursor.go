@@ -22,6 +22,8 @@ const (
 	cursorInvitations byte = 'i'
 	cursorAudit       byte = 'a'
 	cursorUsage       byte = 'u'
+
+	cursorSubscriptionPayments byte = 's'
 )
 
 // errCursor reports a cursor that we did not make.

@@ -41,6 +41,7 @@ var notOnce = map[string]string{
 	"ConfirmPasswordReset": "each link works once",
 	"ChangePassword":       "the old password is wrong the second time",
 	"OpenBusiness":         "a person has one business",
+	"CancelSubscription":   "doing it twice is doing it once",
 	"RevokeInvitation":     "doing it twice is doing it once",
 	"AcceptInvitation":     "each link works once",
 }

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -49,7 +50,7 @@ func (s *Server) CreateCreditPurchase(ctx context.Context, req gen.CreateCreditP
 
 // readOrder turns the body into what billing wants, and checks where the browser may return to.
 func (s *Server) readOrder(who accounts.Principal, body *gen.CreateCreditPurchaseJSONRequestBody) (order billing.NewPurchase, callback string, err error) {
-	order = billing.NewPurchase{Tenant: who.Tenant, User: who.User, Package: string(body.Package), Provider: s.ProviderNames[0], Now: time.Now()}
+	order = billing.NewPurchase{Tenant: who.Tenant, User: who.User, Package: string(body.Package), Now: time.Now()}
 	if body.CustomAmount != nil {
 		amount, err := money.Parse(*body.CustomAmount, money.GHS)
 		if err != nil {
@@ -63,16 +64,28 @@ func (s *Server) readOrder(who accounts.Principal, body *gen.CreateCreditPurchas
 	if body.Provider != nil {
 		order.Provider = string(*body.Provider)
 	}
-	if s.Providers[order.Provider] == nil {
-		return order, "", fieldProblem("provider", "not_configured", "must be one that this server takes payments with: "+strings.Join(s.ProviderNames, ", "))
+	order.Provider, callback, err = s.readCheckout(order.Provider, body.CallbackURL)
+	return order, callback, err
+}
+
+// readCheckout checks who takes a payment, the default when none is named, and where the browser may return to.
+func (s *Server) readCheckout(provider string, callback *string) (string, string, error) {
+	provider = cmp.Or(provider, s.ProviderNames[0])
+	if s.Providers[provider] == nil {
+		return "", "", s.notConfigured(fieldProblem)
 	}
-	if body.CallbackURL == nil {
-		return order, "", nil
+	if callback == nil {
+		return provider, "", nil
 	}
-	if !s.allowsCallback(*body.CallbackURL) {
-		return order, "", fieldProblem("callback_url", "not_allowed", "must begin with an origin that this server allows")
+	if !s.allowsCallback(*callback) {
+		return "", "", fieldProblem("callback_url", "not_allowed", "must begin with an origin that this server allows")
 	}
-	return order, *body.CallbackURL, nil
+	return provider, *callback, nil
+}
+
+// notConfigured reports a provider that this server does not take payments with, as a fault of the body or of a parameter.
+func (s *Server) notConfigured(fault func(name, code, message string) error) error {
+	return fault("provider", "not_configured", "must be one that this server takes payments with: "+strings.Join(s.ProviderNames, ", "))
 }
 
 // allowsCallback keeps strangers from having our payers sent to a page of theirs.
@@ -124,25 +137,30 @@ func (s *Server) openPayment(ctx context.Context, p *billing.Purchase, email, ca
 	if p.Method != "" {
 		init.Channels = []string{p.Method}
 	}
-	provider := s.Providers[p.Provider]
-	if provider == nil { // bought yesterday, with a provider that is not configured any more
-		return fieldProblem("provider", "not_configured", "of this purchase is not configured any more; start a new one")
+	checkout, err := s.openCheckout(ctx, p.Provider, init, func(tx *gorm.DB, c payments.Checkout) error {
+		_, err := billing.AttachCheckout(tx, p.ID, c.URL, c.AccessCode)
+		return err
+	})
+	p.CheckoutURL, p.AccessCode = checkout.URL, checkout.AccessCode
+	return err
+}
+
+// openCheckout asks the provider called name for a page on which to pay, and attaches it to what is paid for.
+func (s *Server) openCheckout(ctx context.Context, name string, init payments.InitRequest, attach func(*gorm.DB, payments.Checkout) error) (payments.Checkout, error) {
+	provider := s.Providers[name]
+	if provider == nil { // begun yesterday, with a provider that is not configured any more
+		return payments.Checkout{}, fieldProblem("provider", "not_configured", "of this purchase is not configured any more; start a new one")
 	}
 	checkout, err := provider.Initialize(ctx, init)
 	if err != nil {
-		return providerError(p.Reference, err)
+		return payments.Checkout{}, providerError(init.Reference, err)
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), attachTime)
 	defer cancel()
-	err = s.DB.InTenant(ctx, func(tx *gorm.DB) error {
-		_, err := billing.AttachCheckout(tx, p.ID, checkout.URL, checkout.AccessCode)
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("attach checkout to purchase %s: %w", p.Reference, err)
+	if err := s.DB.InTenant(ctx, func(tx *gorm.DB) error { return attach(tx, checkout) }); err != nil {
+		return payments.Checkout{}, fmt.Errorf("attach checkout to %s: %w", init.Reference, err)
 	}
-	p.CheckoutURL, p.AccessCode = checkout.URL, checkout.AccessCode
-	return nil
+	return checkout, nil
 }
 
 // ListCreditPurchases pages through the business's purchases.
@@ -223,7 +241,7 @@ func purchaseError(err error) error {
 			money.FromMinor(billing.MinCustomMinor, money.GHS).Display(), money.FromMinor(billing.MaxCustomMinor, money.GHS).Display()))
 	case errors.Is(err, billing.ErrNoAccount):
 		return problem.New(problem.Conflict, "no_credit_account", "This business has no credit account.")
-	case errors.Is(err, billing.ErrNotFound):
+	case errors.Is(err, billing.ErrNotFound), errors.Is(err, billing.ErrSubscriptionPaymentNotFound):
 		return problem.New(problem.NotFound, "", "")
 	}
 	if down, ok := errors.AsType[*billing.GatewayDownError](err); ok {

@@ -136,6 +136,9 @@ func (s *Server) admit(contract *edge.Contract, l limits) gin.HandlerFunc {
 			if err == nil {
 				err = s.permit(c, op)
 			}
+			if err == nil {
+				err = s.requireSubscription(c, op)
+			}
 		}
 		if err == nil && op.Public {
 			err = l.signIn.Allow(c, edge.AddressKey(c))

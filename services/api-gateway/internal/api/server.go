@@ -17,6 +17,7 @@ import (
 	"makola/pkg/tenant"
 	accountspb "makola/proto/makola/accounts/v1"
 	aifeatures "makola/proto/makola/ai_features/v1"
+	subscriptionspb "makola/proto/makola/subscriptions/v1"
 	"makola/services/api-gateway/internal/api/gen"
 )
 
@@ -32,6 +33,8 @@ type Server struct {
 	Accounts *accountspb.Tasks
 	// Credits enqueues the tasks on AI credits.
 	Credits *aifeatures.Tasks
+	// Subscriptions enqueues the tasks on subscriptions.
+	Subscriptions *subscriptionspb.Tasks
 	// Providers open payments, by the names that purchases call them by. ProviderNames lists the same, the default first.
 	Providers     map[string]payments.Provider
 	ProviderNames []string

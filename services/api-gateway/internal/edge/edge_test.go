@@ -247,6 +247,10 @@ func TestAnOperationThatDoesNotSayWhoMayAskForItIsRefused(t *testing.T) {
 	require.ErrorContains(t, load(`,"x-permission":7`), "no x-permission")
 	require.ErrorContains(t, load(`,"x-permission":"public"`), "disagree")
 	require.ErrorContains(t, load(`,"x-permission":"member","security":[]`), "disagree")
+	require.NoError(t, load(`,"x-permission":"member","x-subscription":"grace"`))
+	for _, wrong := range []string{`,"x-permission":"member","x-subscription":"paid"`, `,"x-permission":"member","x-subscription":true`, `,"x-permission":"person","x-subscription":"active"`} {
+		require.ErrorContains(t, load(wrong), "x-subscription", "a gate that is misspelt stands open")
+	}
 }
 
 // raw sends bytes to a fresh server of ours and returns all the answers' first lines and how many requests reached the handler.

@@ -36,7 +36,15 @@ type Operation struct {
 	Permission string
 	// Once is the operation's x-idempotency: it honours an Idempotency-Key.
 	Once bool
+	// Subscription is the operation's x-subscription: SubscriptionActive, SubscriptionGrace, or empty where none is needed.
+	Subscription string
 }
+
+// The values of x-subscription: while a trial or a paid month runs, and also in the days of grace after one.
+const (
+	SubscriptionActive = "active"
+	SubscriptionGrace  = "grace"
+)
 
 // permissionPublic is the x-permission of operations that need no access token.
 const permissionPublic = "public"
@@ -65,6 +73,12 @@ func NewContract(doc *openapi3.T) (*Contract, error) {
 				return nil, fmt.Errorf("operation %s: x-permission %s and its security disagree on whether it is public", op.OperationID, o.Permission)
 			}
 			o.Once, _ = op.Extensions["x-idempotency"].(bool)
+			if want, ok := op.Extensions["x-subscription"]; ok {
+				o.Subscription, _ = want.(string)
+				if o.Subscription != SubscriptionActive && o.Subscription != SubscriptionGrace || o.Permission == permissionPublic || o.Permission == "person" {
+					return nil, fmt.Errorf("operation %s: x-subscription %v does not exist, or there is no business whose subscription it could be", op.OperationID, want)
+				}
+			}
 			for _, p := range op.Parameters {
 				if err := plain(p.Value.Schema); err != nil {
 					return nil, fmt.Errorf("operation %s, parameter %s: %w", op.OperationID, p.Value.Name, err)

@@ -18,6 +18,7 @@ import (
 	"makola/pkg/postgres"
 	"makola/pkg/task"
 	aifeatures "makola/proto/makola/ai_features/v1"
+	subscriptionspb "makola/proto/makola/subscriptions/v1"
 )
 
 const (
@@ -53,6 +54,9 @@ const (
 
 // Committer stores events, many in one transaction. It is a component: Store works until Stop. Safe for concurrent use.
 type Committer struct {
+	// Subscriptions enqueues what is about subscription payments, as the tasks of NewCommitter do. Nil leaves that to ai_features.process_webhook_event, which hands it over.
+	Subscriptions *subscriptionspb.Tasks
+
 	db       *postgres.DB
 	tasks    *aifeatures.Tasks
 	wake     func()
@@ -172,9 +176,12 @@ func (c *Committer) commit(ctx context.Context, shared []*waiter) (map[*waiter]b
 	return fresh, nil
 }
 
-// enqueue adds the task that settles the event: at once the one for credit purchases when the reference is of that kind, as nearly all are, and otherwise the one that finds out
-// whose payment it is. The facts travel for the eyes of whoever looks at the task; the worker believes the stored event alone.
+// enqueue adds the task that settles the event: at once the one for credit purchases or subscription payments when the reference is of that kind, as nearly all are, and otherwise the
+// one that finds out whose payment it is. The facts travel for the eyes of whoever looks at the task; the worker believes the stored event alone.
 func (c *Committer) enqueue(ctx context.Context, tx *gorm.DB, e billing.Event) error {
+	if c.Subscriptions != nil && strings.HasPrefix(e.Reference, billing.SubscriptionPrefix) {
+		return c.enqueueMonth(ctx, tx, e)
+	}
 	if e.Kind != payments.KindCharge && e.Kind != "" || !strings.HasPrefix(e.Reference, billing.ReferencePrefix) {
 		_, err := c.tasks.ProcessWebhookEvent(ctx, tx, &aifeatures.ProcessWebhookEventArgs{EventId: e.ID.String()}, task.WithID(e.Task))
 		return err
@@ -190,5 +197,16 @@ func (c *Committer) enqueue(ctx context.Context, tx *gorm.DB, e billing.Event) e
 		args.PaidAt = e.PaidAt.UTC().Format(time.RFC3339)
 	}
 	_, err := c.tasks.ProcessPaymentWebhook(ctx, tx, args, task.WithID(e.Task))
+	return err
+}
+
+// enqueueMonth is enqueue for an event that names a subscription payment.
+func (c *Committer) enqueueMonth(ctx context.Context, tx *gorm.DB, e billing.Event) (err error) {
+	if e.Kind == payments.KindCharge || e.Kind == "" {
+		args := &subscriptionspb.ProcessPaymentArgs{PaymentReference: e.Reference, EventId: e.ID.String(), PaymentProvider: &e.Provider}
+		_, err = c.Subscriptions.ProcessPayment(ctx, tx, args, task.WithID(e.Task))
+		return err
+	}
+	_, err = c.Subscriptions.ProcessWebhookEvent(ctx, tx, &subscriptionspb.ProcessWebhookEventArgs{EventId: e.ID.String()}, task.WithID(e.Task))
 	return err
 }

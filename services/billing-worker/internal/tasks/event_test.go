@@ -81,18 +81,23 @@ func TestAHintOfARefundIsAskedAbout(t *testing.T) {
 func TestAnEventOfAnotherProductIsKeptAndInTheEndUnmatched(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
-	e := success(&billing.Purchase{Reference: "SUB-1", Quote: billing.Quote{Total: money.FromMinor(12000, money.GHS)}})
+	e := success(&billing.Purchase{Reference: "ORDER-1", Quote: billing.Quote{Total: money.FromMinor(12000, money.GHS)}})
 	id := s.act(t, e)
+	month := s.act(t, success(&billing.Purchase{Reference: "SUB-1", Quote: billing.Quote{Total: money.FromMinor(12000, money.GHS)}}))
 	s.h.Drain(t.Context())
+	require.Contains(t, s.result(t, month), `"handed_over"`)
 	require.Equal(t, "queued", s.h.View(t.Context(), id).Status(), "whose it is may be known tomorrow")
 	for range aifeatures.ProcessWebhookEventTask.MaxAttempts + 5 {
 		s.h.Drain(t.Context())
 		s.h.Advance(t.Context(), 2*time.Hour)
 	}
 	require.Contains(t, s.result(t, id), `"unmatched"`)
+	taken := s.h.Tasks(t.Context(), "subscriptions.process_webhook_event")
+	require.Len(t, taken, 1)
+	require.Contains(t, string(taken[0].Result), `"unmatched"`)
 	var reviews int
-	require.NoError(t, s.admin.QueryRow(t.Context(), "select count(*) from billing.payment_review where reference = 'SUB-1' and reason = 'unknown_reference'").Scan(&reviews))
-	require.Equal(t, 1, reviews)
+	require.NoError(t, s.admin.QueryRow(t.Context(), "select count(*) from billing.payment_review where reference in ('SUB-1', 'ORDER-1') and reason = 'unknown_reference'").Scan(&reviews))
+	require.Equal(t, 2, reviews)
 }
 
 func TestAPayerIsToldOnceThatAPersonLooks(t *testing.T) {

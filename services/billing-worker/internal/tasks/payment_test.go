@@ -23,6 +23,7 @@ import (
 	"makola/pkg/tenant"
 	"makola/proto/contract"
 	aifeatures "makola/proto/makola/ai_features/v1"
+	subscriptionspb "makola/proto/makola/subscriptions/v1"
 )
 
 func TestAPaidPurchaseIsCreditedAndItsReceiptQueued(t *testing.T) {
@@ -392,6 +393,61 @@ func TestEveryTaskPassesTheTrial(t *testing.T) {
 				return arrange(t, pg, func(s *shop, p *billing.Purchase) tasktest.Sample {
 					settle(t, pg, billing.Evidence{Provider: "paystack", Reference: p.Reference, Status: payments.StatusSucceeded, Amount: p.Total, TransactionID: "t"})
 					return tasktest.Sample{Args: &aifeatures.RefundPurchaseArgs{PaymentReference: p.Reference, Actor: "kofi", Reason: "asked for"}, Tenant: s.tenant}
+				})
+			},
+			"subscriptions.process_payment": func(t *testing.T, pg *postgrestest.Database) tasktest.Sample {
+				t.Helper()
+				return arrange(t, pg, func(s *shop, _ *billing.Purchase) tasktest.Sample {
+					e := successOfMonth(s.order(t))
+					s.store(t, e)
+					return tasktest.Sample{Args: &subscriptionspb.ProcessPaymentArgs{PaymentReference: e.Reference, EventId: e.ID.String()}, Tenant: s.tenant}
+				})
+			},
+			"subscriptions.process_webhook_event": func(t *testing.T, pg *postgrestest.Database) tasktest.Sample {
+				t.Helper()
+				return arrange(t, pg, func(s *shop, _ *billing.Purchase) tasktest.Sample {
+					e := successOfMonth(s.order(t))
+					s.store(t, e)
+					return tasktest.Sample{Args: &subscriptionspb.ProcessWebhookEventArgs{EventId: e.ID.String()}}
+				})
+			},
+			"subscriptions.verify_payment": func(t *testing.T, pg *postgrestest.Database) tasktest.Sample {
+				t.Helper()
+				return arrange(t, pg, func(s *shop, _ *billing.Purchase) tasktest.Sample {
+					p := s.order(t)
+					_, err := pg.Admin().Exec(t.Context(), "update billing.subscription_payment set base_minor = 8000, tax_minor = 1600, amount_expected = 9600") // what the provider answers
+					require.NoError(t, err)
+					return tasktest.Sample{Args: &subscriptionspb.VerifyPaymentArgs{PaymentReference: p.Reference, Reason: "return"}, Tenant: s.tenant}
+				})
+			},
+			"subscriptions.reconcile_payments": func(t *testing.T, pg *postgrestest.Database) tasktest.Sample {
+				t.Helper()
+				return arrange(t, pg, func(s *shop, _ *billing.Purchase) tasktest.Sample {
+					_, err := pg.Admin().Exec(t.Context(), "update billing.subscription_payment set created_at = now() - interval '1 hour' where id = $1", s.order(t).ID)
+					require.NoError(t, err)
+					return tasktest.Sample{Args: &subscriptionspb.ReconcilePaymentsArgs{}}
+				})
+			},
+			"subscriptions.cleanup_expired_subscriptions": func(t *testing.T, pg *postgrestest.Database) tasktest.Sample {
+				t.Helper()
+				return arrange(t, pg, func(*shop, *billing.Purchase) tasktest.Sample {
+					_, err := pg.Admin().Exec(t.Context(), "update billing.subscription set period_start = now() - interval '15 days', period_end = now() - interval '1 day'")
+					require.NoError(t, err)
+					return tasktest.Sample{Args: &subscriptionspb.CleanupExpiredSubscriptionsArgs{}}
+				})
+			},
+			"subscriptions.suspend_subscription": func(t *testing.T, pg *postgrestest.Database) tasktest.Sample {
+				t.Helper()
+				return arrange(t, pg, func(s *shop, _ *billing.Purchase) tasktest.Sample {
+					return tasktest.Sample{Args: &subscriptionspb.SuspendSubscriptionArgs{BusinessId: s.tenant.String(), Actor: "esi", Reason: "fraud"}, Tenant: s.tenant}
+				})
+			},
+			"subscriptions.activate_subscription": func(t *testing.T, pg *postgrestest.Database) tasktest.Sample {
+				t.Helper()
+				return arrange(t, pg, func(s *shop, _ *billing.Purchase) tasktest.Sample {
+					_, err := pg.Admin().Exec(t.Context(), "update billing.subscription set status = 'SUSPENDED', suspended_at = now()")
+					require.NoError(t, err)
+					return tasktest.Sample{Args: &subscriptionspb.ActivateSubscriptionArgs{BusinessId: s.tenant.String(), Actor: "esi", Reason: "cleared"}, Tenant: s.tenant}
 				})
 			},
 			"ai_features.record_usage": func(t *testing.T, pg *postgrestest.Database) tasktest.Sample {

@@ -44,7 +44,7 @@ func (a *AIFeatures) ResolveReview(ctx context.Context, tx *gorm.DB, args *aifea
 	}
 	r, fresh, err := billing.Resolve(tx, d)
 	if err != nil {
-		return nil, final(err, billing.ErrReviewNotFound, billing.ErrReviewResolved, billing.ErrReviewStale, billing.ErrReviewCredits, billing.ErrGrantAmount, billing.ErrNoAccount)
+		return nil, final(err, billing.ErrReviewNotFound, billing.ErrReviewResolved, billing.ErrReviewStale, billing.ErrReviewCredits, billing.ErrReviewRefund, billing.ErrGrantAmount, billing.ErrNoAccount)
 	}
 	result := &aifeatures.ResolveReviewResult{Status: r.Resolution}
 	if r.Transfer != uuid.Nil {
@@ -53,6 +53,9 @@ func (a *AIFeatures) ResolveReview(ctx context.Context, tx *gorm.DB, args *aifea
 	if fresh && d.Approve && r.Purchase != uuid.Nil && r.PurchaseStatus == billing.Review {
 		// The payer has waited for this receipt.
 		_, err = a.Tasks.SendCreditPurchaseNotification(tenant.With(ctx, r.Tenant), tx, &aifeatures.SendCreditPurchaseNotificationArgs{PurchaseId: r.Purchase.String()}, task.ForTenant(r.Tenant))
+	}
+	if fresh && d.Approve && r.Payment != uuid.Nil && err == nil {
+		err = mailMonths(ctx, tx, a.Mail, []uuid.UUID{r.Payment}, nil)
 	}
 	return result, err
 }

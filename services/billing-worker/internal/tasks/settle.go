@@ -17,6 +17,7 @@ import (
 	"makola/pkg/tenant"
 	"makola/proto/contract"
 	aifeatures "makola/proto/makola/ai_features/v1"
+	subscriptionspb "makola/proto/makola/subscriptions/v1"
 )
 
 // errNoPurchase is retried: a webhook can be faster than our own commit of the purchase.
@@ -35,18 +36,28 @@ type claim struct {
 
 // settle acts on the claims of a batch that have no error, and gives each its result or its error.
 func (a *AIFeatures) settle(ctx context.Context, tx *gorm.DB, claims []*claim) error {
-	events, err := a.events(tx, claims)
+	events, err := storedEvents(tx, claims)
+	if err != nil {
+		return err
+	}
+	foreign, err := ofSubscriptions(tx, claims, events)
 	if err != nil {
 		return err
 	}
 	var evidence []billing.Evidence
 	var settled []*claim
 	var aside []uuid.UUID
-	for _, c := range claims {
+	for i, c := range claims {
 		if c.err != nil {
 			continue
 		}
-		event, ok := a.evidence(c, events)
+		if foreign[i] {
+			if err := a.handOver(ctx, tx, c, events); err != nil {
+				return err
+			}
+			continue
+		}
+		event, ok := evidenceOf(a.Policy, c, events)
 		if !ok {
 			if err := a.ask(ctx, tx, c, event); err != nil {
 				return err
@@ -66,7 +77,7 @@ func (a *AIFeatures) settle(ctx context.Context, tx *gorm.DB, claims []*claim) e
 	if err != nil {
 		return fmt.Errorf("credit batch of %d: %w", len(evidence), err)
 	}
-	if err := bindAll(tx, claims, outcomes); err != nil {
+	if err := bindAll(tx, claims, owners(outcomes, func(o billing.Outcome) uuid.UUID { return o.Tenant })); err != nil {
 		return err
 	}
 	var unmatched []billing.Evidence
@@ -86,7 +97,7 @@ func (a *AIFeatures) settle(ctx context.Context, tx *gorm.DB, claims []*claim) e
 
 // bindAll binds the transaction to the businesses of the tasks as well as to those of the purchases, where CreditBatch bound it to the latter alone: what
 // follows is enqueued for either.
-func bindAll(tx *gorm.DB, claims []*claim, outcomes []billing.Outcome) error {
+func bindAll(tx *gorm.DB, claims []*claim, owners []uuid.UUID) error {
 	seen := map[uuid.UUID]bool{uuid.Nil: true}
 	var tenants []uuid.UUID
 	add := func(id uuid.UUID) {
@@ -101,14 +112,23 @@ func bindAll(tx *gorm.DB, claims []*claim, outcomes []billing.Outcome) error {
 	if len(tenants) == 0 {
 		return nil // the usual case: platform tasks
 	}
-	for _, o := range outcomes {
-		add(o.Tenant)
+	for _, id := range owners {
+		add(id)
 	}
 	return postgres.BindTenants(tx, tenants)
 }
 
-// events reads the events that the claims name, and refuses claims whose arguments can never be understood.
-func (a *AIFeatures) events(tx *gorm.DB, claims []*claim) (map[uuid.UUID]billing.StoredEvent, error) {
+// owners takes the businesses out of outcomes.
+func owners[O any](outcomes []O, owner func(O) uuid.UUID) []uuid.UUID {
+	ids := make([]uuid.UUID, len(outcomes))
+	for i, o := range outcomes {
+		ids[i] = owner(o)
+	}
+	return ids
+}
+
+// storedEvents reads the events that the claims name, and refuses claims whose arguments can never be understood.
+func storedEvents(tx *gorm.DB, claims []*claim) (map[uuid.UUID]billing.StoredEvent, error) {
 	var ids []uuid.UUID
 	for _, c := range claims {
 		if c.err != nil || c.event == "" {
@@ -124,36 +144,79 @@ func (a *AIFeatures) events(tx *gorm.DB, claims []*claim) (map[uuid.UUID]billing
 	return billing.Events(tx, ids)
 }
 
-// evidence returns the event that a claim names, and whether it may be acted on: it exists, speaks of this reference and provider, and is the provider's own word.
+// evidenceOf returns the event that a claim names, and whether it may be acted on: it exists, speaks of this reference and provider, and is the provider's own word.
 // The amounts in the message are not looked at: whoever can write to the broker could have made them up.
-func (a *AIFeatures) evidence(c *claim, events map[uuid.UUID]billing.StoredEvent) (billing.StoredEvent, bool) {
+func evidenceOf(policy payments.VerifyPolicy, c *claim, events map[uuid.UUID]billing.StoredEvent) (billing.StoredEvent, bool) {
+	event, ok := eventOf(c, events)
+	if !ok {
+		return billing.StoredEvent{}, false
+	}
+	// A provider that is asked about a payment tells of its charge and not of every refund, so a signed word about money that goes back is taken as it is: it gives nobody anything.
+	takesBack := event.Kind == payments.KindRefund || event.Kind == payments.KindDispute
+	return event, event.Trusted && (event.Asked || takesBack || policy != payments.VerifyAlways)
+}
+
+// eventOf returns the event that a claim names, if it speaks of this reference and provider: a message that names somebody else's event is a message without one.
+func eventOf(c *claim, events map[uuid.UUID]billing.StoredEvent) (billing.StoredEvent, bool) {
 	id, err := uuid.Parse(c.event)
 	if err != nil {
 		return billing.StoredEvent{}, false
 	}
 	event, ok := events[id]
 	if !ok || event.Reference != c.reference || event.Provider != c.provider {
-		return billing.StoredEvent{}, false // a message that names somebody else's event is a message without one
+		return billing.StoredEvent{}, false
 	}
-	// A provider that is asked about a payment tells of its charge and not of every refund, so a signed word about money that goes back is taken as it is: it gives nobody anything.
-	takesBack := event.Kind == payments.KindRefund || event.Kind == payments.KindDispute
-	return event, event.Trusted && (event.Asked || takesBack || a.Policy != payments.VerifyAlways)
+	return event, true
 }
 
-// ask has the provider asked, because the task brings no evidence.
-func (a *AIFeatures) ask(ctx context.Context, tx *gorm.DB, c *claim, event billing.StoredEvent) error {
-	reason := "message"
-	switch {
-	case event.Kind == payments.KindRefund || event.Kind == payments.KindDispute:
-		reason = reasonReturned
-	case c.event != "":
-		reason = "webhook"
+// ofSubscriptions says which claims are about subscription payments: by our reference, or the money movement where an event names nothing else.
+func ofSubscriptions(tx *gorm.DB, claims []*claim, events map[uuid.UUID]billing.StoredEvent) ([]bool, error) {
+	about := make([]billing.Evidence, len(claims))
+	for i, c := range claims {
+		event, _ := eventOf(c, events)
+		about[i] = billing.Evidence{Provider: c.provider, Reference: c.reference, TransactionID: event.TransactionID}
 	}
+	return billing.OfSubscriptions(tx, about)
+}
+
+// follow is how a task is enqueued that goes on with a claim: for its business, and as its consequence.
+func (c *claim) follow() []contract.Option {
 	opts := []contract.Option{task.CausedBy(c.run)}
 	if c.run.Tenant != uuid.Nil {
 		opts = append(opts, task.ForTenant(c.run.Tenant))
 	}
-	_, err := a.Tasks.VerifyPayment(ctx, tx, &aifeatures.VerifyPaymentArgs{PaymentReference: c.reference, PaymentProvider: &c.provider, Reason: reason}, opts...)
+	return opts
+}
+
+// reason says why the provider is asked about a claim that brings no evidence.
+func (c *claim) reason(event billing.StoredEvent) string {
+	switch {
+	case event.Kind == payments.KindRefund || event.Kind == payments.KindDispute:
+		return reasonReturned
+	case c.event != "":
+		return "webhook"
+	default:
+		return "message"
+	}
+}
+
+// handedOver is the result of a task whose payment is another product's.
+const handedOver = "handed_over"
+
+// handOver has a claim about a subscription payment acted on by the tasks of subscriptions. They believe the stored event as little as we do.
+func (a *AIFeatures) handOver(ctx context.Context, tx *gorm.DB, c *claim, events map[uuid.UUID]billing.StoredEvent) (err error) {
+	c.result.status = handedOver
+	if event, ok := eventOf(c, events); ok {
+		_, err = a.Subscriptions.ProcessWebhookEvent(ctx, tx, &subscriptionspb.ProcessWebhookEventArgs{EventId: event.Event.String()}, c.follow()...)
+		return err
+	}
+	_, err = a.Subscriptions.ProcessPayment(ctx, tx, &subscriptionspb.ProcessPaymentArgs{PaymentReference: c.reference, PaymentProvider: &c.provider}, c.follow()...)
+	return err
+}
+
+// ask has the provider asked, because the task brings no evidence.
+func (a *AIFeatures) ask(ctx context.Context, tx *gorm.DB, c *claim, event billing.StoredEvent) error {
+	_, err := a.Tasks.VerifyPayment(ctx, tx, &aifeatures.VerifyPaymentArgs{PaymentReference: c.reference, PaymentProvider: &c.provider, Reason: c.reason(event)}, c.follow()...)
 	c.result.status = "verifying"
 	return err
 }

@@ -6,6 +6,7 @@ import (
 	"makola/pkg/postgres"
 	aifeatures "makola/proto/makola/ai_features/v1"
 	notificationspb "makola/proto/makola/notifications/v1"
+	subscriptionspb "makola/proto/makola/subscriptions/v1"
 )
 
 // defaultProvider is meant by a message that names none, as the Django application's do.
@@ -19,9 +20,25 @@ type AIFeatures struct {
 	Providers map[string]payments.Provider
 	// Policy says whether a signed webhook is evidence enough. The zero policy is payments.VerifyEvidence.
 	Policy payments.VerifyPolicy
-	// Tasks and Mail enqueue what follows.
-	Tasks *aifeatures.Tasks
-	Mail  *notificationspb.Tasks
+	// Tasks and Mail enqueue what follows; Subscriptions takes over what is about the other product.
+	Tasks         *aifeatures.Tasks
+	Mail          *notificationspb.Tasks
+	Subscriptions *subscriptionspb.Tasks
 }
 
-var _ aifeatures.TasksHandler = (*AIFeatures)(nil)
+// Subscriptions runs the tasks of the queue subscriptions. It is safe for concurrent use.
+type Subscriptions struct {
+	// DB, Providers and Policy are as for AIFeatures.
+	DB        *postgres.DB
+	Providers map[string]payments.Provider
+	Policy    payments.VerifyPolicy
+	// Tasks and Mail enqueue what follows; Credits takes over what is about the other product.
+	Tasks   *subscriptionspb.Tasks
+	Mail    *notificationspb.Tasks
+	Credits *aifeatures.Tasks
+}
+
+var (
+	_ aifeatures.TasksHandler      = (*AIFeatures)(nil)
+	_ subscriptionspb.TasksHandler = (*Subscriptions)(nil)
+)

@@ -22,6 +22,7 @@ import (
 	"makola/proto/contract"
 	aifeatures "makola/proto/makola/ai_features/v1"
 	notificationspb "makola/proto/makola/notifications/v1"
+	subscriptionspb "makola/proto/makola/subscriptions/v1"
 	"makola/services/billing-worker/internal/tasks"
 )
 
@@ -116,8 +117,10 @@ func newShop(t *testing.T) *shop {
 }
 
 func register(r contract.Registrar, db *postgres.DB, q *task.Queue, p payments.Provider) *tasks.AIFeatures {
-	impl := &tasks.AIFeatures{DB: db, Providers: map[string]payments.Provider{"paystack": p}, Tasks: aifeatures.NewTasks(q), Mail: notificationspb.NewTasks(q)}
+	all := map[string]payments.Provider{"paystack": p}
+	impl := &tasks.AIFeatures{DB: db, Providers: all, Tasks: aifeatures.NewTasks(q), Mail: notificationspb.NewTasks(q), Subscriptions: subscriptionspb.NewTasks(q)}
 	aifeatures.HandleTasks(r, impl)
+	subscriptionspb.HandleTasks(r, &tasks.Subscriptions{DB: db, Providers: all, Tasks: subscriptionspb.NewTasks(q), Mail: impl.Mail, Credits: impl.Tasks})
 	return impl
 }
 

@@ -15,7 +15,7 @@ func TestTheShippedTableIsSound(t *testing.T) {
 	for _, j := range jobs {
 		active[j.Name] = true
 	}
-	added := []string{"reconcile-payments", "compare-payments", "expire-credits", "verify-ledger", "expire-invitations"}
+	added := []string{"reconcile-payments", "reconcile-subscription-payments", "compare-payments", "expire-credits", "verify-ledger", "expire-invitations"}
 	require.Len(t, Waiting(Table()), len(Table())-len(jobs))
 	require.Contains(t, Waiting(Table()), "check-stock-alerts: inventory.check_stock_levels")
 	intervals := map[string]time.Duration{}

@@ -66,7 +66,7 @@ func Table() []Entry {
 		{Name: "release-expired-stock-reservations", Task: "sales.release_expired_reservations", Every: 15 * time.Minute, Missed: Skip, Waits: true},
 		{Name: "cleanup-expired-ai-transactions", Task: "ai_features.cleanup_expired_ai_transactions", Every: 2 * time.Hour},
 		{Name: "check-low-ai-credits", Task: "ai_features.check_low_ai_credits", Every: 6 * time.Hour},
-		{Name: "cleanup-expired-subscriptions", Task: "subscriptions.cleanup_expired_subscriptions", Every: day, Waits: true},
+		{Name: "cleanup-expired-subscriptions", Task: "subscriptions.cleanup_expired_subscriptions", Every: day},
 		{Name: "cleanup-expired-stock-reservations", Task: "sales.cleanup_expired_stock_reservations", Every: 15 * time.Minute, Missed: Skip, Waits: true},
 		{Name: "check-payment-gateway-health", Task: "subscriptions.check_payment_gateway_health", Every: 5 * time.Minute, Missed: Skip, Waits: true},
 		{Name: "send-subscription-expiry-reminders", Task: "subscriptions.send_subscription_expiry_reminders", Every: day, Offset: sevenOClock, Waits: true},
@@ -77,6 +77,7 @@ func Table() []Entry {
 		// Jobs that Makola adds.
 		{Name: "expire-invitations", Task: "accounts.expire_invitations", Every: day},
 		{Name: "reconcile-payments", Task: "ai_features.reconcile_payments", Every: 10 * time.Minute, Missed: Skip},
+		{Name: "reconcile-subscription-payments", Task: "subscriptions.reconcile_payments", Every: 10 * time.Minute, Offset: 5 * time.Minute, Missed: Skip},
 		{Name: "compare-payments", Task: "ai_features.compare_payments", Every: day, Offset: 2 * time.Hour},
 		{Name: "expire-credits", Task: "ai_features.expire_credits", Every: day, Offset: 5 * time.Minute},
 		{Name: "verify-ledger", Task: "ai_features.verify_ledger", Every: day, Offset: 3 * time.Hour},

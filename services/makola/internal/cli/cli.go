@@ -22,7 +22,7 @@ const (
 	exitOK       = 0
 	exitFailed   = 1 // something did not work; the message says what
 	exitUsage    = 2 // unknown command or flag, missing argument, faulty setting
-	exitNotFound = 3 // no such task, dead letter, purchase, review or event, or not in a state in which this can be done
+	exitNotFound = 3 // no such task, dead letter, purchase, subscription, review or event, or not in a state in which this can be done
 	exitRefused  = 4 // understood and refused: too late to cancel, not in production
 	exitFaults   = 5 // ledger check found faults
 )
@@ -36,7 +36,7 @@ Exit codes:
   0  done
   1  something did not work; the message says what
   2  wrong use: unknown command or flag, missing argument, faulty setting
-  3  no such task, dead letter, purchase, review or event, or it is in no state for this
+  3  no such task, dead letter, purchase, subscription, review or event, or it is in no state for this
   4  refused: too late to cancel, against the rules of the books, or not allowed in production
   5  ledger check found faults`
 
@@ -83,7 +83,7 @@ func newRoot(e *env) *cobra.Command {
 	}
 	root.PersistentFlags().StringVarP(&e.format, "output", "o", "table", "table or json")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return fmt.Errorf("%w: %w", errUsage, err) })
-	root.AddCommand(newMigrate(e), newTopology(e), newSeedDemo(e), newTask(e), newDead(e), newLedger(e), newCredits(e), newReview(e), newWebhook(e), newDocs(e), newDemo(e))
+	root.AddCommand(newMigrate(e), newTopology(e), newSeedDemo(e), newTask(e), newDead(e), newLedger(e), newCredits(e), newSubscription(e), newReview(e), newWebhook(e), newDocs(e), newDemo(e))
 	return root
 }
 
@@ -94,7 +94,8 @@ func exitCode(err error) int {
 		return exitFaults
 	case errors.Is(err, errRefused):
 		return exitRefused
-	case errors.Is(err, task.ErrNotFound), errors.Is(err, billing.ErrNotFound), errors.Is(err, billing.ErrReviewNotFound), errors.Is(err, billing.ErrEventNotFound):
+	case errors.Is(err, task.ErrNotFound), errors.Is(err, billing.ErrNotFound), errors.Is(err, billing.ErrReviewNotFound), errors.Is(err, billing.ErrEventNotFound),
+		errors.Is(err, billing.ErrNoSubscription):
 		return exitNotFound
 	case errors.Is(err, errUsage), errors.As(err, &faults):
 		return exitUsage

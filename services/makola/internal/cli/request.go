@@ -44,15 +44,20 @@ func (r *request) decided() error {
 
 // run enqueues what fn asks for, waits for the task, and prints its end. A task that failed is a refusal; its error says why.
 func (r *request) run(ctx context.Context, e *env, fn func(tx *gorm.DB, tasks *aifeatures.Tasks) (contract.ID, error)) error {
+	return r.enqueue(ctx, e, func(tx *gorm.DB, queue *task.Queue) (contract.ID, error) { return fn(tx, aifeatures.NewTasks(queue)) })
+}
+
+// enqueue is run for the tasks of any queue.
+func (r *request) enqueue(ctx context.Context, e *env, fn func(tx *gorm.DB, queue *task.Queue) (contract.ID, error)) error {
 	db, err := e.openDatabase(ctx)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = db.Close() }()
-	tasks := aifeatures.NewTasks(task.NewQueue(db, nil, task.QueueConfig{}))
+	queue := task.NewQueue(db, nil, task.QueueConfig{})
 	var id contract.ID
 	if err := db.InSystem(ctx, func(tx *gorm.DB) (err error) {
-		id, err = fn(tx, tasks)
+		id, err = fn(tx, queue)
 		return err
 	}); err != nil {
 		return err

@@ -24,6 +24,7 @@ type reviewLine struct {
 	ID         uuid.UUID  `json:"id"`
 	TenantID   *uuid.UUID `json:"tenant_id,omitempty"`
 	PurchaseID *uuid.UUID `json:"purchase_id,omitempty"`
+	PaymentID  *uuid.UUID `json:"subscription_payment_id,omitempty"`
 	EventID    *uuid.UUID `json:"event_id,omitempty"`
 	TransferID *uuid.UUID `json:"transfer_id,omitempty"`
 	Provider   string     `json:"provider"`
@@ -42,7 +43,7 @@ type reviewLine struct {
 }
 
 func lineOfReview(r *billing.PaymentReview) reviewLine {
-	l := reviewLine{ID: r.ID, TenantID: unlessNil(r.Tenant), PurchaseID: unlessNil(r.Purchase), EventID: unlessNil(r.Event), TransferID: unlessNil(r.Transfer),
+	l := reviewLine{ID: r.ID, TenantID: unlessNil(r.Tenant), PurchaseID: unlessNil(r.Purchase), PaymentID: unlessNil(r.Payment), EventID: unlessNil(r.Event), TransferID: unlessNil(r.Transfer),
 		Provider: r.Provider, Reference: r.Reference, Reason: r.Reason, Purchase: string(r.PurchaseStatus), CreatedAt: r.CreatedAt,
 		Resolution: r.Resolution, ResolvedBy: r.By, Why: r.Why, ResolvedAt: r.ResolvedAt}
 	for _, a := range []struct {
@@ -126,7 +127,10 @@ func newReviewShow(e *env) *cobra.Command {
 			l := lineOfReview(r)
 			rows := [][]string{{"review", l.ID.String()}, {"reason", l.Reason}, {"provider", l.Provider}, {"reference", l.Reference}, {"expected", l.Expected}, {"received", l.Received},
 				{"filed", clock(&l.CreatedAt)}}
-			if l.TenantID != nil {
+			switch {
+			case l.PaymentID != nil:
+				rows = append(rows, []string{"business", l.TenantID.String()}, []string{"payment", l.Purchase + ", of the subscription"})
+			case l.TenantID != nil:
 				rows = append(rows, []string{"business", l.TenantID.String()}, []string{"purchase", l.Purchase + ", promised " + l.Promised + " credits"})
 			}
 			if l.Credits != "" {

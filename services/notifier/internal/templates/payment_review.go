@@ -18,14 +18,19 @@ func (s *Set) paymentReview(c notifications.PaymentReview) letter {
 	if !c.ReportedAt.IsZero() {
 		facts.Rows = append(facts.Rows, row{Label: "Reported on", Value: moment(c.ReportedAt, c.Timezone)})
 	}
+	bought, promise := "AI credits", "So no credits have been added yet."
+	outcome := "you will either get your credits or your money back."
+	if c.Product == "subscription" {
+		bought, promise, outcome = "the subscription", "So no month has been added yet.", "you will either get your month or your money back."
+	}
 	return letter{
 		Subject:  "We are checking your payment (" + reference + ")",
 		Preview:  "Please do not pay again. A person is looking at it.",
 		Title:    "We are checking your payment",
 		Greeting: greeting(c.Name),
 		Paragraphs: []string{
-			"The payment provider reported a payment for AI credits for " + shop + ", but what it reported does not match the purchase. So no credits have been added yet.",
-			"A person is looking at it. Please do not pay again: you will either get your credits or your money back.",
+			"The payment provider reported a payment for " + bought + " for " + shop + ", but what it reported does not match the purchase. " + promise,
+			"A person is looking at it. Please do not pay again: " + outcome,
 		},
 		Groups:  []group{facts},
 		Closing: []string{"Please name the reference when you write to us about it."},

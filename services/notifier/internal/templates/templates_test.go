@@ -34,6 +34,13 @@ func receipt() notifications.CreditsPurchased {
 	}
 }
 
+func subscribed() notifications.SubscriptionActivated {
+	return notifications.SubscriptionActivated{
+		Name: "Ama Mensah", Business: "Ama's Provisions", Storefronts: 2, Reference: "SUB-06FZ8Q9W3M7K2X4B5N6P7R8S9T", Currency: money.GHS, BaseMinor: 15000, PaidMinor: 18000,
+		Taxes: receipt().Taxes, PaidAt: paidAt, PeriodStart: paidAt, PeriodEnd: paidAt.AddDate(0, 1, 0), Timezone: "Africa/Accra",
+	}
+}
+
 // token is as long as those that are sent.
 const token = "dGhpcyBpcyBub3QgYSB0b2tlbiBidXQgMzIgYnl0ZXM"
 
@@ -54,9 +61,15 @@ func samples() map[string]notifications.Content {
 		"invitation": notifications.Invitation{
 			Business: "Ama's Provisions", Inviter: "Ama Mensah", Role: "MANAGER", Storefronts: 2, Token: "miv_" + token, ExpiresAt: paidAt, Timezone: "Africa/Accra",
 		},
-		"credit_alert_low":      notifications.CreditAlert{Name: "Ama Mensah", Business: "Ama's Provisions", Kind: "low_balance", Balance: 950, Threshold: 1000, Timezone: "Africa/Accra"},
-		"credit_alert_depleted": notifications.CreditAlert{Name: "Ama Mensah", Business: "Ama's Provisions", Kind: "depleted", Balance: 20, Threshold: 100, Timezone: "Africa/Accra"},
-		"credit_alert_expiring": notifications.CreditAlert{Name: "Ama Mensah", Business: "Ama's Provisions", Kind: "expiring", Balance: 13450, Ending: 5000, EndsAt: paidAt, Timezone: "Africa/Accra"},
+		"credit_alert_low":            notifications.CreditAlert{Name: "Ama Mensah", Business: "Ama's Provisions", Kind: "low_balance", Balance: 950, Threshold: 1000, Timezone: "Africa/Accra"},
+		"credit_alert_depleted":       notifications.CreditAlert{Name: "Ama Mensah", Business: "Ama's Provisions", Kind: "depleted", Balance: 20, Threshold: 100, Timezone: "Africa/Accra"},
+		"credit_alert_expiring":       notifications.CreditAlert{Name: "Ama Mensah", Business: "Ama's Provisions", Kind: "expiring", Balance: 13450, Ending: 5000, EndsAt: paidAt, Timezone: "Africa/Accra"},
+		"subscription_activated":      subscribed(),
+		"subscription_activated_bare": notifications.SubscriptionActivated{Currency: money.GHS, PaidMinor: 12000},
+		"payment_review_subscription": notifications.PaymentReview{
+			Name: "Ama Mensah", Business: "Ama's Provisions", Reference: "SUB-06FZ8Q9W3M7K2X4B5N6P7R8S9T", Product: "subscription",
+			ExpectedMinor: 12000, ExpectedCurrency: money.GHS, ReceivedMinor: 11900, ReceivedCurrency: money.GHS, ReportedAt: paidAt, Timezone: "Africa/Accra",
+		},
 		"payment_review": notifications.PaymentReview{
 			Name: "Ama Mensah", Business: "Ama's Provisions", Reference: "AI-06FZ8Q9W3M7K2X4B5N6P7R8S9T",
 			ExpectedMinor: 9600, ExpectedCurrency: money.GHS, ReceivedMinor: 9500, ReceivedCurrency: money.GHS, ReportedAt: paidAt, Timezone: "Africa/Accra",
@@ -88,6 +101,8 @@ func TestPeoplesWordsCannotBreakOut(t *testing.T) {
 		"welcome": notifications.Welcome{Name: evil, Business: evil, Role: evil},
 		"credits_purchased": notifications.CreditsPurchased{Name: evil, Business: evil, Package: evil, Reference: evil, Currency: "GHS\r\n",
 			Taxes: []notifications.Tax{{Name: evil}}, Timezone: evil, PaidAt: paidAt},
+		"subscription_activated": notifications.SubscriptionActivated{Name: evil, Business: evil, Reference: evil, Currency: "GHS\r\n", Taxes: []notifications.Tax{{Name: evil}}, Timezone: evil,
+			PaidAt: paidAt, PeriodStart: paidAt, PeriodEnd: paidAt},
 		"verify_email":     notifications.VerifyEmail{Name: evil, Token: "x", Timezone: evil},
 		"password_reset":   notifications.PasswordReset{Name: evil, Token: "x", Timezone: evil},
 		"password_changed": notifications.PasswordChanged{Name: evil, IP: evil, Timezone: evil},

@@ -100,22 +100,22 @@ func (e InvitationRequestRole) Valid() bool {
 
 // Defines values for InvitationStatus.
 const (
-	ACCEPTED InvitationStatus = "ACCEPTED"
-	EXPIRED  InvitationStatus = "EXPIRED"
-	PENDING  InvitationStatus = "PENDING"
-	REVOKED  InvitationStatus = "REVOKED"
+	InvitationStatusACCEPTED InvitationStatus = "ACCEPTED"
+	InvitationStatusEXPIRED  InvitationStatus = "EXPIRED"
+	InvitationStatusPENDING  InvitationStatus = "PENDING"
+	InvitationStatusREVOKED  InvitationStatus = "REVOKED"
 )
 
 // Valid indicates whether the value is a known member of the InvitationStatus enum.
 func (e InvitationStatus) Valid() bool {
 	switch e {
-	case ACCEPTED:
+	case InvitationStatusACCEPTED:
 		return true
-	case EXPIRED:
+	case InvitationStatusEXPIRED:
 		return true
-	case PENDING:
+	case InvitationStatusPENDING:
 		return true
-	case REVOKED:
+	case InvitationStatusREVOKED:
 		return true
 	default:
 		return false
@@ -313,19 +313,19 @@ func (e PurchaseRequestPackage) Valid() bool {
 
 // Defines values for PurchaseRequestProvider.
 const (
-	Flutterwave PurchaseRequestProvider = "flutterwave"
-	Paystack    PurchaseRequestProvider = "paystack"
-	Stripe      PurchaseRequestProvider = "stripe"
+	PurchaseRequestProviderFlutterwave PurchaseRequestProvider = "flutterwave"
+	PurchaseRequestProviderPaystack    PurchaseRequestProvider = "paystack"
+	PurchaseRequestProviderStripe      PurchaseRequestProvider = "stripe"
 )
 
 // Valid indicates whether the value is a known member of the PurchaseRequestProvider enum.
 func (e PurchaseRequestProvider) Valid() bool {
 	switch e {
-	case Flutterwave:
+	case PurchaseRequestProviderFlutterwave:
 		return true
-	case Paystack:
+	case PurchaseRequestProviderPaystack:
 		return true
-	case Stripe:
+	case PurchaseRequestProviderStripe:
 		return true
 	default:
 		return false
@@ -398,6 +398,138 @@ func (e SessionTokenType) Valid() bool {
 	}
 }
 
+// Defines values for SubscriptionPaymentStatus.
+const (
+	SubscriptionPaymentStatusCANCELLED SubscriptionPaymentStatus = "CANCELLED"
+	SubscriptionPaymentStatusFAILED    SubscriptionPaymentStatus = "FAILED"
+	SubscriptionPaymentStatusOVERDUE   SubscriptionPaymentStatus = "OVERDUE"
+	SubscriptionPaymentStatusPAID      SubscriptionPaymentStatus = "PAID"
+	SubscriptionPaymentStatusPENDING   SubscriptionPaymentStatus = "PENDING"
+)
+
+// Valid indicates whether the value is a known member of the SubscriptionPaymentStatus enum.
+func (e SubscriptionPaymentStatus) Valid() bool {
+	switch e {
+	case SubscriptionPaymentStatusCANCELLED:
+		return true
+	case SubscriptionPaymentStatusFAILED:
+		return true
+	case SubscriptionPaymentStatusOVERDUE:
+		return true
+	case SubscriptionPaymentStatusPAID:
+		return true
+	case SubscriptionPaymentStatusPENDING:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SubscriptionPaymentRequestProvider.
+const (
+	SubscriptionPaymentRequestProviderFlutterwave SubscriptionPaymentRequestProvider = "flutterwave"
+	SubscriptionPaymentRequestProviderPaystack    SubscriptionPaymentRequestProvider = "paystack"
+	SubscriptionPaymentRequestProviderStripe      SubscriptionPaymentRequestProvider = "stripe"
+)
+
+// Valid indicates whether the value is a known member of the SubscriptionPaymentRequestProvider enum.
+func (e SubscriptionPaymentRequestProvider) Valid() bool {
+	switch e {
+	case SubscriptionPaymentRequestProviderFlutterwave:
+		return true
+	case SubscriptionPaymentRequestProviderPaystack:
+		return true
+	case SubscriptionPaymentRequestProviderStripe:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SubscriptionPaymentState.
+const (
+	SubscriptionPaymentStateCANCELLED  SubscriptionPaymentState = "CANCELLED"
+	SubscriptionPaymentStateDISPUTED   SubscriptionPaymentState = "DISPUTED"
+	SubscriptionPaymentStateEXPIRED    SubscriptionPaymentState = "EXPIRED"
+	SubscriptionPaymentStateFAILED     SubscriptionPaymentState = "FAILED"
+	SubscriptionPaymentStatePENDING    SubscriptionPaymentState = "PENDING"
+	SubscriptionPaymentStateREFUNDED   SubscriptionPaymentState = "REFUNDED"
+	SubscriptionPaymentStateREVIEW     SubscriptionPaymentState = "REVIEW"
+	SubscriptionPaymentStateSUCCESSFUL SubscriptionPaymentState = "SUCCESSFUL"
+)
+
+// Valid indicates whether the value is a known member of the SubscriptionPaymentState enum.
+func (e SubscriptionPaymentState) Valid() bool {
+	switch e {
+	case SubscriptionPaymentStateCANCELLED:
+		return true
+	case SubscriptionPaymentStateDISPUTED:
+		return true
+	case SubscriptionPaymentStateEXPIRED:
+		return true
+	case SubscriptionPaymentStateFAILED:
+		return true
+	case SubscriptionPaymentStatePENDING:
+		return true
+	case SubscriptionPaymentStateREFUNDED:
+		return true
+	case SubscriptionPaymentStateREVIEW:
+		return true
+	case SubscriptionPaymentStateSUCCESSFUL:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SubscriptionPricePeriod.
+const (
+	Month SubscriptionPricePeriod = "month"
+)
+
+// Valid indicates whether the value is a known member of the SubscriptionPricePeriod enum.
+func (e SubscriptionPricePeriod) Valid() bool {
+	switch e {
+	case Month:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SubscriptionStatus.
+const (
+	SubscriptionStatusACTIVE    SubscriptionStatus = "ACTIVE"
+	SubscriptionStatusCANCELLED SubscriptionStatus = "CANCELLED"
+	SubscriptionStatusEXPIRED   SubscriptionStatus = "EXPIRED"
+	SubscriptionStatusINACTIVE  SubscriptionStatus = "INACTIVE"
+	SubscriptionStatusPASTDUE   SubscriptionStatus = "PAST_DUE"
+	SubscriptionStatusSUSPENDED SubscriptionStatus = "SUSPENDED"
+	SubscriptionStatusTRIAL     SubscriptionStatus = "TRIAL"
+)
+
+// Valid indicates whether the value is a known member of the SubscriptionStatus enum.
+func (e SubscriptionStatus) Valid() bool {
+	switch e {
+	case SubscriptionStatusACTIVE:
+		return true
+	case SubscriptionStatusCANCELLED:
+		return true
+	case SubscriptionStatusEXPIRED:
+		return true
+	case SubscriptionStatusINACTIVE:
+		return true
+	case SubscriptionStatusPASTDUE:
+		return true
+	case SubscriptionStatusSUSPENDED:
+		return true
+	case SubscriptionStatusTRIAL:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for TaskState.
 const (
 	TaskStateCancelled  TaskState = "cancelled"
@@ -419,6 +551,27 @@ func (e TaskState) Valid() bool {
 	case TaskStateProcessing:
 		return true
 	case TaskStateQueued:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for GetSubscriptionPricingParamsProvider.
+const (
+	GetSubscriptionPricingParamsProviderFlutterwave GetSubscriptionPricingParamsProvider = "flutterwave"
+	GetSubscriptionPricingParamsProviderPaystack    GetSubscriptionPricingParamsProvider = "paystack"
+	GetSubscriptionPricingParamsProviderStripe      GetSubscriptionPricingParamsProvider = "stripe"
+)
+
+// Valid indicates whether the value is a known member of the GetSubscriptionPricingParamsProvider enum.
+func (e GetSubscriptionPricingParamsProvider) Valid() bool {
+	switch e {
+	case GetSubscriptionPricingParamsProviderFlutterwave:
+		return true
+	case GetSubscriptionPricingParamsProviderPaystack:
+		return true
+	case GetSubscriptionPricingParamsProviderStripe:
 		return true
 	default:
 		return false
@@ -537,6 +690,13 @@ type BusinessChangeRequest struct {
 	Timezone *string `json:"timezone,omitempty"`
 	Tin      *string `json:"tin,omitempty"`
 	Website  *string `json:"website,omitempty"`
+}
+
+// CancelSubscriptionRequest defines model for CancelSubscriptionRequest.
+type CancelSubscriptionRequest struct {
+	// Immediately At once, instead of when the period is over.
+	Immediately *bool   `json:"immediately,omitempty"`
+	Reason      *string `json:"reason,omitempty"`
 }
 
 // CaptureRequest defines model for CaptureRequest.
@@ -880,6 +1040,21 @@ type PasswordResetRequest struct {
 	Token       string `json:"token"`
 }
 
+// PricingTier defines model for PricingTier.
+type PricingTier struct {
+	// BasePrice A decimal amount in the currency named beside it.
+	//
+	// Examples: 96.00
+	BasePrice      Money `json:"base_price"`
+	MaxStorefronts *int  `json:"max_storefronts"`
+	MinStorefronts int   `json:"min_storefronts"`
+
+	// PricePerAdditional A decimal amount in the currency named beside it.
+	//
+	// Examples: 96.00
+	PricePerAdditional Money `json:"price_per_additional"`
+}
+
 // Problem defines model for Problem.
 type Problem struct {
 	Code      string        `json:"code"`
@@ -1062,6 +1237,135 @@ type Storefronts struct {
 	Ids []openapi_types.UUID `json:"ids"`
 }
 
+// Subscription defines model for Subscription.
+type Subscription struct {
+	// Access What the business may do now.
+	Access struct {
+		Automation bool `json:"automation"`
+
+		// Change Selling, changing stock, and what costs credits.
+		Change  bool `json:"change"`
+		Exports bool `json:"exports"`
+		Reports bool `json:"reports"`
+	} `json:"access"`
+	CancelAtPeriodEnd bool       `json:"cancel_at_period_end"`
+	CancelledAt       *time.Time `json:"cancelled_at"`
+
+	// DaysRemaining Whole days until then; 0 afterwards.
+	DaysRemaining int `json:"days_remaining"`
+
+	// GraceEndsAt When a past due subscription expires.
+	GraceEndsAt *time.Time `json:"grace_ends_at"`
+	IsTrial     bool       `json:"is_trial"`
+
+	// NextBillingAt When the next month is due; null when none will be.
+	NextBillingAt *time.Time                `json:"next_billing_at"`
+	PaymentStatus SubscriptionPaymentStatus `json:"payment_status"`
+
+	// PeriodEnd Until when it is paid for, or given as a trial.
+	PeriodEnd   time.Time          `json:"period_end"`
+	PeriodStart time.Time          `json:"period_start"`
+	Status      SubscriptionStatus `json:"status"`
+
+	// Storefronts How many storefronts are paid for.
+	Storefronts int        `json:"storefronts"`
+	SuspendedAt *time.Time `json:"suspended_at"`
+}
+
+// SubscriptionPaymentStatus defines model for Subscription.PaymentStatus.
+type SubscriptionPaymentStatus string
+
+// SubscriptionPayment defines model for SubscriptionPayment.
+type SubscriptionPayment struct {
+	AccessCode *string `json:"access_code"`
+
+	// Attempt Counts the payments since the last successful one.
+	Attempt int `json:"attempt"`
+
+	// AuthorizationURL The page on which to pay.
+	AuthorizationURL *string `json:"authorization_url"`
+
+	// BaseAmount A decimal amount in the currency named beside it.
+	//
+	// Examples: 96.00
+	BaseAmount  Money      `json:"base_amount"`
+	CompletedAt *time.Time `json:"completed_at"`
+	CreatedAt   time.Time  `json:"created_at"`
+	Currency    string     `json:"currency"`
+	PeriodEnd   *time.Time `json:"period_end"`
+
+	// PeriodStart The month that it paid for, once it has.
+	PeriodStart *time.Time               `json:"period_start"`
+	Provider    string                   `json:"provider"`
+	Reference   string                   `json:"reference"`
+	Status      SubscriptionPaymentState `json:"status"`
+	Storefronts int                      `json:"storefronts"`
+	Taxes       []Tax                    `json:"taxes"`
+
+	// TotalAmount A decimal amount in the currency named beside it.
+	//
+	// Examples: 96.00
+	TotalAmount Money `json:"total_amount"`
+
+	// TotalTax A decimal amount in the currency named beside it.
+	//
+	// Examples: 96.00
+	TotalTax Money `json:"total_tax"`
+}
+
+// SubscriptionPaymentPage defines model for SubscriptionPaymentPage.
+type SubscriptionPaymentPage struct {
+	Items      []SubscriptionPayment `json:"items"`
+	NextCursor *string               `json:"next_cursor"`
+}
+
+// SubscriptionPaymentRequest defines model for SubscriptionPaymentRequest.
+type SubscriptionPaymentRequest struct {
+	// CallbackURL Where the browser goes after paying. Its origin must be one that the operator allows.
+	CallbackURL *string `json:"callback_url,omitempty"`
+
+	// Provider Who takes the payment. Without it the server's default. One that is not configured is refused, and the answer names those that are.
+	Provider *SubscriptionPaymentRequestProvider `json:"provider,omitempty"`
+
+	// Storefronts For how many storefronts. Without it, for as many as the subscription has.
+	Storefronts *int `json:"storefronts,omitempty"`
+}
+
+// SubscriptionPaymentRequestProvider Who takes the payment. Without it the server's default. One that is not configured is refused, and the answer names those that are.
+type SubscriptionPaymentRequestProvider string
+
+// SubscriptionPaymentState defines model for SubscriptionPaymentState.
+type SubscriptionPaymentState string
+
+// SubscriptionPrice defines model for SubscriptionPrice.
+type SubscriptionPrice struct {
+	// BaseAmount A decimal amount in the currency named beside it.
+	//
+	// Examples: 96.00
+	BaseAmount  Money                   `json:"base_amount"`
+	Currency    string                  `json:"currency"`
+	Period      SubscriptionPricePeriod `json:"period"`
+	Storefronts int                     `json:"storefronts"`
+	Taxes       []Tax                   `json:"taxes"`
+	Tier        PricingTier             `json:"tier"`
+
+	// TotalAmount A decimal amount in the currency named beside it.
+	//
+	// Examples: 96.00
+	TotalAmount Money `json:"total_amount"`
+
+	// TotalTax A decimal amount in the currency named beside it.
+	//
+	// Examples: 96.00
+	TotalTax Money `json:"total_tax"`
+}
+
+// SubscriptionPricePeriod defines model for SubscriptionPrice.Period.
+type SubscriptionPricePeriod string
+
+// SubscriptionStatus defines model for SubscriptionStatus.
+type SubscriptionStatus string
+
 // Task defines model for Task.
 type Task struct {
 	Attempts  int       `json:"attempts"`
@@ -1206,6 +1510,15 @@ type Verifying struct {
 	TaskID    openapi_types.UUID `json:"task_id"`
 }
 
+// VerifyingSubscription defines model for VerifyingSubscription.
+type VerifyingSubscription struct {
+	Payment SubscriptionPayment `json:"payment"`
+
+	// StatusURL Where to poll the task.
+	StatusURL string             `json:"status_url"`
+	TaskID    openapi_types.UUID `json:"task_id"`
+}
+
 // At defines model for At.
 type At = time.Time
 
@@ -1241,6 +1554,9 @@ type MemberID = openapi_types.UUID
 
 // SessionID defines model for SessionId.
 type SessionID = openapi_types.UUID
+
+// SubscriptionReference defines model for SubscriptionReference.
+type SubscriptionReference = string
 
 // TaskID defines model for TaskId.
 type TaskID = openapi_types.UUID
@@ -1398,6 +1714,39 @@ type ListMembersParams struct {
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
+// ListSubscriptionPaymentsParams defines parameters for ListSubscriptionPayments.
+type ListSubscriptionPaymentsParams struct {
+	// Limit Most items on the page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The next_cursor of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// CreateSubscriptionPaymentParams defines parameters for CreateSubscriptionPayment.
+type CreateSubscriptionPaymentParams struct {
+	// IdempotencyKey Your own name for this request, 1 to 100 letters, digits, `.`, `_`, `:` or `-`. Asking again with the same key and body, within a day, does nothing again and answers the same, with `Idempotent-Replayed: true`; with another body it is refused. Keys are a person's own.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// VerifySubscriptionPaymentParams defines parameters for VerifySubscriptionPayment.
+type VerifySubscriptionPaymentParams struct {
+	// IdempotencyKey Your own name for this request, 1 to 100 letters, digits, `.`, `_`, `:` or `-`. Asking again with the same key and body, within a day, does nothing again and answers the same, with `Idempotent-Replayed: true`; with another body it is refused. Keys are a person's own.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// GetSubscriptionPricingParams defines parameters for GetSubscriptionPricing.
+type GetSubscriptionPricingParams struct {
+	// Storefronts For how many storefronts. Without it, for as many as the subscription has.
+	Storefronts *int `form:"storefronts,omitempty" json:"storefronts,omitempty"`
+
+	// Provider Who would take the payment. The price is the same with every provider; one that is not configured is refused.
+	Provider *GetSubscriptionPricingParamsProvider `form:"provider,omitempty" json:"provider,omitempty"`
+}
+
+// GetSubscriptionPricingParamsProvider defines parameters for GetSubscriptionPricing.
+type GetSubscriptionPricingParamsProvider string
+
 // ListTasksParams defines parameters for ListTasks.
 type ListTasksParams struct {
 	// Limit Most items on the page.
@@ -1472,6 +1821,12 @@ type AcceptInvitationJSONRequestBody = AcceptRequest
 
 // ChangeMemberJSONRequestBody defines body for ChangeMember for application/json ContentType.
 type ChangeMemberJSONRequestBody = MemberChangeRequest
+
+// CancelSubscriptionJSONRequestBody defines body for CancelSubscription for application/json ContentType.
+type CancelSubscriptionJSONRequestBody = CancelSubscriptionRequest
+
+// CreateSubscriptionPaymentJSONRequestBody defines body for CreateSubscriptionPayment for application/json ContentType.
+type CreateSubscriptionPaymentJSONRequestBody = SubscriptionPaymentRequest
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
@@ -1601,6 +1956,27 @@ type ServerInterface interface {
 	// ChangeMember Change a role, storefronts, or whether somebody may work here
 	// (PATCH /api/v1/members/{id})
 	ChangeMember(c *gin.Context, id MemberID)
+	// GetSubscription This business's subscription, as it is now
+	// (GET /api/v1/subscription)
+	GetSubscription(c *gin.Context)
+	// CancelSubscription End the subscription
+	// (POST /api/v1/subscription/cancel)
+	CancelSubscription(c *gin.Context)
+	// ListSubscriptionPayments Payments of this business's subscription
+	// (GET /api/v1/subscription/payments)
+	ListSubscriptionPayments(c *gin.Context, params ListSubscriptionPaymentsParams)
+	// CreateSubscriptionPayment Pay for one month
+	// (POST /api/v1/subscription/payments)
+	CreateSubscriptionPayment(c *gin.Context, params CreateSubscriptionPaymentParams)
+	// GetSubscriptionPayment One payment
+	// (GET /api/v1/subscription/payments/{reference})
+	GetSubscriptionPayment(c *gin.Context, reference SubscriptionReference)
+	// VerifySubscriptionPayment Ask what became of a payment
+	// (POST /api/v1/subscription/payments/{reference}/verify)
+	VerifySubscriptionPayment(c *gin.Context, reference SubscriptionReference, params VerifySubscriptionPaymentParams)
+	// GetSubscriptionPricing What one month costs today
+	// (GET /api/v1/subscription/pricing)
+	GetSubscriptionPricing(c *gin.Context, params GetSubscriptionPricingParams)
 	// ListTasks Tasks of this business
 	// (GET /api/v1/tasks)
 	ListTasks(c *gin.Context, params ListTasksParams)
@@ -2830,6 +3206,216 @@ func (siw *ServerInterfaceWrapper) ChangeMember(c *gin.Context) {
 	siw.Handler.ChangeMember(c, id)
 }
 
+// GetSubscription operation middleware
+func (siw *ServerInterfaceWrapper) GetSubscription(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetSubscription(c)
+}
+
+// CancelSubscription operation middleware
+func (siw *ServerInterfaceWrapper) CancelSubscription(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.CancelSubscription(c)
+}
+
+// ListSubscriptionPayments operation middleware
+func (siw *ServerInterfaceWrapper) ListSubscriptionPayments(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListSubscriptionPaymentsParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListSubscriptionPayments(c, params)
+}
+
+// CreateSubscriptionPayment operation middleware
+func (siw *ServerInterfaceWrapper) CreateSubscriptionPayment(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateSubscriptionPaymentParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.CreateSubscriptionPayment(c, params)
+}
+
+// GetSubscriptionPayment operation middleware
+func (siw *ServerInterfaceWrapper) GetSubscriptionPayment(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "reference" -------------
+	var reference SubscriptionReference
+
+	err = runtime.BindStyledParameterWithOptions("simple", "reference", c.Param("reference"), &reference, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter reference: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetSubscriptionPayment(c, reference)
+}
+
+// VerifySubscriptionPayment operation middleware
+func (siw *ServerInterfaceWrapper) VerifySubscriptionPayment(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "reference" -------------
+	var reference SubscriptionReference
+
+	err = runtime.BindStyledParameterWithOptions("simple", "reference", c.Param("reference"), &reference, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter reference: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params VerifySubscriptionPaymentParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.VerifySubscriptionPayment(c, reference, params)
+}
+
+// GetSubscriptionPricing operation middleware
+func (siw *ServerInterfaceWrapper) GetSubscriptionPricing(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetSubscriptionPricingParams
+
+	// ------------- Optional query parameter "storefronts" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "storefronts", c.Request.URL.Query(), &params.Storefronts, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter storefronts: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "provider" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "provider", c.Request.URL.Query(), &params.Provider, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter provider: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetSubscriptionPricing(c, params)
+}
+
 // ListTasks operation middleware
 func (siw *ServerInterfaceWrapper) ListTasks(c *gin.Context) {
 
@@ -3077,6 +3663,13 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.POST(options.BaseURL+"/api/v1/ai/features/:feature/charges/:id/release", wrapper.ReleaseFeatureCharge)
 	router.GET(options.BaseURL+"/api/v1/ai/usage/stats", wrapper.GetUsageStats)
 	router.GET(options.BaseURL+"/api/v1/ai/usage/transactions", wrapper.ListUsageTransactions)
+	router.GET(options.BaseURL+"/api/v1/subscription", wrapper.GetSubscription)
+	router.GET(options.BaseURL+"/api/v1/subscription/pricing", wrapper.GetSubscriptionPricing)
+	router.GET(options.BaseURL+"/api/v1/subscription/payments", wrapper.ListSubscriptionPayments)
+	router.POST(options.BaseURL+"/api/v1/subscription/payments", wrapper.CreateSubscriptionPayment)
+	router.GET(options.BaseURL+"/api/v1/subscription/payments/:reference", wrapper.GetSubscriptionPayment)
+	router.POST(options.BaseURL+"/api/v1/subscription/payments/:reference/verify", wrapper.VerifySubscriptionPayment)
+	router.POST(options.BaseURL+"/api/v1/subscription/cancel", wrapper.CancelSubscription)
 	router.GET(options.BaseURL+"/api/v1/tasks", wrapper.ListTasks)
 	router.DELETE(options.BaseURL+"/api/v1/tasks/:id", wrapper.CancelTask)
 	router.GET(options.BaseURL+"/api/v1/tasks/:id", wrapper.GetTask)
@@ -9367,6 +9960,1159 @@ func (response ChangeMemberdefaultApplicationProblemPlusJSONResponse) VisitChang
 	return err
 }
 
+type GetSubscriptionRequestObject struct {
+}
+
+type GetSubscriptionResponseObject interface {
+	VisitGetSubscriptionResponse(w http.ResponseWriter) error
+}
+
+type GetSubscription200JSONResponse Subscription
+
+func (response GetSubscription200JSONResponse) VisitGetSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSubscription401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response GetSubscription401ApplicationProblemPlusJSONResponse) VisitGetSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSubscription404ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetSubscription404ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetSubscription404ResponseHeaders
+}
+
+func (response GetSubscription404ApplicationProblemPlusJSONResponse) VisitGetSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSubscriptiondefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetSubscriptiondefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    GetSubscriptiondefaultResponseHeaders
+	StatusCode int
+}
+
+func (response GetSubscriptiondefaultApplicationProblemPlusJSONResponse) VisitGetSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelSubscriptionRequestObject struct {
+	Body *CancelSubscriptionJSONRequestBody
+}
+
+type CancelSubscriptionResponseObject interface {
+	VisitCancelSubscriptionResponse(w http.ResponseWriter) error
+}
+
+type CancelSubscription200JSONResponse Subscription
+
+func (response CancelSubscription200JSONResponse) VisitCancelSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelSubscription400ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response CancelSubscription400ApplicationProblemPlusJSONResponse) VisitCancelSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelSubscription401ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CancelSubscription401ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CancelSubscription401ResponseHeaders
+}
+
+func (response CancelSubscription401ApplicationProblemPlusJSONResponse) VisitCancelSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelSubscription403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CancelSubscription403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CancelSubscription403ResponseHeaders
+}
+
+func (response CancelSubscription403ApplicationProblemPlusJSONResponse) VisitCancelSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelSubscription404ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CancelSubscription404ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CancelSubscription404ResponseHeaders
+}
+
+func (response CancelSubscription404ApplicationProblemPlusJSONResponse) VisitCancelSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelSubscription409ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CancelSubscription409ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CancelSubscription409ResponseHeaders
+}
+
+func (response CancelSubscription409ApplicationProblemPlusJSONResponse) VisitCancelSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelSubscription413ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CancelSubscription413ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CancelSubscription413ResponseHeaders
+}
+
+func (response CancelSubscription413ApplicationProblemPlusJSONResponse) VisitCancelSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelSubscription415ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CancelSubscription415ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CancelSubscription415ResponseHeaders
+}
+
+func (response CancelSubscription415ApplicationProblemPlusJSONResponse) VisitCancelSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelSubscription422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CancelSubscription422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CancelSubscription422ResponseHeaders
+}
+
+func (response CancelSubscription422ApplicationProblemPlusJSONResponse) VisitCancelSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelSubscriptiondefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CancelSubscriptiondefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    CancelSubscriptiondefaultResponseHeaders
+	StatusCode int
+}
+
+func (response CancelSubscriptiondefaultApplicationProblemPlusJSONResponse) VisitCancelSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSubscriptionPaymentsRequestObject struct {
+	Params ListSubscriptionPaymentsParams
+}
+
+type ListSubscriptionPaymentsResponseObject interface {
+	VisitListSubscriptionPaymentsResponse(w http.ResponseWriter) error
+}
+
+type ListSubscriptionPayments200JSONResponse SubscriptionPaymentPage
+
+func (response ListSubscriptionPayments200JSONResponse) VisitListSubscriptionPaymentsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSubscriptionPayments401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ListSubscriptionPayments401ApplicationProblemPlusJSONResponse) VisitListSubscriptionPaymentsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSubscriptionPayments403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListSubscriptionPayments403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ListSubscriptionPayments403ResponseHeaders
+}
+
+func (response ListSubscriptionPayments403ApplicationProblemPlusJSONResponse) VisitListSubscriptionPaymentsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSubscriptionPayments422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListSubscriptionPayments422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ListSubscriptionPayments422ResponseHeaders
+}
+
+func (response ListSubscriptionPayments422ApplicationProblemPlusJSONResponse) VisitListSubscriptionPaymentsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSubscriptionPaymentsdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListSubscriptionPaymentsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    ListSubscriptionPaymentsdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response ListSubscriptionPaymentsdefaultApplicationProblemPlusJSONResponse) VisitListSubscriptionPaymentsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSubscriptionPaymentRequestObject struct {
+	Params CreateSubscriptionPaymentParams
+	Body   *CreateSubscriptionPaymentJSONRequestBody
+}
+
+type CreateSubscriptionPaymentResponseObject interface {
+	VisitCreateSubscriptionPaymentResponse(w http.ResponseWriter) error
+}
+
+type CreateSubscriptionPayment201ResponseHeaders struct {
+	IdempotentReplayed *string
+	Location           *string
+}
+
+type CreateSubscriptionPayment201JSONResponse struct {
+	Body    SubscriptionPayment
+	Headers CreateSubscriptionPayment201ResponseHeaders
+}
+
+func (response CreateSubscriptionPayment201JSONResponse) VisitCreateSubscriptionPaymentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
+	if response.Headers.Location != nil {
+		w.Header().Set("Location", fmt.Sprint(*response.Headers.Location))
+	}
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSubscriptionPayment400ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response CreateSubscriptionPayment400ApplicationProblemPlusJSONResponse) VisitCreateSubscriptionPaymentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSubscriptionPayment401ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CreateSubscriptionPayment401ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CreateSubscriptionPayment401ResponseHeaders
+}
+
+func (response CreateSubscriptionPayment401ApplicationProblemPlusJSONResponse) VisitCreateSubscriptionPaymentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSubscriptionPayment403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CreateSubscriptionPayment403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CreateSubscriptionPayment403ResponseHeaders
+}
+
+func (response CreateSubscriptionPayment403ApplicationProblemPlusJSONResponse) VisitCreateSubscriptionPaymentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSubscriptionPayment409ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CreateSubscriptionPayment409ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CreateSubscriptionPayment409ResponseHeaders
+}
+
+func (response CreateSubscriptionPayment409ApplicationProblemPlusJSONResponse) VisitCreateSubscriptionPaymentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSubscriptionPayment413ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CreateSubscriptionPayment413ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CreateSubscriptionPayment413ResponseHeaders
+}
+
+func (response CreateSubscriptionPayment413ApplicationProblemPlusJSONResponse) VisitCreateSubscriptionPaymentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSubscriptionPayment415ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CreateSubscriptionPayment415ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CreateSubscriptionPayment415ResponseHeaders
+}
+
+func (response CreateSubscriptionPayment415ApplicationProblemPlusJSONResponse) VisitCreateSubscriptionPaymentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSubscriptionPayment422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CreateSubscriptionPayment422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CreateSubscriptionPayment422ResponseHeaders
+}
+
+func (response CreateSubscriptionPayment422ApplicationProblemPlusJSONResponse) VisitCreateSubscriptionPaymentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSubscriptionPayment502ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CreateSubscriptionPayment502ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CreateSubscriptionPayment502ResponseHeaders
+}
+
+func (response CreateSubscriptionPayment502ApplicationProblemPlusJSONResponse) VisitCreateSubscriptionPaymentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSubscriptionPayment503ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CreateSubscriptionPayment503ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CreateSubscriptionPayment503ResponseHeaders
+}
+
+func (response CreateSubscriptionPayment503ApplicationProblemPlusJSONResponse) VisitCreateSubscriptionPaymentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSubscriptionPaymentdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CreateSubscriptionPaymentdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    CreateSubscriptionPaymentdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response CreateSubscriptionPaymentdefaultApplicationProblemPlusJSONResponse) VisitCreateSubscriptionPaymentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSubscriptionPaymentRequestObject struct {
+	Reference SubscriptionReference `json:"reference"`
+}
+
+type GetSubscriptionPaymentResponseObject interface {
+	VisitGetSubscriptionPaymentResponse(w http.ResponseWriter) error
+}
+
+type GetSubscriptionPayment200JSONResponse SubscriptionPayment
+
+func (response GetSubscriptionPayment200JSONResponse) VisitGetSubscriptionPaymentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSubscriptionPayment401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response GetSubscriptionPayment401ApplicationProblemPlusJSONResponse) VisitGetSubscriptionPaymentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSubscriptionPayment403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetSubscriptionPayment403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetSubscriptionPayment403ResponseHeaders
+}
+
+func (response GetSubscriptionPayment403ApplicationProblemPlusJSONResponse) VisitGetSubscriptionPaymentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSubscriptionPayment404ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetSubscriptionPayment404ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetSubscriptionPayment404ResponseHeaders
+}
+
+func (response GetSubscriptionPayment404ApplicationProblemPlusJSONResponse) VisitGetSubscriptionPaymentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSubscriptionPayment422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetSubscriptionPayment422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetSubscriptionPayment422ResponseHeaders
+}
+
+func (response GetSubscriptionPayment422ApplicationProblemPlusJSONResponse) VisitGetSubscriptionPaymentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSubscriptionPaymentdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetSubscriptionPaymentdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    GetSubscriptionPaymentdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response GetSubscriptionPaymentdefaultApplicationProblemPlusJSONResponse) VisitGetSubscriptionPaymentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VerifySubscriptionPaymentRequestObject struct {
+	Reference SubscriptionReference `json:"reference"`
+	Params    VerifySubscriptionPaymentParams
+}
+
+type VerifySubscriptionPaymentResponseObject interface {
+	VisitVerifySubscriptionPaymentResponse(w http.ResponseWriter) error
+}
+
+type VerifySubscriptionPayment200JSONResponse SubscriptionPayment
+
+func (response VerifySubscriptionPayment200JSONResponse) VisitVerifySubscriptionPaymentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VerifySubscriptionPayment202ResponseHeaders struct {
+	Location   *string
+	RetryAfter *int
+}
+
+type VerifySubscriptionPayment202JSONResponse struct {
+	Body    VerifyingSubscription
+	Headers VerifySubscriptionPayment202ResponseHeaders
+}
+
+func (response VerifySubscriptionPayment202JSONResponse) VisitVerifySubscriptionPaymentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Location != nil {
+		w.Header().Set("Location", fmt.Sprint(*response.Headers.Location))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VerifySubscriptionPayment400ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response VerifySubscriptionPayment400ApplicationProblemPlusJSONResponse) VisitVerifySubscriptionPaymentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VerifySubscriptionPayment401ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type VerifySubscriptionPayment401ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers VerifySubscriptionPayment401ResponseHeaders
+}
+
+func (response VerifySubscriptionPayment401ApplicationProblemPlusJSONResponse) VisitVerifySubscriptionPaymentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VerifySubscriptionPayment403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type VerifySubscriptionPayment403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers VerifySubscriptionPayment403ResponseHeaders
+}
+
+func (response VerifySubscriptionPayment403ApplicationProblemPlusJSONResponse) VisitVerifySubscriptionPaymentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VerifySubscriptionPayment404ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type VerifySubscriptionPayment404ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers VerifySubscriptionPayment404ResponseHeaders
+}
+
+func (response VerifySubscriptionPayment404ApplicationProblemPlusJSONResponse) VisitVerifySubscriptionPaymentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VerifySubscriptionPayment422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type VerifySubscriptionPayment422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers VerifySubscriptionPayment422ResponseHeaders
+}
+
+func (response VerifySubscriptionPayment422ApplicationProblemPlusJSONResponse) VisitVerifySubscriptionPaymentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VerifySubscriptionPaymentdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type VerifySubscriptionPaymentdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    VerifySubscriptionPaymentdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response VerifySubscriptionPaymentdefaultApplicationProblemPlusJSONResponse) VisitVerifySubscriptionPaymentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSubscriptionPricingRequestObject struct {
+	Params GetSubscriptionPricingParams
+}
+
+type GetSubscriptionPricingResponseObject interface {
+	VisitGetSubscriptionPricingResponse(w http.ResponseWriter) error
+}
+
+type GetSubscriptionPricing200JSONResponse SubscriptionPrice
+
+func (response GetSubscriptionPricing200JSONResponse) VisitGetSubscriptionPricingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSubscriptionPricing401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response GetSubscriptionPricing401ApplicationProblemPlusJSONResponse) VisitGetSubscriptionPricingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSubscriptionPricing404ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetSubscriptionPricing404ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetSubscriptionPricing404ResponseHeaders
+}
+
+func (response GetSubscriptionPricing404ApplicationProblemPlusJSONResponse) VisitGetSubscriptionPricingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSubscriptionPricing422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetSubscriptionPricing422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetSubscriptionPricing422ResponseHeaders
+}
+
+func (response GetSubscriptionPricing422ApplicationProblemPlusJSONResponse) VisitGetSubscriptionPricingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSubscriptionPricingdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetSubscriptionPricingdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    GetSubscriptionPricingdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response GetSubscriptionPricingdefaultApplicationProblemPlusJSONResponse) VisitGetSubscriptionPricingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListTasksRequestObject struct {
 	Params ListTasksParams
 }
@@ -10088,6 +11834,27 @@ type StrictServerInterface interface {
 	// ChangeMember Change a role, storefronts, or whether somebody may work here
 	// (PATCH /api/v1/members/{id})
 	ChangeMember(ctx context.Context, request ChangeMemberRequestObject) (ChangeMemberResponseObject, error)
+	// GetSubscription This business's subscription, as it is now
+	// (GET /api/v1/subscription)
+	GetSubscription(ctx context.Context, request GetSubscriptionRequestObject) (GetSubscriptionResponseObject, error)
+	// CancelSubscription End the subscription
+	// (POST /api/v1/subscription/cancel)
+	CancelSubscription(ctx context.Context, request CancelSubscriptionRequestObject) (CancelSubscriptionResponseObject, error)
+	// ListSubscriptionPayments Payments of this business's subscription
+	// (GET /api/v1/subscription/payments)
+	ListSubscriptionPayments(ctx context.Context, request ListSubscriptionPaymentsRequestObject) (ListSubscriptionPaymentsResponseObject, error)
+	// CreateSubscriptionPayment Pay for one month
+	// (POST /api/v1/subscription/payments)
+	CreateSubscriptionPayment(ctx context.Context, request CreateSubscriptionPaymentRequestObject) (CreateSubscriptionPaymentResponseObject, error)
+	// GetSubscriptionPayment One payment
+	// (GET /api/v1/subscription/payments/{reference})
+	GetSubscriptionPayment(ctx context.Context, request GetSubscriptionPaymentRequestObject) (GetSubscriptionPaymentResponseObject, error)
+	// VerifySubscriptionPayment Ask what became of a payment
+	// (POST /api/v1/subscription/payments/{reference}/verify)
+	VerifySubscriptionPayment(ctx context.Context, request VerifySubscriptionPaymentRequestObject) (VerifySubscriptionPaymentResponseObject, error)
+	// GetSubscriptionPricing What one month costs today
+	// (GET /api/v1/subscription/pricing)
+	GetSubscriptionPricing(ctx context.Context, request GetSubscriptionPricingRequestObject) (GetSubscriptionPricingResponseObject, error)
 	// ListTasks Tasks of this business
 	// (GET /api/v1/tasks)
 	ListTasks(ctx context.Context, request ListTasksRequestObject) (ListTasksResponseObject, error)
@@ -11529,6 +13296,221 @@ func (sh *strictHandler) ChangeMember(ctx *gin.Context, id MemberID) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(ChangeMemberResponseObject); ok {
 		if err := validResponse.VisitChangeMemberResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetSubscription operation middleware
+func (sh *strictHandler) GetSubscription(ctx *gin.Context) {
+	var request GetSubscriptionRequestObject
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetSubscription(ctx.Request.Context(), request.(GetSubscriptionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetSubscription")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetSubscriptionResponseObject); ok {
+		if err := validResponse.VisitGetSubscriptionResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CancelSubscription operation middleware
+func (sh *strictHandler) CancelSubscription(ctx *gin.Context) {
+	var request CancelSubscriptionRequestObject
+
+	var body CancelSubscriptionJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CancelSubscription(ctx.Request.Context(), request.(CancelSubscriptionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CancelSubscription")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(CancelSubscriptionResponseObject); ok {
+		if err := validResponse.VisitCancelSubscriptionResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListSubscriptionPayments operation middleware
+func (sh *strictHandler) ListSubscriptionPayments(ctx *gin.Context, params ListSubscriptionPaymentsParams) {
+	var request ListSubscriptionPaymentsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListSubscriptionPayments(ctx.Request.Context(), request.(ListSubscriptionPaymentsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListSubscriptionPayments")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListSubscriptionPaymentsResponseObject); ok {
+		if err := validResponse.VisitListSubscriptionPaymentsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CreateSubscriptionPayment operation middleware
+func (sh *strictHandler) CreateSubscriptionPayment(ctx *gin.Context, params CreateSubscriptionPaymentParams) {
+	var request CreateSubscriptionPaymentRequestObject
+
+	request.Params = params
+
+	var body CreateSubscriptionPaymentJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateSubscriptionPayment(ctx.Request.Context(), request.(CreateSubscriptionPaymentRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateSubscriptionPayment")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(CreateSubscriptionPaymentResponseObject); ok {
+		if err := validResponse.VisitCreateSubscriptionPaymentResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetSubscriptionPayment operation middleware
+func (sh *strictHandler) GetSubscriptionPayment(ctx *gin.Context, reference SubscriptionReference) {
+	var request GetSubscriptionPaymentRequestObject
+
+	request.Reference = reference
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetSubscriptionPayment(ctx.Request.Context(), request.(GetSubscriptionPaymentRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetSubscriptionPayment")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetSubscriptionPaymentResponseObject); ok {
+		if err := validResponse.VisitGetSubscriptionPaymentResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// VerifySubscriptionPayment operation middleware
+func (sh *strictHandler) VerifySubscriptionPayment(ctx *gin.Context, reference SubscriptionReference, params VerifySubscriptionPaymentParams) {
+	var request VerifySubscriptionPaymentRequestObject
+
+	request.Reference = reference
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.VerifySubscriptionPayment(ctx.Request.Context(), request.(VerifySubscriptionPaymentRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "VerifySubscriptionPayment")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(VerifySubscriptionPaymentResponseObject); ok {
+		if err := validResponse.VisitVerifySubscriptionPaymentResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetSubscriptionPricing operation middleware
+func (sh *strictHandler) GetSubscriptionPricing(ctx *gin.Context, params GetSubscriptionPricingParams) {
+	var request GetSubscriptionPricingRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetSubscriptionPricing(ctx.Request.Context(), request.(GetSubscriptionPricingRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetSubscriptionPricing")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetSubscriptionPricingResponseObject); ok {
+		if err := validResponse.VisitGetSubscriptionPricingResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {

@@ -1,0 +1,243 @@
+package billing
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"gorm.io/gorm"
+
+	"makola/pkg/audit"
+	"makola/pkg/problem"
+)
+
+// SubscriptionStatus is the state of a business's subscription.
+//
+//	TRIAL ──its end──▶ INACTIVE       TRIAL, INACTIVE, PAST_DUE, EXPIRED, CANCELLED ──a payment──▶ ACTIVE
+//	ACTIVE ──period over──▶ PAST_DUE ──grace over──▶ EXPIRED
+//	ACTIVE ──its owner, at once or when the period is over──▶ CANCELLED
+//	any ──an operator──▶ SUSPENDED ──an operator, and nobody else──▶ what the period says
+type SubscriptionStatus string
+
+// The states of a subscription.
+const (
+	SubInactive  SubscriptionStatus = "INACTIVE"
+	SubTrial     SubscriptionStatus = "TRIAL"
+	SubActive    SubscriptionStatus = "ACTIVE"
+	SubPastDue   SubscriptionStatus = "PAST_DUE"
+	SubExpired   SubscriptionStatus = "EXPIRED"
+	SubSuspended SubscriptionStatus = "SUSPENDED"
+	SubCancelled SubscriptionStatus = "CANCELLED"
+)
+
+// Errors of subscriptions.
+var (
+	// ErrNoSubscription reports a business that has none.
+	ErrNoSubscription = problem.New(problem.NotFound, "no_subscription", "This business has no subscription.")
+	// ErrSuspended reports a subscription that an operator has suspended: paying does not lift that.
+	ErrSuspended = problem.New(problem.Conflict, "subscription_suspended", "This subscription is suspended. Paying does not change that; write to us.")
+	// ErrNotCancellable reports a subscription that is not active.
+	ErrNotCancellable = problem.New(problem.Conflict, "subscription_not_active", "Only an active subscription can be cancelled.")
+	// ErrNotSuspended reports a subscription that there is no suspension to lift of.
+	ErrNotSuspended = problem.New(problem.Conflict, "subscription_not_suspended", "This subscription is not suspended.")
+)
+
+// Subscription is one business's.
+type Subscription struct {
+	Tenant uuid.UUID
+	// Stored is the status as it was written last. Ask StatusAt what it is.
+	Stored SubscriptionStatus
+	// PaymentStatus is PAID, PENDING, FAILED, OVERDUE or CANCELLED.
+	PaymentStatus string
+	Storefronts   int
+	IsTrial       bool
+	TrialEnd      *time.Time
+	// PeriodStart and PeriodEnd are what is paid for, or given as a trial, without a gap.
+	PeriodStart, PeriodEnd time.Time
+	// GraceDays is how many days after the last of the period a subscription is past due before it is expired.
+	GraceDays         int
+	CancelAtPeriodEnd bool
+	CancelledAt       *time.Time
+	SuspendedAt       *time.Time
+	SuspendReason     string
+	// Zone is the business's: days and months are counted there.
+	Zone *time.Location
+}
+
+// StatusAt is the status at an instant. It needs no sweep to have run: a period that is over is over.
+func (s *Subscription) StatusAt(now time.Time) SubscriptionStatus {
+	switch s.Stored {
+	case SubTrial, SubActive, SubPastDue:
+	case SubInactive, SubExpired, SubSuspended, SubCancelled:
+		return s.Stored
+	}
+	switch {
+	case now.Before(s.PeriodEnd):
+		return s.Stored
+	case s.Stored == SubTrial:
+		return SubInactive
+	case s.CancelAtPeriodEnd:
+		return SubCancelled
+	case daysBetween(s.PeriodEnd, now, s.Zone) > s.GraceDays:
+		return SubExpired
+	default:
+		return SubPastDue
+	}
+}
+
+// GraceEnds is the first instant at which a past due subscription is expired.
+func (s *Subscription) GraceEnds() time.Time {
+	y, m, d := s.PeriodEnd.In(s.Zone).Date()
+	return time.Date(y, m, d+s.GraceDays+1, 0, 0, 0, 0, s.Zone)
+}
+
+// daysBetween counts calendar days in zone: an hour before and after midnight are one day apart.
+func daysBetween(from, to time.Time, zone *time.Location) int {
+	day := func(t time.Time) time.Time {
+		y, m, d := t.In(zone).Date()
+		return time.Date(y, m, d, 0, 0, 0, 0, time.UTC)
+	}
+	return int(day(to).Sub(day(from)) / (24 * time.Hour))
+}
+
+// Access says what a business may do.
+type Access struct {
+	// Change is selling, changing stock, and whatever costs credits. Automation is what runs by itself for the business.
+	Change, Automation bool
+	// Reports and Exports may be read and made; in the days of grace nothing else may.
+	Reports, Exports bool
+}
+
+// AccessOf says what a business with a subscription in that state may do. A trial is as good as a paid month.
+func AccessOf(status SubscriptionStatus) Access {
+	switch status {
+	case SubTrial, SubActive:
+		return Access{Change: true, Automation: true, Reports: true, Exports: true}
+	case SubPastDue:
+		return Access{Reports: true, Exports: true}
+	case SubInactive, SubExpired, SubSuspended, SubCancelled:
+	}
+	return Access{}
+}
+
+// nextMonth is the instant one calendar month after local, on the day anchor or, where the month is shorter, on its last: after Jan 31 come Feb 28 and Mar 31.
+func nextMonth(local time.Time, anchor int) time.Time {
+	y, m, _ := local.Date()
+	last := time.Date(y, m+2, 0, 0, 0, 0, 0, time.UTC).Day()
+	return time.Date(y, m+1, min(anchor, last), local.Hour(), local.Minute(), local.Second(), local.Nanosecond(), local.Location())
+}
+
+const selectSubscription = `
+	select s.tenant_id, s.status, s.payment_status, s.storefronts, s.is_trial, s.trial_end, s.period_start, s.period_end, s.grace_period_days, s.cancel_at_period_end,
+	       s.cancelled_at, s.suspended_at, s.suspend_reason, b.timezone
+	  from billing.subscription s join accounts.business b on b.id = s.tenant_id where s.tenant_id = $1 `
+
+// SubscriptionOf returns the subscription of the transaction's tenant, or ErrNoSubscription.
+func SubscriptionOf(tx *gorm.DB) (*Subscription, error) { return readSubscription(tx, "") }
+
+func readSubscription(tx *gorm.DB, lock string) (s *Subscription, err error) {
+	owner, err := owner(tx)
+	if err != nil {
+		return nil, fmt.Errorf("read subscription: %w", err)
+	}
+	err = query(tx, "read subscription", selectSubscription+lock, func(rows pgx.Rows) error {
+		s = &Subscription{}
+		var zone string
+		err := rows.Scan(&s.Tenant, &s.Stored, &s.PaymentStatus, &s.Storefronts, &s.IsTrial, &s.TrialEnd, &s.PeriodStart, &s.PeriodEnd, &s.GraceDays, &s.CancelAtPeriodEnd,
+			&s.CancelledAt, &s.SuspendedAt, &s.SuspendReason, &zone)
+		s.Zone = location(zone)
+		return err
+	}, owner)
+	if err == nil && s == nil {
+		err = fmt.Errorf("read subscription: %w", ErrNoSubscription)
+	}
+	return s, err
+}
+
+// location is a business's zone. One that this machine does not know is taken for Ghana's, which is UTC.
+func location(name string) *time.Location {
+	if zone, err := time.LoadLocation(name); err == nil {
+		return zone
+	}
+	return time.UTC
+}
+
+// CancelSubscription ends the transaction's tenant's active subscription, at once or when its period is over, and gives up its pending payments if at once. What was paid is
+// not given back. Cancelling again changes nothing. who is the owner who decided. Errors: ErrNoSubscription, ErrNotCancellable.
+func CancelSubscription(tx *gorm.DB, who audit.Entry, user uuid.UUID, atOnce bool, reason string, now time.Time) (*Subscription, error) {
+	// Payments before the subscription, as those who settle them lock.
+	if _, err := exec(tx, "lock pending payments", `select from billing.subscription_payment where status = 'PENDING' order by reference for no key update`); err != nil {
+		return nil, err
+	}
+	s, err := readSubscription(tx, `for no key update of s`)
+	if err != nil {
+		return nil, err
+	}
+	switch status := s.StatusAt(now); {
+	case status == SubCancelled || status == SubActive && s.CancelAtPeriodEnd && !atOnce:
+		return s, nil
+	case status != SubActive:
+		return nil, fmt.Errorf("cancel a subscription that is %s: %w", status, ErrNotCancellable)
+	}
+	statement := `update billing.subscription set cancel_at_period_end = true, cancelled_by = $2, cancel_reason = $3, updated_at = now() where tenant_id = $1`
+	action := "subscription.cancelled_at_period_end"
+	if atOnce {
+		action = "subscription.cancelled"
+		statement = `update billing.subscription set status = 'CANCELLED', payment_status = 'CANCELLED', cancelled_at = now(), cancelled_by = $2, cancel_reason = $3, updated_at = now() where tenant_id = $1`
+		if _, err := exec(tx, "cancel pending payments", `update billing.subscription_payment set status = 'CANCELLED', updated_at = now() where tenant_id = $1 and status = 'PENDING'`, s.Tenant); err != nil {
+			return nil, err
+		}
+	}
+	if _, err := exec(tx, "cancel subscription", statement, s.Tenant, user, reason); err != nil {
+		return nil, err
+	}
+	who.Tenant, who.Action, who.Entity, who.EntityID = s.Tenant, action, "subscription", s.Tenant.String()
+	who.Changes = map[string]any{"reason": reason, "period_end": s.PeriodEnd}
+	if err := audit.Record(tx, who); err != nil {
+		return nil, err
+	}
+	return SubscriptionOf(tx)
+}
+
+// SuspendSubscription takes a business's access away, as an operator decided: no payment brings it back. fresh is false when it was suspended before.
+// tx must be bound to the tenant. Errors: ErrNoSubscription.
+func SuspendSubscription(tx *gorm.DB, by By) (s *Subscription, fresh bool, err error) {
+	if s, err = readSubscription(tx, `for no key update of s`); err != nil || s.Stored == SubSuspended {
+		return s, false, err
+	}
+	_, err = exec(tx, "suspend subscription", `
+		update billing.subscription set status = 'SUSPENDED', suspended_at = now(), suspend_reason = $2, updated_at = now() where tenant_id = $1`, s.Tenant, by.Reason)
+	if err != nil {
+		return nil, false, err
+	}
+	was := s.Stored
+	s.Stored = SubSuspended
+	return s, true, audit.Record(tx, by.entry(s.Tenant, "subscription.suspended", "subscription", s.Tenant.String(), map[string]any{"status": []any{was, s.Stored}}))
+}
+
+// ActivateSubscription lifts a suspension, as an operator decided: the subscription is then what its period says. tx must be bound to the tenant.
+// Errors: ErrNoSubscription, ErrNotSuspended.
+func ActivateSubscription(tx *gorm.DB, by By, now time.Time) (s *Subscription, err error) {
+	if s, err = readSubscription(tx, `for no key update of s`); err != nil {
+		return nil, err
+	}
+	if s.Stored != SubSuspended {
+		return nil, fmt.Errorf("activate a subscription that is %s: %w", s.StatusAt(now), ErrNotSuspended)
+	}
+	switch {
+	case s.CancelledAt != nil:
+		s.Stored = SubCancelled
+	case s.IsTrial:
+		s.Stored = SubTrial
+	default:
+		s.Stored = SubActive
+	}
+	s.Stored, s.SuspendedAt, s.SuspendReason = s.StatusAt(now), nil, ""
+	_, err = exec(tx, "lift suspension", `
+		update billing.subscription set status = $2, suspended_at = null, suspend_reason = '', lifted_at = clock_timestamp(), updated_at = now() where tenant_id = $1`, s.Tenant, s.Stored)
+	if err != nil {
+		return nil, err
+	}
+	return s, audit.Record(tx, by.entry(s.Tenant, "subscription.activated", "subscription", s.Tenant.String(), map[string]any{"status": []any{SubSuspended, s.Stored}}))
+}
