@@ -7,11 +7,13 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
+	"gorm.io/gorm"
 	"pgregory.net/rapid"
 
 	"makola/pkg/billing"
 	"makola/pkg/money"
 	"makola/pkg/payments"
+	"makola/pkg/postgres"
 )
 
 // refunded is the evidence that p's payment txn was given back whole.
@@ -146,8 +148,8 @@ func TestReturnsInAnyOrder(t *testing.T) {
 	}
 }
 
-// TestPropertyAnyOrderRepetitionAndLossOfEventsGivesTheSameBooks is a metamorphic test: a provider's events about one payment, shuffled, repeated and some of them lost, must
-// leave the books as a model says that knows only which facts arrived, and nothing of their order.
+// TestPropertyAnyOrderRepetitionAndLossOfEventsGivesTheSameBooks is a metamorphic test: a provider's events about one payment, shuffled, repeated and some of them lost, and
+// settled by workers that are killed around their commits, must leave the books as a model says that knows only which facts arrived, and nothing of their order.
 func TestPropertyAnyOrderRepetitionAndLossOfEventsGivesTheSameBooks(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -198,6 +200,19 @@ func TestPropertyAnyOrderRepetitionAndLossOfEventsGivesTheSameBooks(t *testing.T
 		evidence = rapid.Permutation(evidence).Draw(rt, "order")
 		for len(evidence) > 0 {
 			n := rapid.IntRange(1, len(evidence)).Draw(rt, "batch")
+			switch rapid.SampledFrom([]string{"lives", "lives", "is killed before its commit", "is killed before its ack"}).Draw(rt, "the worker") {
+			case "is killed before its commit": // its connection breaks, and the same messages come again
+				require.Error(rt, h.billing.InSystem(t.Context(), func(tx *gorm.DB) error {
+					if _, err := billing.CreditBatch(t.Context(), tx, evidence[:n]); err != nil {
+						return err
+					}
+					_, err := postgres.Exec(tx, "select pg_terminate_backend(pg_backend_pid())")
+					return err
+				}))
+			case "is killed before its ack": // the same messages come again
+				_, err := h.credit(t.Context(), evidence[:n]...)
+				require.NoError(rt, err)
+			}
 			_, err := h.credit(t.Context(), evidence[:n]...)
 			require.NoError(rt, err)
 			evidence = slices.Clone(evidence[n:])
