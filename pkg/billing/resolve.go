@@ -147,8 +147,11 @@ func Resolve(tx *gorm.DB, d Decision) (r *PaymentReview, fresh bool, err error) 
 	n, err := exec(tx, "resolve review", `
 		update billing.payment_review set resolved_at = now(), resolution = $2, resolved_by = $3, resolution_reason = $4, transfer_id = $5
 		 where id = $1 and resolved_at is null`, r.ID, word, d.By.Actor, d.By.Reason, transfer)
-	if err != nil || n != 1 {
-		return nil, false, fmt.Errorf("resolve review %s: %d rows changed: %w", r.ID, n, err)
+	if err == nil && n != 1 {
+		err = fmt.Errorf("%d rows changed", n)
+	}
+	if err != nil {
+		return nil, false, fmt.Errorf("resolve review %s: %w", r.ID, err)
 	}
 	r.Resolution, r.By, r.Why = word, d.By.Actor, d.By.Reason
 	err = audit.Record(tx, d.By.entry(business, "review."+word, "payment_review", r.ID.String(), map[string]any{
