@@ -58,7 +58,14 @@ func TestConsumer_queueDeletedUnderIt(t *testing.T) {
 	broker.DeleteQueue(t, "reports")
 	rabbittest.Eventually(t, "consumer registered on a new channel", func() bool { return held.Stale() && k.Ready() == nil })
 
-	publish(t, pub, "reports", 1)
+	// The queue exists, and has its consumer, a moment before it is bound again. What is published in between comes back, which is not lost.
+	rabbittest.Eventually(t, "queue bound again", func() bool {
+		err := errors.Join(pub.PublishBatch(t.Context(), tasks("reports", 1))...)
+		if err != nil && !errors.Is(err, rabbit.ErrReturned) {
+			t.Fatalf("publish: %v", err)
+		}
+		return err == nil
+	})
 	if d := next(t, k); d.Epoch() <= held.Epoch() || d.Ack() != nil {
 		t.Errorf("delivery of epoch %d after one of %d", d.Epoch(), held.Epoch())
 	}
