@@ -83,6 +83,7 @@ func TestEveryRouteWithAnotherBusinesssIds(t *testing.T) {
 				ask := func(id string) *answer {
 					a := g.do(method, strings.NewReplacer("{id}", id, "{reference}", id).Replace(path), kofi.access, bodies[op.OperationID])
 					require.Equal(t, 404, a.StatusCode, "%s %s: %s", method, path, a.raw)
+					require.Regexp(t, `(^|_)not_found$`, a.body["code"], "%s %s", method, path)
 					delete(a.body, "instance")
 					delete(a.body, "request_id")
 					return a
@@ -118,7 +119,7 @@ func TestEveryRouteWithAnotherBusinesssIds(t *testing.T) {
 			continue
 		}
 		if query := queries[path]; query != "" {
-			g.do("GET", path+query, kofi.access, nil).is(t, 404, "")
+			g.do("GET", path+query, kofi.access, nil).is(t, 404, "not_found")
 			continue
 		}
 		a := g.do("GET", path, kofi.access, nil).is(t, 200, "")
