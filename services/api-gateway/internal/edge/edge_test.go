@@ -341,6 +341,12 @@ func TestServerServesOnWhileTheLoadBalancerLearns(t *testing.T) {
 	s.DrainWait = time.Minute
 	drained := make(chan struct{})
 	s.OnDrain(func() { close(drained) })
+	closed := make(chan struct{})
+	s.server.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateClosed {
+			close(closed)
+		}
+	}
 	require.NoError(t, s.Start(t.Context()))
 	ctx, goOn := context.WithCancel(t.Context())
 	stopped := make(chan error, 1)
@@ -354,7 +360,8 @@ func TestServerServesOnWhileTheLoadBalancerLearns(t *testing.T) {
 		t.Fatal("drains before the wait is over")
 	default:
 	}
-	goOn() // time is up
+	<-closed // no connection outlives its request now, so a Stop out of time finds none to break off
+	goOn()   // time is up
 	<-drained
 	require.NoError(t, <-stopped)
 }
