@@ -16,6 +16,7 @@ type runKey struct{}
 type runInfo struct {
 	contract.Run
 	root uuid.UUID
+	key  string // the unique key the task was enqueued with; empty when it had none
 }
 
 // RunFrom returns what a SHORT handler may know of the task it works for. The zero Run means that ctx is not a handler's.
@@ -34,7 +35,11 @@ func runFrom(ctx context.Context) (*runInfo, bool) {
 
 // withRun makes the context a handler sees: its task, its tenant, and both in every log line.
 func withRun(ctx context.Context, c *claimed, r contract.Run) context.Context {
-	ctx = context.WithValue(ctx, runKey{}, &runInfo{Run: r, root: c.root})
+	info := &runInfo{Run: r, root: c.root}
+	if c.uniqueKey != nil {
+		info.key = *c.uniqueKey
+	}
+	ctx = context.WithValue(ctx, runKey{}, info)
 	attrs := []slog.Attr{slog.String("task_id", c.id.String()), slog.String("task", c.name), slog.Int("attempt", c.attempt)}
 	if c.tenant != nil {
 		ctx = tenant.With(ctx, *c.tenant)

@@ -43,6 +43,9 @@ func (q *Queue) Enqueue(ctx context.Context, tx *gorm.DB, d *contract.Descriptor
 	}
 	r := newRow(ctx, d, o, raw)
 	if o.UniqueKey != "" {
+		if g, ok := ctx.Value(gatherKey{}).(*gather); ok {
+			return r.id, g.add(q, r)
+		}
 		return q.insertUnique(tx, r)
 	}
 	b := postgres.Local(tx, bufferKey{}, func() *buffer { return &buffer{} })
@@ -113,6 +116,9 @@ select v.id, v.tenant, v.created_by, v.parent, v.root, v.name, v.queue, v.args::
 from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::text[], $7::text[], $8::text[], $9::text[], $10::bigint[], $11::timestamptz[], $12::timestamptz[])
   as v(id, tenant, created_by, parent, root, name, queue, args, unique_key, delay_ms, run_at, expires_at)`
 
+// insertUniqueSQL is insertSQL without the tasks whose keys are taken.
+const insertUniqueSQL = insertSQL + ` on conflict (name, tenant_id, unique_key) where unique_key is not null do nothing`
+
 // insertOneSQL is insertSQL for a lone task: half the work for the server.
 const insertOneSQL = `insert into task.task (id, tenant_id, created_by, parent_id, root_id, name, queue, args, unique_key, available_at, expires_at)
 values ($1, $2, $3, $4, $5, $6, $7, $8::jsonb, $9, coalesce($11, now() + $10::bigint * interval '1 ms'), $12)`
@@ -169,10 +175,17 @@ func (b *buffer) append(o *buffer) {
 	b.runAts, b.expires = append(b.runAts, o.runAts...), append(b.expires, o.expires...)
 }
 
+// reset empties b and keeps its memory.
+func (b *buffer) reset() {
+	b.ids, b.tenants, b.createdBy, b.parents, b.roots = b.ids[:0], b.tenants[:0], b.createdBy[:0], b.parents[:0], b.roots[:0]
+	b.names, b.queues, b.args, b.uniqueKeys = b.names[:0], b.queues[:0], b.args[:0], b.uniqueKeys[:0]
+	b.delays, b.runAts, b.expires = b.delays[:0], b.runAts[:0], b.expires[:0]
+}
+
 func (q *Queue) insertUnique(tx *gorm.DB, n newTask) (contract.ID, error) {
 	var b buffer
 	b.add(n)
-	inserted, err := postgres.Exec(tx, insertSQL+` on conflict (name, tenant_id, unique_key) where unique_key is not null do nothing`, b.values()...)
+	inserted, err := postgres.Exec(tx, insertUniqueSQL, b.values()...)
 	if err != nil {
 		return contract.ID{}, fmt.Errorf("enqueue %s once for key %q: %w", n.name, *n.uniqueKey, err)
 	}

@@ -33,6 +33,7 @@ type claimed struct {
 	origin          *origin
 	result          json.RawMessage
 	err             *string
+	uniqueKey       *string
 	errorKind       *string
 	// children are the ids of the continuations that this run inserted, as the client knows them.
 	children []string
@@ -40,13 +41,13 @@ type claimed struct {
 
 // claimColumns are what every claim reads, in scanClaimed's order.
 const claimColumns = `t.id, coalesce(t.root_id, t.id), t.tenant_id, t.name, t.state, t.attempt, t.args, t.created_at, coalesce(t.expires_at <= now(), false), t.suspect,
-	t.cancel_requested, coalesce(t.lease_until > now(), false), t.fence, t.worker_id, t.holders, t.origin, t.result, t.error, t.error_kind`
+	t.cancel_requested, coalesce(t.lease_until > now(), false), t.fence, t.worker_id, t.holders, t.origin, t.result, t.error, t.error_kind, t.unique_key`
 
 func scanClaimed(rows pgx.Rows) (*claimed, error) {
 	c := &claimed{}
 	var rawOrigin []byte
 	err := rows.Scan((*[16]byte)(&c.id), (*[16]byte)(&c.root), &c.tenant, &c.name, &c.state, &c.attempt, &c.args, &c.createdAt, &c.expired, &c.suspect,
-		&c.cancelRequested, &c.leaseLive, &c.fence, &c.workerID, &c.holders, &rawOrigin, &c.result, &c.err, &c.errorKind)
+		&c.cancelRequested, &c.leaseLive, &c.fence, &c.workerID, &c.holders, &rawOrigin, &c.result, &c.err, &c.errorKind, &c.uniqueKey)
 	if err != nil {
 		return nil, fmt.Errorf("read task row: %w", err)
 	}
@@ -71,6 +72,8 @@ func (c *claimed) run(d *contract.Descriptor) contract.Run {
 	r := contract.Run{ID: c.id, Root: c.root, Attempt: c.attempt, MaxAttempts: d.MaxAttempts, CreatedAt: c.createdAt}
 	if c.tenant != nil {
 		r.Tenant = *c.tenant
+	} else if c.uniqueKey != nil {
+		_, r.Slot = parseSlot(*c.uniqueKey)
 	}
 	return r
 }

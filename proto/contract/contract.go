@@ -106,6 +106,8 @@ type Run struct {
 	MaxAttempts int
 	// CreatedAt is when the task was accepted.
 	CreatedAt time.Time
+	// Slot is the beginning of the schedule's slot that the run stands for, in UTC. Zero for tasks that no schedule asked for.
+	Slot time.Time
 	// Progress records how far the work has come, for whoever polls the task. LONG handlers only; it never blocks. Nil elsewhere.
 	Progress func(done, total int64, note string)
 }

@@ -112,7 +112,7 @@ func (s *Scheduler) runSlot(ctx context.Context, tx *gorm.DB, j Job, slot time.T
 	if err != nil || !ok {
 		return o, false, err
 	}
-	key := j.Name + "@" + slot.Format(time.RFC3339)
+	key := task.SlotKey(j.Name, slot)
 	id, err := s.queue.Enqueue(ctx, tx, j.descriptor, j.args, task.WithID(o.Task), task.Unique(key))
 	if err != nil {
 		return o, false, fmt.Errorf("enqueue %s: %w", key, err)
