@@ -237,6 +237,12 @@ func Decode(template string, data []byte) (Content, error) {
 		return decode[Invitation](data)
 	case CreditAlert{}.Template():
 		return decode[CreditAlert](data)
+	case LowStock{}.Template():
+		return decode[LowStock](data)
+	case ExpiringStock{}.Template():
+		return decode[ExpiringStock](data)
+	case StockMovement{}.Template():
+		return decode[StockMovement](data)
 	default:
 		return nil, fmt.Errorf("%w: %.40q", ErrUnknownTemplate, template)
 	}

@@ -24,6 +24,673 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// CheckStockLevelsArgs are the arguments of inventory.check_stock_levels.
+type CheckStockLevelsArgs struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// business_id is the business to check; left out, all that are active.
+	BusinessId    *string `protobuf:"bytes,1,opt,name=business_id,json=businessId,proto3,oneof" json:"business_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckStockLevelsArgs) Reset() {
+	*x = CheckStockLevelsArgs{}
+	mi := &file_makola_inventory_v1_tasks_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckStockLevelsArgs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckStockLevelsArgs) ProtoMessage() {}
+
+func (x *CheckStockLevelsArgs) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_inventory_v1_tasks_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckStockLevelsArgs.ProtoReflect.Descriptor instead.
+func (*CheckStockLevelsArgs) Descriptor() ([]byte, []int) {
+	return file_makola_inventory_v1_tasks_proto_rawDescGZIP(), []int{0}
+}
+
+func (x *CheckStockLevelsArgs) GetBusinessId() string {
+	if x != nil && x.BusinessId != nil {
+		return *x.BusinessId
+	}
+	return ""
+}
+
+// CheckStockLevelsResult is the result of inventory.check_stock_levels.
+type CheckStockLevelsResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// status is done, fanned_out or inactive.
+	Status string `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	// opened is how many alerts are new.
+	Opened int32 `protobuf:"varint,2,opt,name=opened,proto3" json:"opened,omitempty"`
+	// resolved is how many alerts ended.
+	Resolved int32 `protobuf:"varint,3,opt,name=resolved,proto3" json:"resolved,omitempty"`
+	// businesses is how many tasks it became.
+	Businesses    int32 `protobuf:"varint,4,opt,name=businesses,proto3" json:"businesses,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckStockLevelsResult) Reset() {
+	*x = CheckStockLevelsResult{}
+	mi := &file_makola_inventory_v1_tasks_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckStockLevelsResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckStockLevelsResult) ProtoMessage() {}
+
+func (x *CheckStockLevelsResult) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_inventory_v1_tasks_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckStockLevelsResult.ProtoReflect.Descriptor instead.
+func (*CheckStockLevelsResult) Descriptor() ([]byte, []int) {
+	return file_makola_inventory_v1_tasks_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *CheckStockLevelsResult) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *CheckStockLevelsResult) GetOpened() int32 {
+	if x != nil {
+		return x.Opened
+	}
+	return 0
+}
+
+func (x *CheckStockLevelsResult) GetResolved() int32 {
+	if x != nil {
+		return x.Resolved
+	}
+	return 0
+}
+
+func (x *CheckStockLevelsResult) GetBusinesses() int32 {
+	if x != nil {
+		return x.Businesses
+	}
+	return 0
+}
+
+// SendLowStockAlertArgs are the arguments of inventory.send_low_stock_alert.
+type SendLowStockAlertArgs struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// business_id is the business to tell; left out, all that are active.
+	BusinessId *string `protobuf:"bytes,1,opt,name=business_id,json=businessId,proto3,oneof" json:"business_id,omitempty"`
+	// product_ids are the products to tell of; left out, all that are due.
+	ProductIds    []string `protobuf:"bytes,2,rep,name=product_ids,json=productIds,proto3" json:"product_ids,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SendLowStockAlertArgs) Reset() {
+	*x = SendLowStockAlertArgs{}
+	mi := &file_makola_inventory_v1_tasks_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SendLowStockAlertArgs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SendLowStockAlertArgs) ProtoMessage() {}
+
+func (x *SendLowStockAlertArgs) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_inventory_v1_tasks_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SendLowStockAlertArgs.ProtoReflect.Descriptor instead.
+func (*SendLowStockAlertArgs) Descriptor() ([]byte, []int) {
+	return file_makola_inventory_v1_tasks_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *SendLowStockAlertArgs) GetBusinessId() string {
+	if x != nil && x.BusinessId != nil {
+		return *x.BusinessId
+	}
+	return ""
+}
+
+func (x *SendLowStockAlertArgs) GetProductIds() []string {
+	if x != nil {
+		return x.ProductIds
+	}
+	return nil
+}
+
+// SendLowStockAlertResult is the result of inventory.send_low_stock_alert.
+type SendLowStockAlertResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// status is sent, no_alerts, no_recipient, fanned_out or inactive.
+	Status string `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	// items_count is how many products at places the mails speak of.
+	ItemsCount int32 `protobuf:"varint,2,opt,name=items_count,json=itemsCount,proto3" json:"items_count,omitempty"`
+	// recipient is the owner's address.
+	Recipient string `protobuf:"bytes,3,opt,name=recipient,proto3" json:"recipient,omitempty"`
+	// recipients is how many people were written to.
+	Recipients int32 `protobuf:"varint,4,opt,name=recipients,proto3" json:"recipients,omitempty"`
+	// businesses is how many tasks it became.
+	Businesses    int32 `protobuf:"varint,5,opt,name=businesses,proto3" json:"businesses,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SendLowStockAlertResult) Reset() {
+	*x = SendLowStockAlertResult{}
+	mi := &file_makola_inventory_v1_tasks_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SendLowStockAlertResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SendLowStockAlertResult) ProtoMessage() {}
+
+func (x *SendLowStockAlertResult) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_inventory_v1_tasks_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SendLowStockAlertResult.ProtoReflect.Descriptor instead.
+func (*SendLowStockAlertResult) Descriptor() ([]byte, []int) {
+	return file_makola_inventory_v1_tasks_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *SendLowStockAlertResult) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *SendLowStockAlertResult) GetItemsCount() int32 {
+	if x != nil {
+		return x.ItemsCount
+	}
+	return 0
+}
+
+func (x *SendLowStockAlertResult) GetRecipient() string {
+	if x != nil {
+		return x.Recipient
+	}
+	return ""
+}
+
+func (x *SendLowStockAlertResult) GetRecipients() int32 {
+	if x != nil {
+		return x.Recipients
+	}
+	return 0
+}
+
+func (x *SendLowStockAlertResult) GetBusinesses() int32 {
+	if x != nil {
+		return x.Businesses
+	}
+	return 0
+}
+
+// CheckExpiringProductsArgs are the arguments of inventory.check_expiring_products.
+type CheckExpiringProductsArgs struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// business_id is the business to check; left out, all that are active.
+	BusinessId *string `protobuf:"bytes,1,opt,name=business_id,json=businessId,proto3,oneof" json:"business_id,omitempty"`
+	// days_threshold is how many days ahead to look, 30 if left out.
+	DaysThreshold *int32 `protobuf:"varint,2,opt,name=days_threshold,json=daysThreshold,proto3,oneof" json:"days_threshold,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckExpiringProductsArgs) Reset() {
+	*x = CheckExpiringProductsArgs{}
+	mi := &file_makola_inventory_v1_tasks_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckExpiringProductsArgs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckExpiringProductsArgs) ProtoMessage() {}
+
+func (x *CheckExpiringProductsArgs) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_inventory_v1_tasks_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckExpiringProductsArgs.ProtoReflect.Descriptor instead.
+func (*CheckExpiringProductsArgs) Descriptor() ([]byte, []int) {
+	return file_makola_inventory_v1_tasks_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *CheckExpiringProductsArgs) GetBusinessId() string {
+	if x != nil && x.BusinessId != nil {
+		return *x.BusinessId
+	}
+	return ""
+}
+
+func (x *CheckExpiringProductsArgs) GetDaysThreshold() int32 {
+	if x != nil && x.DaysThreshold != nil {
+		return *x.DaysThreshold
+	}
+	return 0
+}
+
+// CheckExpiringProductsResult is the result of inventory.check_expiring_products.
+type CheckExpiringProductsResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// status is sent, no_alerts, no_recipient, fanned_out or inactive.
+	Status string `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	// businesses_checked is 1, or how many tasks it became.
+	BusinessesChecked int32 `protobuf:"varint,2,opt,name=businesses_checked,json=businessesChecked,proto3" json:"businesses_checked,omitempty"`
+	// alerts_sent is how many warnings are new.
+	AlertsSent int32 `protobuf:"varint,3,opt,name=alerts_sent,json=alertsSent,proto3" json:"alerts_sent,omitempty"`
+	// total_expiring_items is how many items with stock expire within the threshold or have.
+	TotalExpiringItems int32 `protobuf:"varint,4,opt,name=total_expiring_items,json=totalExpiringItems,proto3" json:"total_expiring_items,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
+}
+
+func (x *CheckExpiringProductsResult) Reset() {
+	*x = CheckExpiringProductsResult{}
+	mi := &file_makola_inventory_v1_tasks_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckExpiringProductsResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckExpiringProductsResult) ProtoMessage() {}
+
+func (x *CheckExpiringProductsResult) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_inventory_v1_tasks_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckExpiringProductsResult.ProtoReflect.Descriptor instead.
+func (*CheckExpiringProductsResult) Descriptor() ([]byte, []int) {
+	return file_makola_inventory_v1_tasks_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *CheckExpiringProductsResult) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *CheckExpiringProductsResult) GetBusinessesChecked() int32 {
+	if x != nil {
+		return x.BusinessesChecked
+	}
+	return 0
+}
+
+func (x *CheckExpiringProductsResult) GetAlertsSent() int32 {
+	if x != nil {
+		return x.AlertsSent
+	}
+	return 0
+}
+
+func (x *CheckExpiringProductsResult) GetTotalExpiringItems() int32 {
+	if x != nil {
+		return x.TotalExpiringItems
+	}
+	return 0
+}
+
+// SendStockMovementReportArgs are the arguments of inventory.send_stock_movement_report.
+type SendStockMovementReportArgs struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// business_id is the business to report on; left out, all that are active.
+	BusinessId *string `protobuf:"bytes,1,opt,name=business_id,json=businessId,proto3,oneof" json:"business_id,omitempty"`
+	// period_days is the length of the period that ends with yesterday, 7 if left out.
+	PeriodDays    *int32 `protobuf:"varint,2,opt,name=period_days,json=periodDays,proto3,oneof" json:"period_days,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SendStockMovementReportArgs) Reset() {
+	*x = SendStockMovementReportArgs{}
+	mi := &file_makola_inventory_v1_tasks_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SendStockMovementReportArgs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SendStockMovementReportArgs) ProtoMessage() {}
+
+func (x *SendStockMovementReportArgs) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_inventory_v1_tasks_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SendStockMovementReportArgs.ProtoReflect.Descriptor instead.
+func (*SendStockMovementReportArgs) Descriptor() ([]byte, []int) {
+	return file_makola_inventory_v1_tasks_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *SendStockMovementReportArgs) GetBusinessId() string {
+	if x != nil && x.BusinessId != nil {
+		return *x.BusinessId
+	}
+	return ""
+}
+
+func (x *SendStockMovementReportArgs) GetPeriodDays() int32 {
+	if x != nil && x.PeriodDays != nil {
+		return *x.PeriodDays
+	}
+	return 0
+}
+
+// SendStockMovementReportResult is the result of inventory.send_stock_movement_report.
+type SendStockMovementReportResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// status is sent, already_sent, no_data, no_recipient, fanned_out or inactive.
+	Status string `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	// sales is how many sales took place in the period.
+	Sales int64 `protobuf:"varint,2,opt,name=sales,proto3" json:"sales,omitempty"`
+	// units_sold is without what came back.
+	UnitsSold int64 `protobuf:"varint,3,opt,name=units_sold,json=unitsSold,proto3" json:"units_sold,omitempty"`
+	// revenue is a decimal string: what was sold, with tax, without what was refunded.
+	Revenue string `protobuf:"bytes,4,opt,name=revenue,proto3" json:"revenue,omitempty"`
+	// currency is the business's.
+	Currency string `protobuf:"bytes,5,opt,name=currency,proto3" json:"currency,omitempty"`
+	// recipient is the owner's address.
+	Recipient string `protobuf:"bytes,6,opt,name=recipient,proto3" json:"recipient,omitempty"`
+	// businesses is how many tasks it became.
+	Businesses    int32 `protobuf:"varint,7,opt,name=businesses,proto3" json:"businesses,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SendStockMovementReportResult) Reset() {
+	*x = SendStockMovementReportResult{}
+	mi := &file_makola_inventory_v1_tasks_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SendStockMovementReportResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SendStockMovementReportResult) ProtoMessage() {}
+
+func (x *SendStockMovementReportResult) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_inventory_v1_tasks_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SendStockMovementReportResult.ProtoReflect.Descriptor instead.
+func (*SendStockMovementReportResult) Descriptor() ([]byte, []int) {
+	return file_makola_inventory_v1_tasks_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *SendStockMovementReportResult) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *SendStockMovementReportResult) GetSales() int64 {
+	if x != nil {
+		return x.Sales
+	}
+	return 0
+}
+
+func (x *SendStockMovementReportResult) GetUnitsSold() int64 {
+	if x != nil {
+		return x.UnitsSold
+	}
+	return 0
+}
+
+func (x *SendStockMovementReportResult) GetRevenue() string {
+	if x != nil {
+		return x.Revenue
+	}
+	return ""
+}
+
+func (x *SendStockMovementReportResult) GetCurrency() string {
+	if x != nil {
+		return x.Currency
+	}
+	return ""
+}
+
+func (x *SendStockMovementReportResult) GetRecipient() string {
+	if x != nil {
+		return x.Recipient
+	}
+	return ""
+}
+
+func (x *SendStockMovementReportResult) GetBusinesses() int32 {
+	if x != nil {
+		return x.Businesses
+	}
+	return 0
+}
+
+// VerifyStockArgs are the arguments of inventory.verify_stock.
+type VerifyStockArgs struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// business_id is the business to check; left out, all that are active.
+	BusinessId    *string `protobuf:"bytes,1,opt,name=business_id,json=businessId,proto3,oneof" json:"business_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VerifyStockArgs) Reset() {
+	*x = VerifyStockArgs{}
+	mi := &file_makola_inventory_v1_tasks_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VerifyStockArgs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VerifyStockArgs) ProtoMessage() {}
+
+func (x *VerifyStockArgs) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_inventory_v1_tasks_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VerifyStockArgs.ProtoReflect.Descriptor instead.
+func (*VerifyStockArgs) Descriptor() ([]byte, []int) {
+	return file_makola_inventory_v1_tasks_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *VerifyStockArgs) GetBusinessId() string {
+	if x != nil && x.BusinessId != nil {
+		return *x.BusinessId
+	}
+	return ""
+}
+
+// VerifyStockResult is the result of inventory.verify_stock.
+type VerifyStockResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// status is ok, drift, fanned_out or inactive.
+	Status string `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	// levels is how many products at places were compared.
+	Levels int64 `protobuf:"varint,2,opt,name=levels,proto3" json:"levels,omitempty"`
+	// movements is how many were added up.
+	Movements int64 `protobuf:"varint,3,opt,name=movements,proto3" json:"movements,omitempty"`
+	// faults is how many figures disagree.
+	Faults int32 `protobuf:"varint,4,opt,name=faults,proto3" json:"faults,omitempty"`
+	// businesses is how many tasks it became.
+	Businesses    int32 `protobuf:"varint,5,opt,name=businesses,proto3" json:"businesses,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VerifyStockResult) Reset() {
+	*x = VerifyStockResult{}
+	mi := &file_makola_inventory_v1_tasks_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VerifyStockResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VerifyStockResult) ProtoMessage() {}
+
+func (x *VerifyStockResult) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_inventory_v1_tasks_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VerifyStockResult.ProtoReflect.Descriptor instead.
+func (*VerifyStockResult) Descriptor() ([]byte, []int) {
+	return file_makola_inventory_v1_tasks_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *VerifyStockResult) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *VerifyStockResult) GetLevels() int64 {
+	if x != nil {
+		return x.Levels
+	}
+	return 0
+}
+
+func (x *VerifyStockResult) GetMovements() int64 {
+	if x != nil {
+		return x.Movements
+	}
+	return 0
+}
+
+func (x *VerifyStockResult) GetFaults() int32 {
+	if x != nil {
+		return x.Faults
+	}
+	return 0
+}
+
+func (x *VerifyStockResult) GetBusinesses() int32 {
+	if x != nil {
+		return x.Businesses
+	}
+	return 0
+}
+
 // SelfTestArgs are the arguments of inventory.self_test.
 type SelfTestArgs struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -35,7 +702,7 @@ type SelfTestArgs struct {
 
 func (x *SelfTestArgs) Reset() {
 	*x = SelfTestArgs{}
-	mi := &file_makola_inventory_v1_tasks_proto_msgTypes[0]
+	mi := &file_makola_inventory_v1_tasks_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -47,7 +714,7 @@ func (x *SelfTestArgs) String() string {
 func (*SelfTestArgs) ProtoMessage() {}
 
 func (x *SelfTestArgs) ProtoReflect() protoreflect.Message {
-	mi := &file_makola_inventory_v1_tasks_proto_msgTypes[0]
+	mi := &file_makola_inventory_v1_tasks_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -60,7 +727,7 @@ func (x *SelfTestArgs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SelfTestArgs.ProtoReflect.Descriptor instead.
 func (*SelfTestArgs) Descriptor() ([]byte, []int) {
-	return file_makola_inventory_v1_tasks_proto_rawDescGZIP(), []int{0}
+	return file_makola_inventory_v1_tasks_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *SelfTestArgs) GetNote() string {
@@ -83,7 +750,7 @@ type SelfTestResult struct {
 
 func (x *SelfTestResult) Reset() {
 	*x = SelfTestResult{}
-	mi := &file_makola_inventory_v1_tasks_proto_msgTypes[1]
+	mi := &file_makola_inventory_v1_tasks_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -95,7 +762,7 @@ func (x *SelfTestResult) String() string {
 func (*SelfTestResult) ProtoMessage() {}
 
 func (x *SelfTestResult) ProtoReflect() protoreflect.Message {
-	mi := &file_makola_inventory_v1_tasks_proto_msgTypes[1]
+	mi := &file_makola_inventory_v1_tasks_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -108,7 +775,7 @@ func (x *SelfTestResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SelfTestResult.ProtoReflect.Descriptor instead.
 func (*SelfTestResult) Descriptor() ([]byte, []int) {
-	return file_makola_inventory_v1_tasks_proto_rawDescGZIP(), []int{1}
+	return file_makola_inventory_v1_tasks_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *SelfTestResult) GetNote() string {
@@ -129,15 +796,95 @@ var File_makola_inventory_v1_tasks_proto protoreflect.FileDescriptor
 
 const file_makola_inventory_v1_tasks_proto_rawDesc = "" +
 	"\n" +
-	"\x1fmakola/inventory/v1/tasks.proto\x12\x13makola.inventory.v1\x1a\x1cmakola/task/v1/options.proto\"\"\n" +
+	"\x1fmakola/inventory/v1/tasks.proto\x12\x13makola.inventory.v1\x1a\x1cmakola/task/v1/options.proto\"L\n" +
+	"\x14CheckStockLevelsArgs\x12$\n" +
+	"\vbusiness_id\x18\x01 \x01(\tH\x00R\n" +
+	"businessId\x88\x01\x01B\x0e\n" +
+	"\f_business_id\"\x84\x01\n" +
+	"\x16CheckStockLevelsResult\x12\x16\n" +
+	"\x06status\x18\x01 \x01(\tR\x06status\x12\x16\n" +
+	"\x06opened\x18\x02 \x01(\x05R\x06opened\x12\x1a\n" +
+	"\bresolved\x18\x03 \x01(\x05R\bresolved\x12\x1e\n" +
+	"\n" +
+	"businesses\x18\x04 \x01(\x05R\n" +
+	"businesses\"n\n" +
+	"\x15SendLowStockAlertArgs\x12$\n" +
+	"\vbusiness_id\x18\x01 \x01(\tH\x00R\n" +
+	"businessId\x88\x01\x01\x12\x1f\n" +
+	"\vproduct_ids\x18\x02 \x03(\tR\n" +
+	"productIdsB\x0e\n" +
+	"\f_business_id\"\xb0\x01\n" +
+	"\x17SendLowStockAlertResult\x12\x16\n" +
+	"\x06status\x18\x01 \x01(\tR\x06status\x12\x1f\n" +
+	"\vitems_count\x18\x02 \x01(\x05R\n" +
+	"itemsCount\x12\x1c\n" +
+	"\trecipient\x18\x03 \x01(\tR\trecipient\x12\x1e\n" +
+	"\n" +
+	"recipients\x18\x04 \x01(\x05R\n" +
+	"recipients\x12\x1e\n" +
+	"\n" +
+	"businesses\x18\x05 \x01(\x05R\n" +
+	"businesses\"\x90\x01\n" +
+	"\x19CheckExpiringProductsArgs\x12$\n" +
+	"\vbusiness_id\x18\x01 \x01(\tH\x00R\n" +
+	"businessId\x88\x01\x01\x12*\n" +
+	"\x0edays_threshold\x18\x02 \x01(\x05H\x01R\rdaysThreshold\x88\x01\x01B\x0e\n" +
+	"\f_business_idB\x11\n" +
+	"\x0f_days_threshold\"\xb7\x01\n" +
+	"\x1bCheckExpiringProductsResult\x12\x16\n" +
+	"\x06status\x18\x01 \x01(\tR\x06status\x12-\n" +
+	"\x12businesses_checked\x18\x02 \x01(\x05R\x11businessesChecked\x12\x1f\n" +
+	"\valerts_sent\x18\x03 \x01(\x05R\n" +
+	"alertsSent\x120\n" +
+	"\x14total_expiring_items\x18\x04 \x01(\x05R\x12totalExpiringItems\"\x89\x01\n" +
+	"\x1bSendStockMovementReportArgs\x12$\n" +
+	"\vbusiness_id\x18\x01 \x01(\tH\x00R\n" +
+	"businessId\x88\x01\x01\x12$\n" +
+	"\vperiod_days\x18\x02 \x01(\x05H\x01R\n" +
+	"periodDays\x88\x01\x01B\x0e\n" +
+	"\f_business_idB\x0e\n" +
+	"\f_period_days\"\xe0\x01\n" +
+	"\x1dSendStockMovementReportResult\x12\x16\n" +
+	"\x06status\x18\x01 \x01(\tR\x06status\x12\x14\n" +
+	"\x05sales\x18\x02 \x01(\x03R\x05sales\x12\x1d\n" +
+	"\n" +
+	"units_sold\x18\x03 \x01(\x03R\tunitsSold\x12\x18\n" +
+	"\arevenue\x18\x04 \x01(\tR\arevenue\x12\x1a\n" +
+	"\bcurrency\x18\x05 \x01(\tR\bcurrency\x12\x1c\n" +
+	"\trecipient\x18\x06 \x01(\tR\trecipient\x12\x1e\n" +
+	"\n" +
+	"businesses\x18\a \x01(\x05R\n" +
+	"businesses\"G\n" +
+	"\x0fVerifyStockArgs\x12$\n" +
+	"\vbusiness_id\x18\x01 \x01(\tH\x00R\n" +
+	"businessId\x88\x01\x01B\x0e\n" +
+	"\f_business_id\"\x99\x01\n" +
+	"\x11VerifyStockResult\x12\x16\n" +
+	"\x06status\x18\x01 \x01(\tR\x06status\x12\x16\n" +
+	"\x06levels\x18\x02 \x01(\x03R\x06levels\x12\x1c\n" +
+	"\tmovements\x18\x03 \x01(\x03R\tmovements\x12\x16\n" +
+	"\x06faults\x18\x04 \x01(\x05R\x06faults\x12\x1e\n" +
+	"\n" +
+	"businesses\x18\x05 \x01(\x05R\n" +
+	"businesses\"\"\n" +
 	"\fSelfTestArgs\x12\x12\n" +
 	"\x04note\x18\x01 \x01(\tR\x04note\";\n" +
 	"\x0eSelfTestResult\x12\x12\n" +
 	"\x04note\x18\x01 \x01(\tR\x04note\x12\x15\n" +
-	"\x06ran_by\x18\x02 \x01(\tR\x05ranBy2}\n" +
+	"\x06ran_by\x18\x02 \x01(\tR\x05ranBy2\xb2\t\n" +
 	"\fTasksService\x12m\n" +
 	"\bSelfTest\x12!.makola.inventory.v1.SelfTestArgs\x1a#.makola.inventory.v1.SelfTestResult\"\x19\xaa\xd4\x18\x15\n" +
-	"\x13inventory.self_testB,Z*makola/proto/makola/inventory/v1;inventoryb\x06proto3"
+	"\x13inventory.self_test\x12\xd5\x01\n" +
+	"\x10CheckStockLevels\x12).makola.inventory.v1.CheckStockLevelsArgs\x1a+.makola.inventory.v1.CheckStockLevelsResult\"i\xaa\xd4\x18e\n" +
+	"\x1cinventory.check_stock_levels\x12\"inventory.tasks.check_stock_levels\x12\x1capp.tasks.check_stock_levels\"\x03\b\xac\x02\x12\xde\x01\n" +
+	"\x11SendLowStockAlert\x12*.makola.inventory.v1.SendLowStockAlertArgs\x1a,.makola.inventory.v1.SendLowStockAlertResult\"o\xaa\xd4\x18k\n" +
+	"\x1einventory.send_low_stock_alert\x12$inventory.tasks.send_low_stock_alert\x12\x1eapp.tasks.send_low_stock_alert\"\x03\b\xac\x02\x12\xf3\x01\n" +
+	"\x15CheckExpiringProducts\x12..makola.inventory.v1.CheckExpiringProductsArgs\x1a0.makola.inventory.v1.CheckExpiringProductsResult\"x\xaa\xd4\x18t\n" +
+	"!inventory.check_expiring_products\x12'inventory.tasks.check_expiring_products\x12!app.tasks.check_expiring_products\"\x03\b\xac\x02\x12\x83\x02\n" +
+	"\x17SendStockMovementReport\x120.makola.inventory.v1.SendStockMovementReportArgs\x1a2.makola.inventory.v1.SendStockMovementReportResult\"\x81\x01\xaa\xd4\x18}\n" +
+	"$inventory.send_stock_movement_report\x12*inventory.tasks.send_stock_movement_report\x12$app.tasks.send_stock_movement_report\"\x03\b\xac\x02\x12~\n" +
+	"\vVerifyStock\x12$.makola.inventory.v1.VerifyStockArgs\x1a&.makola.inventory.v1.VerifyStockResult\"!\xaa\xd4\x18\x1d\n" +
+	"\x16inventory.verify_stock\"\x03\b\xd8\x04B,Z*makola/proto/makola/inventory/v1;inventoryb\x06proto3"
 
 var (
 	file_makola_inventory_v1_tasks_proto_rawDescOnce sync.Once
@@ -151,19 +898,39 @@ func file_makola_inventory_v1_tasks_proto_rawDescGZIP() []byte {
 	return file_makola_inventory_v1_tasks_proto_rawDescData
 }
 
-var file_makola_inventory_v1_tasks_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
+var file_makola_inventory_v1_tasks_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_makola_inventory_v1_tasks_proto_goTypes = []any{
-	(*SelfTestArgs)(nil),   // 0: makola.inventory.v1.SelfTestArgs
-	(*SelfTestResult)(nil), // 1: makola.inventory.v1.SelfTestResult
+	(*CheckStockLevelsArgs)(nil),          // 0: makola.inventory.v1.CheckStockLevelsArgs
+	(*CheckStockLevelsResult)(nil),        // 1: makola.inventory.v1.CheckStockLevelsResult
+	(*SendLowStockAlertArgs)(nil),         // 2: makola.inventory.v1.SendLowStockAlertArgs
+	(*SendLowStockAlertResult)(nil),       // 3: makola.inventory.v1.SendLowStockAlertResult
+	(*CheckExpiringProductsArgs)(nil),     // 4: makola.inventory.v1.CheckExpiringProductsArgs
+	(*CheckExpiringProductsResult)(nil),   // 5: makola.inventory.v1.CheckExpiringProductsResult
+	(*SendStockMovementReportArgs)(nil),   // 6: makola.inventory.v1.SendStockMovementReportArgs
+	(*SendStockMovementReportResult)(nil), // 7: makola.inventory.v1.SendStockMovementReportResult
+	(*VerifyStockArgs)(nil),               // 8: makola.inventory.v1.VerifyStockArgs
+	(*VerifyStockResult)(nil),             // 9: makola.inventory.v1.VerifyStockResult
+	(*SelfTestArgs)(nil),                  // 10: makola.inventory.v1.SelfTestArgs
+	(*SelfTestResult)(nil),                // 11: makola.inventory.v1.SelfTestResult
 }
 var file_makola_inventory_v1_tasks_proto_depIdxs = []int32{
-	0, // 0: makola.inventory.v1.TasksService.SelfTest:input_type -> makola.inventory.v1.SelfTestArgs
-	1, // 1: makola.inventory.v1.TasksService.SelfTest:output_type -> makola.inventory.v1.SelfTestResult
-	1, // [1:2] is the sub-list for method output_type
-	0, // [0:1] is the sub-list for method input_type
-	0, // [0:0] is the sub-list for extension type_name
-	0, // [0:0] is the sub-list for extension extendee
-	0, // [0:0] is the sub-list for field type_name
+	10, // 0: makola.inventory.v1.TasksService.SelfTest:input_type -> makola.inventory.v1.SelfTestArgs
+	0,  // 1: makola.inventory.v1.TasksService.CheckStockLevels:input_type -> makola.inventory.v1.CheckStockLevelsArgs
+	2,  // 2: makola.inventory.v1.TasksService.SendLowStockAlert:input_type -> makola.inventory.v1.SendLowStockAlertArgs
+	4,  // 3: makola.inventory.v1.TasksService.CheckExpiringProducts:input_type -> makola.inventory.v1.CheckExpiringProductsArgs
+	6,  // 4: makola.inventory.v1.TasksService.SendStockMovementReport:input_type -> makola.inventory.v1.SendStockMovementReportArgs
+	8,  // 5: makola.inventory.v1.TasksService.VerifyStock:input_type -> makola.inventory.v1.VerifyStockArgs
+	11, // 6: makola.inventory.v1.TasksService.SelfTest:output_type -> makola.inventory.v1.SelfTestResult
+	1,  // 7: makola.inventory.v1.TasksService.CheckStockLevels:output_type -> makola.inventory.v1.CheckStockLevelsResult
+	3,  // 8: makola.inventory.v1.TasksService.SendLowStockAlert:output_type -> makola.inventory.v1.SendLowStockAlertResult
+	5,  // 9: makola.inventory.v1.TasksService.CheckExpiringProducts:output_type -> makola.inventory.v1.CheckExpiringProductsResult
+	7,  // 10: makola.inventory.v1.TasksService.SendStockMovementReport:output_type -> makola.inventory.v1.SendStockMovementReportResult
+	9,  // 11: makola.inventory.v1.TasksService.VerifyStock:output_type -> makola.inventory.v1.VerifyStockResult
+	6,  // [6:12] is the sub-list for method output_type
+	0,  // [0:6] is the sub-list for method input_type
+	0,  // [0:0] is the sub-list for extension type_name
+	0,  // [0:0] is the sub-list for extension extendee
+	0,  // [0:0] is the sub-list for field type_name
 }
 
 func init() { file_makola_inventory_v1_tasks_proto_init() }
@@ -171,13 +938,18 @@ func file_makola_inventory_v1_tasks_proto_init() {
 	if File_makola_inventory_v1_tasks_proto != nil {
 		return
 	}
+	file_makola_inventory_v1_tasks_proto_msgTypes[0].OneofWrappers = []any{}
+	file_makola_inventory_v1_tasks_proto_msgTypes[2].OneofWrappers = []any{}
+	file_makola_inventory_v1_tasks_proto_msgTypes[4].OneofWrappers = []any{}
+	file_makola_inventory_v1_tasks_proto_msgTypes[6].OneofWrappers = []any{}
+	file_makola_inventory_v1_tasks_proto_msgTypes[8].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_makola_inventory_v1_tasks_proto_rawDesc), len(file_makola_inventory_v1_tasks_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   2,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

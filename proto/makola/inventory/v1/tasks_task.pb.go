@@ -27,10 +27,108 @@ var SelfTestTask = &contract.Descriptor{
 	NewResult:   func() proto.Message { return new(SelfTestResult) },
 }
 
+// CheckStockLevelsTask describes the task inventory.check_stock_levels.
+//
+// CheckStockLevels opens an alert for each product that is low or out at a place, and ends those that no longer are. It mails nobody.
+// Without business_id it becomes one task for each active business. Every change of stock does the same for what it touched; this finds what else
+// brings a crossing about: a threshold, a setting, a product muted or taken off the shelves.
+// Fails for good when business_id cannot be parsed or is not the task's business. Running it twice opens and ends nothing more.
+var CheckStockLevelsTask = &contract.Descriptor{
+	Name:        "inventory.check_stock_levels",
+	Aliases:     []string{"inventory.tasks.check_stock_levels", "app.tasks.check_stock_levels"},
+	Queue:       "inventory",
+	Mode:        contract.ModeShort,
+	Timeout:     5 * time.Minute,
+	MaxAttempts: 12,
+	BackoffBase: 5 * time.Second,
+	BackoffCap:  time.Hour,
+	NewArgs:     func() proto.Message { return new(CheckStockLevelsArgs) },
+	NewResult:   func() proto.Message { return new(CheckStockLevelsResult) },
+}
+
+// SendLowStockAlertTask describes the task inventory.send_low_stock_alert.
+//
+// SendLowStockAlert mails the owner, and the managers of the places, what is low or out: the worst first, with days of cover and value. It tells what was not told yet
+// or was told more than 7 days ago, and nothing when there is no such thing. product_ids asks for these products, told or not.
+// Without business_id it becomes one task for each active business.
+// Fails for good when an id cannot be parsed or business_id is not the task's business. Running it twice mails once.
+var SendLowStockAlertTask = &contract.Descriptor{
+	Name:        "inventory.send_low_stock_alert",
+	Aliases:     []string{"inventory.tasks.send_low_stock_alert", "app.tasks.send_low_stock_alert"},
+	Queue:       "inventory",
+	Mode:        contract.ModeShort,
+	Timeout:     5 * time.Minute,
+	MaxAttempts: 12,
+	BackoffBase: 5 * time.Second,
+	BackoffCap:  time.Hour,
+	NewArgs:     func() proto.Message { return new(SendLowStockAlertArgs) },
+	NewResult:   func() proto.Message { return new(SendLowStockAlertResult) },
+}
+
+// CheckExpiringProductsTask describes the task inventory.check_expiring_products.
+//
+// CheckExpiringProducts warns of stock that expires within days_threshold days (30), or has: once for each item and bucket of 30, 14, 7 and 1 days and expired.
+// Days are the business's. One mail says all that is new, to the owner and the managers of the places.
+// Without business_id it becomes one task for each active business.
+// Fails for good when business_id cannot be parsed or is not the task's business, or days_threshold is not from 1 to 365. Running it twice warns once.
+var CheckExpiringProductsTask = &contract.Descriptor{
+	Name:        "inventory.check_expiring_products",
+	Aliases:     []string{"inventory.tasks.check_expiring_products", "app.tasks.check_expiring_products"},
+	Queue:       "inventory",
+	Mode:        contract.ModeShort,
+	Timeout:     5 * time.Minute,
+	MaxAttempts: 12,
+	BackoffBase: 5 * time.Second,
+	BackoffCap:  time.Hour,
+	NewArgs:     func() proto.Message { return new(CheckExpiringProductsArgs) },
+	NewResult:   func() proto.Message { return new(CheckExpiringProductsResult) },
+}
+
+// SendStockMovementReportTask describes the task inventory.send_stock_movement_report.
+//
+// SendStockMovementReport mails the owner what moved in the period_days (7) before today: the ten best sellers, units and revenue, what was received, adjusted,
+// transferred and lost, each beside the period before. It says nothing when nothing moved.
+// Without business_id it becomes one task for each active business.
+// Fails for good when business_id cannot be parsed or is not the task's business, or period_days is not from 1 to 366. Running it twice mails once for a period.
+var SendStockMovementReportTask = &contract.Descriptor{
+	Name:        "inventory.send_stock_movement_report",
+	Aliases:     []string{"inventory.tasks.send_stock_movement_report", "app.tasks.send_stock_movement_report"},
+	Queue:       "inventory",
+	Mode:        contract.ModeShort,
+	Timeout:     5 * time.Minute,
+	MaxAttempts: 12,
+	BackoffBase: 5 * time.Second,
+	BackoffCap:  time.Hour,
+	NewArgs:     func() proto.Message { return new(SendStockMovementReportArgs) },
+	NewResult:   func() proto.Message { return new(SendStockMovementReportResult) },
+}
+
+// VerifyStockTask describes the task inventory.verify_stock.
+//
+// VerifyStock recomputes what is on hand from the movements and compares: every item, every place. What disagrees is kept for people to look at; nothing is changed.
+// Without business_id it becomes one task for each active business.
+// Fails for good when business_id cannot be parsed or is not the task's business. Running it twice finds the same.
+var VerifyStockTask = &contract.Descriptor{
+	Name:        "inventory.verify_stock",
+	Queue:       "inventory",
+	Mode:        contract.ModeShort,
+	Timeout:     10 * time.Minute,
+	MaxAttempts: 12,
+	BackoffBase: 5 * time.Second,
+	BackoffCap:  time.Hour,
+	NewArgs:     func() proto.Message { return new(VerifyStockArgs) },
+	NewResult:   func() proto.Message { return new(VerifyStockResult) },
+}
+
 // AllTasks returns the descriptors of every task of this package, in the order of the contract.
 func AllTasks() []*contract.Descriptor {
 	return []*contract.Descriptor{
 		SelfTestTask,
+		CheckStockLevelsTask,
+		SendLowStockAlertTask,
+		CheckExpiringProductsTask,
+		SendStockMovementReportTask,
+		VerifyStockTask,
 	}
 }
 
@@ -54,14 +152,97 @@ func (t *Tasks) SelfTest(ctx context.Context, tx *gorm.DB, args *SelfTestArgs, o
 	return t.q.Enqueue(ctx, tx, SelfTestTask, args, opts...)
 }
 
+// CheckStockLevels enqueues the task inventory.check_stock_levels in tx and returns its id.
+//
+// CheckStockLevels opens an alert for each product that is low or out at a place, and ends those that no longer are. It mails nobody.
+// Without business_id it becomes one task for each active business. Every change of stock does the same for what it touched; this finds what else
+// brings a crossing about: a threshold, a setting, a product muted or taken off the shelves.
+// Fails for good when business_id cannot be parsed or is not the task's business. Running it twice opens and ends nothing more.
+func (t *Tasks) CheckStockLevels(ctx context.Context, tx *gorm.DB, args *CheckStockLevelsArgs, opts ...contract.Option) (contract.ID, error) {
+	return t.q.Enqueue(ctx, tx, CheckStockLevelsTask, args, opts...)
+}
+
+// SendLowStockAlert enqueues the task inventory.send_low_stock_alert in tx and returns its id.
+//
+// SendLowStockAlert mails the owner, and the managers of the places, what is low or out: the worst first, with days of cover and value. It tells what was not told yet
+// or was told more than 7 days ago, and nothing when there is no such thing. product_ids asks for these products, told or not.
+// Without business_id it becomes one task for each active business.
+// Fails for good when an id cannot be parsed or business_id is not the task's business. Running it twice mails once.
+func (t *Tasks) SendLowStockAlert(ctx context.Context, tx *gorm.DB, args *SendLowStockAlertArgs, opts ...contract.Option) (contract.ID, error) {
+	return t.q.Enqueue(ctx, tx, SendLowStockAlertTask, args, opts...)
+}
+
+// CheckExpiringProducts enqueues the task inventory.check_expiring_products in tx and returns its id.
+//
+// CheckExpiringProducts warns of stock that expires within days_threshold days (30), or has: once for each item and bucket of 30, 14, 7 and 1 days and expired.
+// Days are the business's. One mail says all that is new, to the owner and the managers of the places.
+// Without business_id it becomes one task for each active business.
+// Fails for good when business_id cannot be parsed or is not the task's business, or days_threshold is not from 1 to 365. Running it twice warns once.
+func (t *Tasks) CheckExpiringProducts(ctx context.Context, tx *gorm.DB, args *CheckExpiringProductsArgs, opts ...contract.Option) (contract.ID, error) {
+	return t.q.Enqueue(ctx, tx, CheckExpiringProductsTask, args, opts...)
+}
+
+// SendStockMovementReport enqueues the task inventory.send_stock_movement_report in tx and returns its id.
+//
+// SendStockMovementReport mails the owner what moved in the period_days (7) before today: the ten best sellers, units and revenue, what was received, adjusted,
+// transferred and lost, each beside the period before. It says nothing when nothing moved.
+// Without business_id it becomes one task for each active business.
+// Fails for good when business_id cannot be parsed or is not the task's business, or period_days is not from 1 to 366. Running it twice mails once for a period.
+func (t *Tasks) SendStockMovementReport(ctx context.Context, tx *gorm.DB, args *SendStockMovementReportArgs, opts ...contract.Option) (contract.ID, error) {
+	return t.q.Enqueue(ctx, tx, SendStockMovementReportTask, args, opts...)
+}
+
+// VerifyStock enqueues the task inventory.verify_stock in tx and returns its id.
+//
+// VerifyStock recomputes what is on hand from the movements and compares: every item, every place. What disagrees is kept for people to look at; nothing is changed.
+// Without business_id it becomes one task for each active business.
+// Fails for good when business_id cannot be parsed or is not the task's business. Running it twice finds the same.
+func (t *Tasks) VerifyStock(ctx context.Context, tx *gorm.DB, args *VerifyStockArgs, opts ...contract.Option) (contract.ID, error) {
+	return t.q.Enqueue(ctx, tx, VerifyStockTask, args, opts...)
+}
+
 // TasksHandler runs the tasks of this package. Any method may run twice for the same task, and may be killed anywhere.
 type TasksHandler interface {
 	// SelfTest proves that tasks reach inventory-worker and come back: it runs in one transaction, changes nothing else and answers with the note.
 	// Fails for good only when its attempts are used up. Running it twice gives the same answer.
 	SelfTest(ctx context.Context, tx *gorm.DB, args *SelfTestArgs) (*SelfTestResult, error)
+
+	// CheckStockLevels opens an alert for each product that is low or out at a place, and ends those that no longer are. It mails nobody.
+	// Without business_id it becomes one task for each active business. Every change of stock does the same for what it touched; this finds what else
+	// brings a crossing about: a threshold, a setting, a product muted or taken off the shelves.
+	// Fails for good when business_id cannot be parsed or is not the task's business. Running it twice opens and ends nothing more.
+	CheckStockLevels(ctx context.Context, tx *gorm.DB, args *CheckStockLevelsArgs) (*CheckStockLevelsResult, error)
+
+	// SendLowStockAlert mails the owner, and the managers of the places, what is low or out: the worst first, with days of cover and value. It tells what was not told yet
+	// or was told more than 7 days ago, and nothing when there is no such thing. product_ids asks for these products, told or not.
+	// Without business_id it becomes one task for each active business.
+	// Fails for good when an id cannot be parsed or business_id is not the task's business. Running it twice mails once.
+	SendLowStockAlert(ctx context.Context, tx *gorm.DB, args *SendLowStockAlertArgs) (*SendLowStockAlertResult, error)
+
+	// CheckExpiringProducts warns of stock that expires within days_threshold days (30), or has: once for each item and bucket of 30, 14, 7 and 1 days and expired.
+	// Days are the business's. One mail says all that is new, to the owner and the managers of the places.
+	// Without business_id it becomes one task for each active business.
+	// Fails for good when business_id cannot be parsed or is not the task's business, or days_threshold is not from 1 to 365. Running it twice warns once.
+	CheckExpiringProducts(ctx context.Context, tx *gorm.DB, args *CheckExpiringProductsArgs) (*CheckExpiringProductsResult, error)
+
+	// SendStockMovementReport mails the owner what moved in the period_days (7) before today: the ten best sellers, units and revenue, what was received, adjusted,
+	// transferred and lost, each beside the period before. It says nothing when nothing moved.
+	// Without business_id it becomes one task for each active business.
+	// Fails for good when business_id cannot be parsed or is not the task's business, or period_days is not from 1 to 366. Running it twice mails once for a period.
+	SendStockMovementReport(ctx context.Context, tx *gorm.DB, args *SendStockMovementReportArgs) (*SendStockMovementReportResult, error)
+
+	// VerifyStock recomputes what is on hand from the movements and compares: every item, every place. What disagrees is kept for people to look at; nothing is changed.
+	// Without business_id it becomes one task for each active business.
+	// Fails for good when business_id cannot be parsed or is not the task's business. Running it twice finds the same.
+	VerifyStock(ctx context.Context, tx *gorm.DB, args *VerifyStockArgs) (*VerifyStockResult, error)
 }
 
 // HandleTasks registers h with r for every task of this package.
 func HandleTasks(r contract.Registrar, h TasksHandler) {
 	r.Register(contract.ShortHandler(SelfTestTask, h.SelfTest))
+	r.Register(contract.ShortHandler(CheckStockLevelsTask, h.CheckStockLevels))
+	r.Register(contract.ShortHandler(SendLowStockAlertTask, h.SendLowStockAlert))
+	r.Register(contract.ShortHandler(CheckExpiringProductsTask, h.CheckExpiringProducts))
+	r.Register(contract.ShortHandler(SendStockMovementReportTask, h.SendStockMovementReport))
+	r.Register(contract.ShortHandler(VerifyStockTask, h.VerifyStock))
 }

@@ -1,6 +1,9 @@
 package templates
 
-import "unicode/utf8"
+import (
+	"strings"
+	"unicode/utf8"
+)
 
 // letter is one mail as the layouts set it, from top to bottom. Empty parts are left out.
 type letter struct {
@@ -13,6 +16,7 @@ type letter struct {
 	Paragraphs []string
 	Steps      []step
 	Groups     []group
+	Tables     []table
 	// Closing stands below the groups.
 	Closing []string
 	Button  *link
@@ -42,6 +46,32 @@ func (g group) Width() int {
 type row struct {
 	Label, Value string
 	Strong       bool
+}
+
+// table has rows of figures, each with its name on a line of its own above them, so that it fits a telephone. The text part prints one paragraph per row,
+// because columns do not survive a mail program's narrow window and proportional font.
+type table struct {
+	Title   string
+	Columns []string
+	Rows    []tableRow
+}
+
+// tableRow is a row of a table: What with Note in small beside it, and a cell for each column. Strong marks what cannot wait.
+type tableRow struct {
+	What, Note string
+	Cells      []string
+	Strong     bool
+}
+
+// Figures are a row's cells with the names of their columns, for the text part; empty ones are left out.
+func (t table) Figures(r tableRow) string {
+	var parts []string
+	for i, c := range r.Cells {
+		if c != "" {
+			parts = append(parts, strings.ToLower(t.Columns[i])+": "+c)
+		}
+	}
+	return strings.Join(parts, ", ")
 }
 
 type link struct{ Label, URL string }

@@ -73,6 +73,12 @@ func (s *Set) Render(c notifications.Content) (Message, error) {
 		l, err = s.invitation(c)
 	case notifications.CreditAlert:
 		l = s.creditAlert(c)
+	case notifications.LowStock:
+		l = s.lowStock(c)
+	case notifications.ExpiringStock:
+		l = s.expiringStock(c)
+	case notifications.StockMovement:
+		l = s.stockMovement(c)
 	default:
 		return Message{}, fmt.Errorf("render a %T: %w", c, notifications.ErrUnknownTemplate)
 	}

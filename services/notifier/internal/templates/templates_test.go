@@ -41,6 +41,39 @@ func subscribed() notifications.SubscriptionActivated {
 	}
 }
 
+func lowStock() notifications.LowStock {
+	days, hours := int64(3), int64(0)
+	return notifications.LowStock{Name: "Ama Mensah", Owner: true, Business: "Ama's Provisions", Currency: money.GHS, Total: 27, New: 4, Recovered: 2, Items: []notifications.LowStockItem{
+		{Product: "Ideal Evaporated Milk 160 g", SKU: "MLK-160", Place: "Makola Main", Left: 0, Unit: "tin", Level: 24, New: true},
+		{Product: "Royal Aroma Perfumed Rice, long grain, five kilograms, in the blue bag with the handle", SKU: "RICE-5KG-RA", Place: "Osu Branch", Left: 2, Unit: "bag", Level: 10, CoverDays: &hours, ValueMinor: 18_000, New: true},
+		{Product: "Gino Tomato Mix 210 g", SKU: "TOM-210", Place: "Makola Main", Left: 1200, Unit: "pcs", Level: 1500, CoverDays: &days, ValueMinor: 540_000},
+		{Product: "Candles, white", SKU: "CAN-W", Place: "Osu Branch", Left: 4, Unit: "pcs", Level: 10, ValueMinor: 1_200},
+	}}
+}
+
+func expiring() notifications.ExpiringStock {
+	return notifications.ExpiringStock{Name: "Ama Mensah", Owner: true, Business: "Ama's Provisions", Currency: money.GHS, Total: 24, ValueMinor: 1_234_56, Expired: 2, ExpiredMinor: 46_20, Items: []notifications.ExpiringItem{
+		{Product: "FanYogo Strawberry", SKU: "FAN-ST", Place: "Makola Main", Date: "2026-03-28", Days: -3, Left: 7, Unit: "pcs", ValueMinor: 23_10},
+		{Product: "FanIce Vanilla", SKU: "FAN-V", Place: "Makola Main", Date: "2026-03-30", Days: -1, Left: 7, Unit: "pcs", ValueMinor: 23_10},
+		{Product: "Butter Bread", SKU: "BRD-B", Place: "Osu Branch", Date: "2026-03-31", Days: 0, Left: 3, Unit: "loaf", ValueMinor: 3_000},
+		{Product: "Sugar Bread", SKU: "BRD-S", Place: "Osu Branch", Date: "2026-04-01", Days: 1, Left: 1, Unit: "loaf", ValueMinor: 1_000},
+		{Product: "Amoxicillin 500 mg", SKU: "AMX-500", Place: "Makola Main", Date: "2026-04-14", Days: 14, Left: 120, Unit: "strip", ValueMinor: 96_000},
+	}}
+}
+
+func moved() notifications.StockMovement {
+	return notifications.StockMovement{
+		Name: "Ama Mensah", Business: "Ama's Provisions", Currency: money.GHS, From: "2026-03-23", To: "2026-03-29", Days: 7,
+		Now:    notifications.Flow{Sales: 412, UnitsSold: 1630, RevenueMinor: 18_403_50, Received: 900, Returned: 4, AdjustedDown: 11, LostUnits: 9, LostMinor: 84_00},
+		Before: notifications.Flow{Sales: 398, UnitsSold: 1702, RevenueMinor: 17_950_00, Received: 0, AdjustedDown: 2, LostUnits: 2, LostMinor: 15_00},
+		Top: []notifications.Seller{
+			{Product: "Gino Tomato Mix 210 g", SKU: "TOM-210", Units: 310, UnitsBefore: 280, Sales: 201, RevenueMinor: 1_395_00},
+			{Product: "Ideal Evaporated Milk 160 g", SKU: "MLK-160", Units: 260, UnitsBefore: 300, Sales: 144, RevenueMinor: 1_820_00},
+			{Product: "Milo 400 g", SKU: "MIL-400", Units: 90, UnitsBefore: 0, Sales: 80, RevenueMinor: 4_050_00},
+		},
+	}
+}
+
 // token is as long as those that are sent.
 const token = "dGhpcyBpcyBub3QgYSB0b2tlbiBidXQgMzIgYnl0ZXM"
 
@@ -64,6 +97,12 @@ func samples() map[string]notifications.Content {
 		"credit_alert_low":            notifications.CreditAlert{Name: "Ama Mensah", Business: "Ama's Provisions", Kind: "low_balance", Balance: 950, Threshold: 1000, Timezone: "Africa/Accra"},
 		"credit_alert_depleted":       notifications.CreditAlert{Name: "Ama Mensah", Business: "Ama's Provisions", Kind: "depleted", Balance: 20, Threshold: 100, Timezone: "Africa/Accra"},
 		"credit_alert_expiring":       notifications.CreditAlert{Name: "Ama Mensah", Business: "Ama's Provisions", Kind: "expiring", Balance: 13450, Ending: 5000, EndsAt: paidAt, Timezone: "Africa/Accra"},
+		"low_stock":                   lowStock(),
+		"low_stock_manager":           notifications.LowStock{Name: "Kojo", Business: "Ama's Provisions", Currency: money.GHS, Total: 1, New: 1, Items: lowStock().Items[:1]},
+		"expiring_stock":              expiring(),
+		"expired_stock":               notifications.ExpiringStock{Name: "Ama Mensah", Owner: true, Business: "Ama's Provisions", Currency: money.GHS, Total: 1, Expired: 1, ValueMinor: 23_10, ExpiredMinor: 23_10, Items: expiring().Items[:1]},
+		"stock_movement":              moved(),
+		"stock_movement_first_month":  notifications.StockMovement{Business: "Ama's Provisions", Currency: money.GHS, From: "2026-03-01", To: "2026-03-30", Days: 30, Now: notifications.Flow{Received: 40}},
 		"subscription_activated":      subscribed(),
 		"subscription_activated_bare": notifications.SubscriptionActivated{Currency: money.GHS, PaidMinor: 12000},
 		"payment_review_subscription": notifications.PaymentReview{
@@ -108,6 +147,9 @@ func TestPeoplesWordsCannotBreakOut(t *testing.T) {
 		"password_changed": notifications.PasswordChanged{Name: evil, IP: evil, Timezone: evil},
 		"invitation":       notifications.Invitation{Business: evil, Inviter: evil, Role: evil, Token: "x", Timezone: evil},
 		"credit_alert":     notifications.CreditAlert{Name: evil, Business: evil, Kind: evil, Timezone: evil},
+		"low_stock":        notifications.LowStock{Name: evil, Business: evil, Currency: "GHS\r\n", Total: 1, Items: []notifications.LowStockItem{{Product: evil, SKU: evil, Place: evil, Unit: evil, Left: 1, ValueMinor: 1}}},
+		"expiring_stock":   notifications.ExpiringStock{Name: evil, Business: evil, Currency: "GHS\r\n", Total: 1, Items: []notifications.ExpiringItem{{Product: evil, SKU: evil, Place: evil, Date: evil, Unit: evil, Days: 5, ValueMinor: 1}}},
+		"stock_movement":   notifications.StockMovement{Name: evil, Business: evil, Currency: "GHS\r\n", From: evil, To: evil, Now: notifications.Flow{Sales: 1}, Top: []notifications.Seller{{Product: evil, SKU: evil, Units: 1}}},
 		"payment_review":   notifications.PaymentReview{Name: evil, Business: evil, Reference: evil, ExpectedCurrency: "<b>", ReceivedCurrency: "<b>", Timezone: "../../etc/passwd", ReportedAt: paidAt},
 	}
 	for name, content := range contents {

@@ -1,0 +1,141 @@
+package inventory
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"gorm.io/gorm"
+)
+
+// DefaultReorderLevel is the threshold of a product for which neither the place, nor the product, nor the business has one.
+const DefaultReorderLevel = 10
+
+// AlertType is what an alert is about.
+type AlertType string
+
+// The types of alerts. A product at a place has one of the first two at a time, an item of stock at most one warning for each bucket.
+const (
+	LowStock      AlertType = "LOW_STOCK"
+	OutOfStock    AlertType = "OUT_OF_STOCK"
+	ExpiryWarning AlertType = "EXPIRY_WARNING"
+)
+
+// Place is one product at one location.
+type Place struct{ ProductID, LocationID uuid.UUID }
+
+// crossing is an alert to open.
+type crossing struct {
+	place               Place
+	kind                AlertType
+	onHand, threshold   int64
+	toldAt, snoozedTill *time.Time
+}
+
+// thresholdSQL is the threshold of a product at a place: the place's own, else the product's, else the business's. l is inventory.stock_level, p its product, s accounts.v_settings.
+const thresholdSQL = `coalesce(l.reorder_level, p.reorder_level, s.reorder_level, 10)`
+
+// RefreshAlerts opens an alert for each of the places whose stock has fallen to its threshold or to nothing, and ends the alerts of those that have recovered; nil means
+// all places of the business. A place has its alert once for each crossing. Stock that falls from low to nothing opens the worse alert in place of the other; stock that
+// rises from nothing to little opens the milder one, which counts as told when the worse one was. Muted and inactive products, and closed places, have no alerts.
+//
+// Callers that changed stock hold the locks of its levels, so what is found is what will be committed. One statement when nothing crosses; three otherwise, however many places.
+func RefreshAlerts(tx *gorm.DB, places []Place) (opened, ended int, err error) {
+	if places != nil && len(places) == 0 {
+		return 0, 0, nil
+	}
+	levels, alerts := "", ""
+	var args []any
+	if places != nil {
+		products, locations := make([]uuid.UUID, len(places)), make([]uuid.UUID, len(places))
+		for i, p := range places {
+			products[i], locations[i] = p.ProductID, p.LocationID
+		}
+		args = []any{products, locations}
+		levels = ` and (l.product_id, l.location_id) in (select * from unnest($1::uuid[], $2::uuid[]))`
+		alerts = ` and (a.product_id, a.location_id) in (select * from unnest($1::uuid[], $2::uuid[]))`
+	}
+	var open []crossing
+	var over []uuid.UUID
+	err = query(tx, "find stock crossings", `
+		with due as (
+			select l.tenant_id, l.product_id, l.location_id, l.on_hand, `+thresholdSQL+` as threshold, case when l.on_hand = 0 then 'OUT_OF_STOCK' else 'LOW_STOCK' end as type
+			  from inventory.stock_level l
+			  join inventory.product p on p.tenant_id = l.tenant_id and p.id = l.product_id and p.is_active and not p.alerts_muted
+			  join inventory.location o on o.tenant_id = l.tenant_id and o.id = l.location_id and o.is_active
+			  left join accounts.v_settings s on s.tenant_id = l.tenant_id
+			 where l.on_hand <= `+thresholdSQL+levels+`
+		), alert as (
+			select a.* from inventory.stock_alert a where a.resolved_at is null and a.stock_item_id is null`+alerts+`
+		)
+		select null::uuid, d.product_id, d.location_id, d.type, d.on_hand, d.threshold, w.notified_at, w.snoozed_until
+		  from due d
+		  left join alert same on same.product_id = d.product_id and same.location_id = d.location_id and same.type = d.type
+		  left join alert w on w.product_id = d.product_id and w.location_id = d.location_id and w.type = 'OUT_OF_STOCK'
+		 where same.id is null
+		union all
+		select a.id, a.product_id, a.location_id, a.type, 0, 0, null, null
+		  from alert a left join due d on d.product_id = a.product_id and d.location_id = a.location_id and d.type = a.type
+		 where d.type is null`,
+		func(rows pgx.Rows) error {
+			var alert uuid.NullUUID
+			var c crossing
+			if err := rows.Scan(&alert, &c.place.ProductID, &c.place.LocationID, &c.kind, &c.onHand, &c.threshold, &c.toldAt, &c.snoozedTill); err != nil {
+				return err
+			}
+			if alert.Valid {
+				over = append(over, alert.UUID)
+			} else {
+				open = append(open, c)
+			}
+			return nil
+		}, args...)
+	if err != nil {
+		return 0, 0, err
+	}
+	if len(over) > 0 {
+		n, err := exec(tx, "end stock alerts", `update inventory.stock_alert set resolved_at = clock_timestamp() where id = any ($1) and resolved_at is null`, over)
+		if err != nil {
+			return 0, 0, err
+		}
+		ended = int(n)
+	}
+	if len(open) > 0 {
+		if opened, err = openAlerts(tx, open); err != nil {
+			return 0, 0, err
+		}
+	}
+	return opened, ended, nil
+}
+
+// openAlerts stores the alerts; one that somebody else has opened meanwhile is left as it is.
+func openAlerts(tx *gorm.DB, open []crossing) (int, error) {
+	ids := make([]uuid.UUID, len(open))
+	var err error
+	for i := range ids {
+		if ids[i], err = uuid.NewV7(); err != nil {
+			return 0, fmt.Errorf("make alert id: %w", err)
+		}
+	}
+	n, err := exec(tx, "open stock alerts", `
+		insert into inventory.stock_alert (id, tenant_id, product_id, location_id, type, current_quantity, threshold, notified_at, snoozed_until)
+		select c.id, l.tenant_id, c.product, c.location, c.type, c.on_hand, c.threshold, c.told, c.snoozed
+		  from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::bigint[], $6::bigint[], $7::timestamptz[], $8::timestamptz[])
+		       as c (id, product, location, type, on_hand, threshold, told, snoozed)
+		  join inventory.stock_level l on l.product_id = c.product and l.location_id = c.location
+		    on conflict do nothing`,
+		ids, column(open, func(c crossing) uuid.UUID { return c.place.ProductID }), column(open, func(c crossing) uuid.UUID { return c.place.LocationID }),
+		column(open, func(c crossing) string { return string(c.kind) }), column(open, func(c crossing) int64 { return c.onHand }), column(open, func(c crossing) int64 { return c.threshold }),
+		column(open, func(c crossing) *time.Time { return c.toldAt }), column(open, func(c crossing) *time.Time { return c.snoozedTill }))
+	return int(n), err
+}
+
+// column makes one column of the rows, for unnest.
+func column[T, V any](rows []T, of func(T) V) []V {
+	values := make([]V, len(rows))
+	for i, r := range rows {
+		values[i] = of(r)
+	}
+	return values
+}
