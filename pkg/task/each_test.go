@@ -15,6 +15,8 @@ import (
 
 	"makola/pkg/postgres"
 	"makola/pkg/postgres/postgrestest"
+	"makola/pkg/rabbit"
+	"makola/pkg/rabbit/rabbittest"
 	"makola/pkg/task"
 	"makola/pkg/task/tasktest"
 	"makola/pkg/tenant"
@@ -341,5 +343,42 @@ func TestEveryLocalDayHasOneTaskWhateverTheClocksDo(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// What one business has asked for goes out before what others ask for later, and after what they asked for earlier: nobody waits longer than in one line for all.
+func TestABusinessWithManyTasksHoldsOthersUpNoLongerThanTheirTurn(t *testing.T) {
+	t.Parallel()
+	pg, broker := postgrestest.New(t), rabbittest.New(t)
+	db := pg.Open("makola_inventory")
+	tasks := selftest.NewTasks(task.NewQueue(db, nil, task.QueueConfig{})) // nothing is published yet
+	busy, other := uuid.New(), uuid.New()
+	const before, after = 1100, 300 // the relay takes 512 at a time
+	for _, turn := range []struct {
+		shop uuid.UUID
+		n    int
+	}{{busy, before}, {other, 1}, {busy, after}} {
+		require.NoError(t, db.InSystem(t.Context(), func(tx *gorm.DB) error {
+			for range turn.n {
+				if _, err := tasks.Noop(t.Context(), tx, &selftest.NoopArgs{}, task.ForTenant(turn.shop)); err != nil {
+					return err
+				}
+			}
+			return nil
+		}))
+	}
+	conn := broker.Conn(t, rabbit.Standard("selftest"))
+	consumer := conn.NewConsumer(rabbit.ConsumerConfig{Queue: "selftest", Prefetch: 2 * (before + after), Buffer: 2 * (before + after), Tag: "line"})
+	t.Cleanup(func() { _ = consumer.Close() })
+	relay := task.NewQueue(db, conn, task.QueueConfig{ConfirmTimeout: time.Minute}) // what is published again stands in the line again
+	require.NoError(t, relay.Start(t.Context()))
+	t.Cleanup(func() { _ = relay.Stop(context.WithoutCancel(t.Context())) })
+	for i := range before + 1 {
+		d := <-consumer.Deliveries()
+		want := busy
+		if i == before {
+			want = other
+		}
+		require.Equal(t, want.String(), d.Headers["tenant"], "message %d", i)
 	}
 }
