@@ -3,6 +3,8 @@ package task_test
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
+	"strconv"
 	"testing"
 	"time"
 
@@ -13,6 +15,8 @@ import (
 
 	"makola/pkg/postgres"
 	"makola/pkg/postgres/postgrestest"
+	"makola/pkg/rabbit"
+	"makola/pkg/rabbit/rabbittest"
 	"makola/pkg/task"
 	"makola/pkg/task/tasktest"
 	"makola/pkg/tenant"
@@ -275,4 +279,106 @@ func (f *fan) times(t testing.TB, job string) []string {
 	list, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	require.NoError(t, err)
 	return list
+}
+
+// The slots of a schedule, one after the other, give every business one task for each of its days, in the slot that has its time of day.
+func TestEveryLocalDayHasOneTaskWhateverTheClocksDo(t *testing.T) {
+	t.Parallel()
+	f := newFan(t, "makola_inventory")
+	zones := map[uuid.UUID]*time.Location{}
+	for _, name := range []string{"Africa/Accra", "Europe/London", "America/New_York", "America/St_Johns", "Asia/Kathmandu", "Australia/Lord_Howe", "Pacific/Auckland", "Pacific/Pago_Pago"} {
+		zone, err := time.LoadLocation(name)
+		require.NoError(t, err)
+		zones[f.shops(t, 1, name)[0]] = zone
+	}
+	seed := rand.Uint64()
+	rnd := rand.New(rand.NewPCG(seed, 0))
+	for round := range 20 {
+		job := "round" + strconv.Itoa(round)
+		clock := time.Duration(rnd.IntN(24*60)) * time.Minute
+		first := time.Date(2027+rnd.IntN(5), []time.Month{3, 4, 9, 10, 11}[rnd.IntN(5)], 1+rnd.IntN(31), rnd.IntN(24), 0, 0, 0, time.UTC) // clocks change in these months
+		const slots = 5
+		f.opts = []task.EachOption{task.EachDayAt(clock)}
+		for i := range slots {
+			f.ask(t, task.Unique(task.SlotKey(job, first.AddDate(0, 0, i))))
+		}
+		f.Drain(t.Context())
+		rows, err := f.look.Query(t.Context(), `select tenant_id, split_part(split_part(unique_key, '@', 2), ':' || tenant_id, 1), available_at, p.slot from task.task c,
+			lateral (select split_part(unique_key, '@', 2)::timestamptz slot from task.task p where p.id = c.parent_id) p
+			where name = 'selftest.echo' and unique_key like $1 || '@%' order by tenant_id, available_at`, job)
+		require.NoError(t, err)
+		type one struct {
+			Shop uuid.UUID
+			Wall string
+			At   time.Time
+			Slot time.Time
+		}
+		all, err := pgx.CollectRows(rows, pgx.RowToStructByPos[one])
+		require.NoError(t, err)
+		days := map[uuid.UUID][]string{}
+		for _, o := range all {
+			if o.At.Before(o.Slot) || !o.At.Before(o.Slot.Add(24*time.Hour)) {
+				t.Fatalf("seed %d: %s of %s, %s, is not in its slot %s", seed, o.Wall, zones[o.Shop], o.At, o.Slot)
+			}
+			wall, err := time.Parse("2006-01-02T15:04:05", o.Wall)
+			require.NoError(t, err)
+			if got := wall.Sub(wall.Truncate(24 * time.Hour)); got != clock {
+				t.Fatalf("seed %d: %s is not the time of day %s", seed, o.Wall, clock)
+			}
+			shown := o.At.In(zones[o.Shop]).Format("2006-01-02T15:04:05")
+			if skipped := time.Date(wall.Year(), wall.Month(), wall.Day(), 0, 0, int(clock/time.Second), 0, zones[o.Shop]).Format("2006-01-02T15:04:05") != o.Wall; shown != o.Wall && !skipped {
+				t.Fatalf("seed %d: the clock of %s shows %s at %s, want %s", seed, zones[o.Shop], shown, o.At, o.Wall)
+			}
+			days[o.Shop] = append(days[o.Shop], o.Wall[:10])
+		}
+		for shop, zone := range zones {
+			if n := len(days[shop]); n < slots-1 || n > slots+1 {
+				t.Fatalf("seed %d: %s has %d tasks in %d slots", seed, zone, n, slots)
+			}
+			for i, day := range days[shop][1:] {
+				before, err := time.Parse(time.DateOnly, days[shop][i])
+				require.NoError(t, err)
+				if before.AddDate(0, 0, 1).Format(time.DateOnly) != day {
+					t.Fatalf("seed %d: %s has %v", seed, zone, days[shop])
+				}
+			}
+		}
+	}
+}
+
+// What one business has asked for goes out before what others ask for later, and after what they asked for earlier: nobody waits longer than in one line for all.
+func TestABusinessWithManyTasksHoldsOthersUpNoLongerThanTheirTurn(t *testing.T) {
+	t.Parallel()
+	pg, broker := postgrestest.New(t), rabbittest.New(t)
+	db := pg.Open("makola_inventory")
+	tasks := selftest.NewTasks(task.NewQueue(db, nil, task.QueueConfig{})) // nothing is published yet
+	busy, other := uuid.New(), uuid.New()
+	const before, after = 1100, 300 // the relay takes 512 at a time
+	for _, turn := range []struct {
+		shop uuid.UUID
+		n    int
+	}{{busy, before}, {other, 1}, {busy, after}} {
+		require.NoError(t, db.InSystem(t.Context(), func(tx *gorm.DB) error {
+			for range turn.n {
+				if _, err := tasks.Noop(t.Context(), tx, &selftest.NoopArgs{}, task.ForTenant(turn.shop)); err != nil {
+					return err
+				}
+			}
+			return nil
+		}))
+	}
+	conn := broker.Conn(t, rabbit.Standard("selftest"))
+	consumer := conn.NewConsumer(rabbit.ConsumerConfig{Queue: "selftest", Prefetch: 2 * (before + after), Buffer: 2 * (before + after), Tag: "line"})
+	t.Cleanup(func() { _ = consumer.Close() })
+	relay := task.NewQueue(db, conn, task.QueueConfig{ConfirmTimeout: time.Minute}) // what is published again stands in the line again
+	require.NoError(t, relay.Start(t.Context()))
+	t.Cleanup(func() { _ = relay.Stop(context.WithoutCancel(t.Context())) })
+	for i := range before + 1 {
+		d := <-consumer.Deliveries()
+		want := busy
+		if i == before {
+			want = other
+		}
+		require.Equal(t, want.String(), d.Headers["tenant"], "message %d", i)
+	}
 }

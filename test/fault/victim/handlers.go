@@ -21,7 +21,10 @@ import (
 
 // handlers run the self-test tasks. Each leaves one row in fault.effect per run that is committed, which is what "exactly once" is counted by.
 // A row in fault.conduct makes a task behave badly.
-type handlers struct{ db *postgres.DB }
+type handlers struct {
+	db    *postgres.DB
+	tasks *selftest.Tasks
+}
 
 // Noop implements selftest.TasksHandler.
 func (h *handlers) Noop(ctx context.Context, tx *gorm.DB, _ *selftest.NoopArgs) (*selftest.NoopResult, error) {
@@ -43,8 +46,16 @@ func (h *handlers) NoopLong(ctx context.Context, run contract.Run, _ *selftest.N
 	return func(tx *gorm.DB) (*selftest.NoopLongResult, error) { return nil, commit(tx) }, err
 }
 
+// fanOut is what Echo is told, to have it enqueue selftest.noop_batch for every active business.
+const fanOut = "for every business"
+
 // Echo implements selftest.TasksHandler.
 func (h *handlers) Echo(ctx context.Context, tx *gorm.DB, args *selftest.EchoArgs) (*selftest.EchoResult, error) {
+	if args.GetText() == fanOut {
+		if _, err := task.Each(ctx, tx, h.tasks.NoopBatch, func(uuid.UUID) *selftest.NoopBatchArgs { return &selftest.NoopBatchArgs{} }); err != nil {
+			return nil, err
+		}
+	}
 	return &selftest.EchoResult{Text: args.GetText()}, h.run(ctx, tx, task.RunFrom(ctx).ID)
 }
 

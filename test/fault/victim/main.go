@@ -62,7 +62,7 @@ func wire(ctx context.Context, cfg Config, app *service.App) error {
 		Service: "victim", Queues: []string{queueName}, Lease: cfg.Lease, SweepEvery: cfg.Sweep, ResendAfter: cfg.Resend, WorkerBeat: cfg.Beat,
 		Grace: cfg.ShutdownTimeout * 5 / 6,
 	})
-	selftest.HandleTasks(worker, &handlers{db: db})
+	selftest.HandleTasks(worker, &handlers{db: db, tasks: selftest.NewTasks(queue)})
 	app.Add(worker)
 	return nil
 }

@@ -38,7 +38,8 @@ type Entry struct {
 	// Args is the task's arguments as a JSON object; empty means none.
 	Args string
 	// Every is the length of a slot. Offset shifts the slots from midnight (for a week: from Thursday, the epoch's day), in UTC,
-	// which is the business time zone, Africa/Accra, all year.
+	// which is the time zone of most businesses, Africa/Accra, all year. For a business elsewhere it is another time of day: a task that means seven o'clock at
+	// every shop fans out with task.EachDayAt or task.EachWeekAt, and then Every must be a day or a week.
 	Every, Offset time.Duration
 	Missed        Missed
 	Overlap       Overlap
