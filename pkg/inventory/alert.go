@@ -22,12 +22,9 @@ const (
 	ExpiryWarning AlertType = "EXPIRY_WARNING"
 )
 
-// Place is one product at one location.
-type Place struct{ ProductID, LocationID uuid.UUID }
-
 // crossing is an alert to open.
 type crossing struct {
-	place               Place
+	place               Pair
 	kind                AlertType
 	onHand, threshold   int64
 	toldAt, snoozedTill *time.Time
@@ -41,20 +38,24 @@ const thresholdSQL = `coalesce(l.reorder_level, p.reorder_level, s.reorder_level
 // rises from nothing to little opens the milder one, which counts as told when the worse one was. Muted and inactive products, and closed places, have no alerts.
 //
 // Callers that changed stock hold the locks of its levels, so what is found is what will be committed. One statement when nothing crosses; three otherwise, however many places.
-func RefreshAlerts(tx *gorm.DB, places []Place) (opened, ended int, err error) {
+func RefreshAlerts(tx *gorm.DB, places []Pair) (opened, ended int, err error) {
+	owner, err := owner(tx)
+	if err != nil {
+		return 0, 0, fmt.Errorf("refresh stock alerts: %w", err)
+	}
+	return refreshAlerts(tx, owner, places)
+}
+
+func refreshAlerts(tx *gorm.DB, owner uuid.UUID, places []Pair) (opened, ended int, err error) {
 	if places != nil && len(places) == 0 {
 		return 0, 0, nil
 	}
 	levels, alerts := "", ""
-	var args []any
+	args := []any{owner}
 	if places != nil {
-		products, locations := make([]uuid.UUID, len(places)), make([]uuid.UUID, len(places))
-		for i, p := range places {
-			products[i], locations[i] = p.ProductID, p.LocationID
-		}
-		args = []any{products, locations}
-		levels = ` and (l.product_id, l.location_id) in (select * from unnest($1::uuid[], $2::uuid[]))`
-		alerts = ` and (a.product_id, a.location_id) in (select * from unnest($1::uuid[], $2::uuid[]))`
+		args = append(args, column(places, func(p Pair) uuid.UUID { return p.ProductID }), column(places, func(p Pair) uuid.UUID { return p.LocationID }))
+		levels = ` and (l.product_id, l.location_id) in (select * from unnest($2::uuid[], $3::uuid[]))`
+		alerts = ` and (a.product_id, a.location_id) in (select * from unnest($2::uuid[], $3::uuid[]))`
 	}
 	var open []crossing
 	var over []uuid.UUID
@@ -65,9 +66,9 @@ func RefreshAlerts(tx *gorm.DB, places []Place) (opened, ended int, err error) {
 			  join inventory.product p on p.tenant_id = l.tenant_id and p.id = l.product_id and p.is_active and not p.alerts_muted
 			  join inventory.location o on o.tenant_id = l.tenant_id and o.id = l.location_id and o.is_active
 			  left join accounts.v_settings s on s.tenant_id = l.tenant_id
-			 where l.on_hand <= `+thresholdSQL+levels+`
+			 where l.tenant_id = $1 and l.on_hand <= `+thresholdSQL+levels+`
 		), alert as (
-			select a.* from inventory.stock_alert a where a.resolved_at is null and a.stock_item_id is null`+alerts+`
+			select a.* from inventory.stock_alert a where a.tenant_id = $1 and a.resolved_at is null and a.stock_item_id is null`+alerts+`
 		)
 		select null::uuid, d.product_id, d.location_id, d.type, d.on_hand, d.threshold, w.notified_at, w.snoozed_until
 		  from due d
@@ -95,14 +96,14 @@ func RefreshAlerts(tx *gorm.DB, places []Place) (opened, ended int, err error) {
 		return 0, 0, err
 	}
 	if len(over) > 0 {
-		n, err := exec(tx, "end stock alerts", `update inventory.stock_alert set resolved_at = clock_timestamp() where id = any ($1) and resolved_at is null`, over)
+		n, err := exec(tx, "end stock alerts", `update inventory.stock_alert set resolved_at = clock_timestamp() where tenant_id = $1 and id = any ($2) and resolved_at is null`, owner, over)
 		if err != nil {
 			return 0, 0, err
 		}
 		ended = int(n)
 	}
 	if len(open) > 0 {
-		if opened, err = openAlerts(tx, open); err != nil {
+		if opened, err = openAlerts(tx, owner, open); err != nil {
 			return 0, 0, err
 		}
 	}
@@ -110,7 +111,7 @@ func RefreshAlerts(tx *gorm.DB, places []Place) (opened, ended int, err error) {
 }
 
 // openAlerts stores the alerts; one that somebody else has opened meanwhile is left as it is.
-func openAlerts(tx *gorm.DB, open []crossing) (int, error) {
+func openAlerts(tx *gorm.DB, owner uuid.UUID, open []crossing) (int, error) {
 	ids := make([]uuid.UUID, len(open))
 	var err error
 	for i := range ids {
@@ -120,22 +121,12 @@ func openAlerts(tx *gorm.DB, open []crossing) (int, error) {
 	}
 	n, err := exec(tx, "open stock alerts", `
 		insert into inventory.stock_alert (id, tenant_id, product_id, location_id, type, current_quantity, threshold, notified_at, snoozed_until)
-		select c.id, l.tenant_id, c.product, c.location, c.type, c.on_hand, c.threshold, c.told, c.snoozed
-		  from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::bigint[], $6::bigint[], $7::timestamptz[], $8::timestamptz[])
+		select c.id, $1, c.product, c.location, c.type, c.on_hand, c.threshold, c.told, c.snoozed
+		  from unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::bigint[], $7::bigint[], $8::timestamptz[], $9::timestamptz[])
 		       as c (id, product, location, type, on_hand, threshold, told, snoozed)
-		  join inventory.stock_level l on l.product_id = c.product and l.location_id = c.location
 		    on conflict do nothing`,
-		ids, column(open, func(c crossing) uuid.UUID { return c.place.ProductID }), column(open, func(c crossing) uuid.UUID { return c.place.LocationID }),
+		owner, ids, column(open, func(c crossing) uuid.UUID { return c.place.ProductID }), column(open, func(c crossing) uuid.UUID { return c.place.LocationID }),
 		column(open, func(c crossing) string { return string(c.kind) }), column(open, func(c crossing) int64 { return c.onHand }), column(open, func(c crossing) int64 { return c.threshold }),
 		column(open, func(c crossing) *time.Time { return c.toldAt }), column(open, func(c crossing) *time.Time { return c.snoozedTill }))
 	return int(n), err
-}
-
-// column makes one column of the rows, for unnest.
-func column[T, V any](rows []T, of func(T) V) []V {
-	values := make([]V, len(rows))
-	for i, r := range rows {
-		values[i] = of(r)
-	}
-	return values
 }

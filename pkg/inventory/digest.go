@@ -2,6 +2,7 @@ package inventory
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"time"
 
@@ -21,7 +22,7 @@ const (
 
 // LowItem is one product at one place that is low or out.
 type LowItem struct {
-	Place
+	Pair
 	Product, SKU, Unit, Location string
 	OnHand, Threshold            int64
 	// Sold is what the place sold of it in the last CoverDays days, without what came back.
@@ -51,34 +52,35 @@ type LowDigest struct {
 	Recovered int
 }
 
-// lowStock is what TakeLowStock found, place by place.
-type lowStock struct {
+// LowStockDigests is what TakeLowStock found in one business; For makes one person's digest of it.
+type LowStockDigests struct {
 	items     []LowItem
-	recovered map[uuid.UUID]int
+	recovered map[uuid.UUID]int // by place
 }
-
-// LowStockDigests are the digests of one business, by place; For makes one person's out of them.
-type LowStockDigests struct{ found lowStock }
 
 // TakeLowStock collects the alerts that are due to be told and marks them told, in one statement. Due is what was never told, or more than RemindAfter ago, and is neither
 // snoozed nor acknowledged. products asks for these products instead, told and acknowledged or not. tx must be bound to one business.
 func TakeLowStock(tx *gorm.DB, products []uuid.UUID) (*LowStockDigests, error) {
-	d := &LowStockDigests{found: lowStock{recovered: map[uuid.UUID]int{}}}
+	owner, err := owner(tx)
+	if err != nil {
+		return nil, fmt.Errorf("take low stock: %w", err)
+	}
+	d := &LowStockDigests{recovered: map[uuid.UUID]int{}}
 	// Before the alerts are marked: the last digest is then still the last one.
-	err := query(tx, "count recovered stock", `
+	err = query(tx, "count recovered stock", `
 		select a.location_id, count(distinct a.product_id)
 		  from inventory.stock_alert a
-		 where a.type in ('LOW_STOCK', 'OUT_OF_STOCK') and a.notified_at is not null
-		   and a.resolved_at > (select max(b.notified_at) from inventory.stock_alert b where b.type in ('LOW_STOCK', 'OUT_OF_STOCK'))
+		 where a.tenant_id = $1 and a.type in ('LOW_STOCK', 'OUT_OF_STOCK') and a.notified_at is not null
+		   and a.resolved_at > (select max(b.notified_at) from inventory.stock_alert b where b.tenant_id = $1 and b.type in ('LOW_STOCK', 'OUT_OF_STOCK'))
 		   and not exists (select from inventory.stock_alert o where o.tenant_id = a.tenant_id and o.product_id = a.product_id and o.location_id = a.location_id and o.resolved_at is null and o.stock_item_id is null)
 		 group by 1`,
 		func(rows pgx.Rows) error {
 			var place uuid.UUID
 			var n int
 			err := rows.Scan(&place, &n)
-			d.found.recovered[place] = n
+			d.recovered[place] = n
 			return err
-		})
+		}, owner)
 	if err != nil {
 		return nil, err
 	}
@@ -89,10 +91,10 @@ func TakeLowStock(tx *gorm.DB, products []uuid.UUID) (*LowStockDigests, error) {
 			  join inventory.stock_level l on l.tenant_id = a.tenant_id and l.product_id = a.product_id and l.location_id = a.location_id
 			  join inventory.product p on p.tenant_id = a.tenant_id and p.id = a.product_id and p.is_active and not p.alerts_muted
 			  left join accounts.v_settings s on s.tenant_id = a.tenant_id
-			 where a.resolved_at is null and a.type in ('LOW_STOCK', 'OUT_OF_STOCK')
-			   and case when $1::uuid[] is null
-			            then a.acknowledged_at is null and coalesce(a.snoozed_until, '-infinity') <= now() and coalesce(a.notified_at, '-infinity') <= now() - $3::bigint * interval '1 second'
-			            else a.product_id = any ($1) end
+			 where a.tenant_id = $1 and a.resolved_at is null and a.type in ('LOW_STOCK', 'OUT_OF_STOCK')
+			   and case when $2::uuid[] is null
+			            then a.acknowledged_at is null and coalesce(a.snoozed_until, '-infinity') <= now() and coalesce(a.notified_at, '-infinity') <= now() - $4::bigint * interval '1 second'
+			            else a.product_id = any ($2) end
 		), told as (
 			update inventory.stock_alert a set notified_at = now(), current_quantity = due.on_hand, threshold = due.threshold from due where a.tenant_id = due.tenant_id and a.id = due.id
 		), ranked as (
@@ -102,23 +104,23 @@ func TakeLowStock(tx *gorm.DB, products []uuid.UUID) (*LowStockDigests, error) {
 		)
 		select r.product_id, r.location_id, p.name, p.sku, p.unit, o.name, r.on_hand, r.threshold, r.notified_at is null, r.total, r.fresh,
 		       coalesce((select -sum(m.delta) from inventory.movement m where m.tenant_id = r.tenant_id and m.product_id = r.product_id and m.location_id = r.location_id
-		                  and m.kind in ('SALE', 'REFUND') and m.at > now() - $4::int * interval '1 day'), 0)::bigint,
+		                  and m.kind in ('SALE', 'REFUND') and m.at > now() - $5::int * interval '1 day'), 0)::bigint,
 		       coalesce((select sum(i.on_hand * i.unit_landed_minor) from inventory.stock_item i where i.tenant_id = r.tenant_id and i.product_id = r.product_id
 		                  and i.location_id = r.location_id and i.on_hand > 0), 0)::bigint
 		  from ranked r
 		  join inventory.product p on p.tenant_id = r.tenant_id and p.id = r.product_id
 		  join inventory.location o on o.tenant_id = r.tenant_id and o.id = r.location_id
-		 where r.n <= $2`,
+		 where r.n <= $3`,
 		func(rows pgx.Rows) error {
 			var i LowItem
 			err := rows.Scan(&i.ProductID, &i.LocationID, &i.Product, &i.SKU, &i.Unit, &i.Location, &i.OnHand, &i.Threshold, &i.New, &i.placeTotal, &i.placeNew, &i.Sold, &i.ValueMinor)
-			d.found.items = append(d.found.items, i)
+			d.items = append(d.items, i)
 			return err
-		}, products, DigestRows, int64(RemindAfter.Seconds()), CoverDays)
+		}, owner, products, DigestRows, int64(RemindAfter.Seconds()), CoverDays)
 	if err != nil {
 		return nil, err
 	}
-	slices.SortFunc(d.found.items, worseLow)
+	slices.SortFunc(d.items, worseLow)
 	return d, nil
 }
 
@@ -141,7 +143,7 @@ func worseLow(a, b LowItem) int {
 func (d *LowStockDigests) For(r Recipient) LowDigest {
 	var digest LowDigest
 	counted := map[uuid.UUID]bool{}
-	for _, i := range d.found.items {
+	for _, i := range d.items {
 		if !r.Sees(i.LocationID) {
 			continue
 		}
@@ -153,7 +155,7 @@ func (d *LowStockDigests) For(r Recipient) LowDigest {
 			digest.Items = append(digest.Items, i)
 		}
 	}
-	for place, n := range d.found.recovered {
+	for place, n := range d.recovered {
 		if r.Sees(place) {
 			digest.Recovered += n
 		}

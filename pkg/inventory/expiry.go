@@ -20,7 +20,7 @@ const DefaultExpiryDays = 30
 // ExpiringItem is one item of stock that expires soon, or has.
 type ExpiringItem struct {
 	ItemID uuid.UUID
-	Place
+	Pair
 	Product, SKU, Unit, Location string
 	ExpiryDate                   time.Time
 	// Days are from the business's today to the expiry date: 0 is today, less than 0 is over.
@@ -56,6 +56,10 @@ func (e *Expiring) For(r Recipient) []ExpiringItem {
 // because it arrived late, is warned of in its present one. Warnings of earlier buckets end, and those of items that are gone. Inactive and muted products have none.
 // tx must be bound to one business. Four statements, however many items.
 func WarnOfExpiry(tx *gorm.DB, days int, now time.Time) (*Expiring, error) {
+	owner, err := owner(tx)
+	if err != nil {
+		return nil, fmt.Errorf("warn of expiry: %w", err)
+	}
 	e := &Expiring{}
 	due := `
 		due as (
@@ -64,11 +68,11 @@ func WarnOfExpiry(tx *gorm.DB, days int, now time.Time) (*Expiring, error) {
 			  from inventory.stock_item i
 			  join accounts.v_settings s on s.tenant_id = i.tenant_id
 			  join inventory.product p on p.tenant_id = i.tenant_id and p.id = i.product_id and p.is_active and not p.alerts_muted
-			 where i.on_hand > 0 and i.expiry_date <= ($1::timestamptz at time zone s.timezone)::date + $2::int
+			 where i.tenant_id = $3 and i.on_hand > 0 and i.expiry_date <= ($1::timestamptz at time zone s.timezone)::date + $2::int
 		), placed as (
 			select due.*, case when days < 0 then 0 when days <= 1 then 1 when days <= 7 then 7 when days <= 14 then 14 else 30 end as bucket from due
 		)`
-	err := query(tx, "find expiring stock", `with `+due+`
+	err = query(tx, "find expiring stock", `with `+due+`
 		select p.id, p.product_id, p.location_id, pr.name, pr.sku, pr.unit, o.name, p.expiry_date, p.days, p.bucket, p.on_hand, p.value, a.id is null
 		  from placed p
 		  join inventory.product pr on pr.tenant_id = p.tenant_id and pr.id = p.product_id
@@ -85,11 +89,11 @@ func WarnOfExpiry(tx *gorm.DB, days int, now time.Time) (*Expiring, error) {
 				e.New = append(e.New, i)
 			}
 			return nil
-		}, now, days)
+		}, now, days, owner)
 	if err != nil {
 		return nil, err
 	}
-	if e.New, err = openWarnings(tx, e.New); err != nil {
+	if e.New, err = openWarnings(tx, owner, e.New); err != nil {
 		return nil, err
 	}
 	slices.SortFunc(e.New, func(a, b ExpiringItem) int {
@@ -104,15 +108,15 @@ func WarnOfExpiry(tx *gorm.DB, days int, now time.Time) (*Expiring, error) {
 	// Last, so that a new bucket ends the one before it.
 	_, err = exec(tx, "end expiry warnings", `
 		update inventory.stock_alert a set resolved_at = clock_timestamp()
-		 where a.resolved_at is null and a.stock_item_id is not null
+		 where a.tenant_id = $1 and a.resolved_at is null and a.stock_item_id is not null
 		   and (not exists (select from inventory.stock_item i where i.tenant_id = a.tenant_id and i.id = a.stock_item_id and i.on_hand > 0)
 		        or exists (select from inventory.product p where p.tenant_id = a.tenant_id and p.id = a.product_id and (p.alerts_muted or not p.is_active))
-		        or exists (select from inventory.stock_alert n where n.tenant_id = a.tenant_id and n.stock_item_id = a.stock_item_id and n.bucket < a.bucket))`)
+		        or exists (select from inventory.stock_alert n where n.tenant_id = a.tenant_id and n.stock_item_id = a.stock_item_id and n.bucket < a.bucket))`, owner)
 	return e, err
 }
 
 // openWarnings stores the warnings and returns those that are really new: of two runs at once, one has each.
-func openWarnings(tx *gorm.DB, items []ExpiringItem) ([]ExpiringItem, error) {
+func openWarnings(tx *gorm.DB, owner uuid.UUID, items []ExpiringItem) ([]ExpiringItem, error) {
 	if len(items) == 0 {
 		return nil, nil
 	}
@@ -127,8 +131,8 @@ func openWarnings(tx *gorm.DB, items []ExpiringItem) ([]ExpiringItem, error) {
 	err = query(tx, "open expiry warnings", `
 		insert into inventory.stock_alert (id, tenant_id, product_id, location_id, type, stock_item_id, bucket, current_quantity, threshold, notified_at)
 		select w.id, i.tenant_id, i.product_id, i.location_id, 'EXPIRY_WARNING', i.id, w.bucket, i.on_hand, w.bucket, now()
-		  from unnest($1::uuid[], $2::uuid[], $3::smallint[]) as w (id, item, bucket)
-		  join inventory.stock_item i on i.id = w.item
+		  from unnest($2::uuid[], $3::uuid[], $4::smallint[]) as w (id, item, bucket)
+		  join inventory.stock_item i on i.tenant_id = $1 and i.id = w.item
 		    on conflict do nothing
 		returning stock_item_id`,
 		func(rows pgx.Rows) error {
@@ -136,7 +140,7 @@ func openWarnings(tx *gorm.DB, items []ExpiringItem) ([]ExpiringItem, error) {
 			err := rows.Scan(&item)
 			fresh[item] = true
 			return err
-		}, ids, column(items, func(i ExpiringItem) uuid.UUID { return i.ItemID }), column(items, func(i ExpiringItem) int16 { return int16(i.Bucket) }))
+		}, owner, ids, column(items, func(i ExpiringItem) uuid.UUID { return i.ItemID }), column(items, func(i ExpiringItem) int16 { return int16(i.Bucket) }))
 	if err != nil {
 		return nil, err
 	}

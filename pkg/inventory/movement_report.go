@@ -52,73 +52,69 @@ type MovementReport struct {
 // MovementReportOf reports on the days that end with the one before the business's day of now. Carts and cancelled sales do not count; a refund counts on its own day.
 // tx must be bound to one business. Three statements.
 func MovementReportOf(tx *gorm.DB, days int, now time.Time) (*MovementReport, error) {
+	owner, err := owner(tx)
+	if err != nil {
+		return nil, fmt.Errorf("report movements: %w", err)
+	}
 	r := &MovementReport{}
 	var start, middle, end time.Time
-	err := query(tx, "find the period", `
+	err = query(tx, "find the period", `
 		select s.timezone, s.currency, d.today - 2 * $2::int, d.today - $2::int, d.today - 1,
 		       (d.today - 2 * $2::int)::timestamp at time zone s.timezone, (d.today - $2::int)::timestamp at time zone s.timezone, d.today::timestamp at time zone s.timezone
-		  from accounts.v_settings s, lateral (select ($1::timestamptz at time zone s.timezone)::date as today) d`,
+		  from accounts.v_settings s, lateral (select ($1::timestamptz at time zone s.timezone)::date as today) d
+		 where s.tenant_id = $3`,
 		func(rows pgx.Rows) error {
 			var before time.Time
 			return rows.Scan(&r.Timezone, (*string)(&r.Currency), &before, &r.From, &r.To, &start, &middle, &end)
-		}, now, days)
+		}, now, days, owner)
 	if err != nil {
 		return nil, err
 	}
 	if r.Timezone == "" {
-		return nil, fmt.Errorf("report movements: the transaction is bound to no business")
+		return nil, fmt.Errorf("report movements: business %s has no settings", owner)
 	}
-	if err := flows(tx, r, start, middle, end); err != nil {
+	if err := flows(tx, owner, r, start, middle, end); err != nil {
 		return nil, err
 	}
 	err = query(tx, "find best sellers", `
 		with sold as (
-			select v.product_id, v.completed_at >= $2 as now, v.sale_id, v.quantity as units,
-			       v.total_minor + v.tax_minor - case when s.subtotal_minor > 0 then (v.total_minor::numeric * s.discount_minor / s.subtotal_minor)::bigint else 0 end as value
-			  from sales.v_sold v join sales.sale s on s.tenant_id = v.tenant_id and s.id = v.sale_id
-			 where v.completed_at >= $1 and v.completed_at < $3
+			select v.product_id, v.completed_at >= $2 as now, v.sale_id, v.quantity as units, v.total_minor - v.sale_discount_minor + v.tax_minor as value
+			  from sales.v_sold v where v.tenant_id = $5 and v.completed_at >= $1 and v.completed_at < $3
 			union all
-			select i.product_id, f.at >= $2, null, -ri.quantity, -ri.amount_minor
-			  from sales.refund f
-			  join sales.sale s on s.tenant_id = f.tenant_id and s.id = f.sale_id and s.status <> 'CANCELLED'
-			  join sales.refund_item ri on ri.tenant_id = f.tenant_id and ri.refund_id = f.id
-			  join sales.sale_item i on i.tenant_id = f.tenant_id and i.id = ri.sale_item_id
-			 where f.status = 'PROCESSED' and f.at >= $1 and f.at < $3
+			select v.product_id, v.at >= $2, null, -v.quantity, -v.amount_minor from sales.v_refunded v where v.tenant_id = $5 and v.at >= $1 and v.at < $3
 		), best as (
 			select product_id, coalesce(sum(units) filter (where now), 0) as units, coalesce(sum(units) filter (where not now), 0) as before,
 			       count(distinct sale_id) filter (where now) as sales, coalesce(sum(value) filter (where now), 0) as value
 			  from sold group by 1 having coalesce(sum(units) filter (where now), 0) > 0
 			 order by 2 desc, 5 desc, 1 limit $4
 		)
-		select b.product_id, p.name, p.sku, b.units::bigint, b.before::bigint, b.sales, b.value::bigint from best b join inventory.product p on p.id = b.product_id order by b.units desc, b.value desc, b.product_id`,
+		select b.product_id, p.name, p.sku, b.units::bigint, b.before::bigint, b.sales, b.value::bigint from best b join inventory.product p on p.tenant_id = $5 and p.id = b.product_id order by b.units desc, b.value desc, b.product_id`,
 		func(rows pgx.Rows) error {
 			var s Seller
 			err := rows.Scan(&s.ProductID, &s.Product, &s.SKU, &s.Units, &s.UnitsBefore, &s.Sales, &s.RevenueMinor)
 			r.Top = append(r.Top, s)
 			return err
-		}, start, middle, end, TopSellers)
+		}, start, middle, end, TopSellers, owner)
 	return r, err
 }
 
 // flows fills in the totals of both periods.
-func flows(tx *gorm.DB, r *MovementReport, start, middle, end time.Time) error {
+func flows(tx *gorm.DB, owner uuid.UUID, r *MovementReport, start, middle, end time.Time) error {
 	return query(tx, "add up movements", `
 		with sale as (
-			select completed_at >= $2 as now, count(*) as n, sum(total_minor) as value from sales.sale
-			 where completed_at >= $1 and completed_at < $3 and status in ('PENDING', 'PARTIAL', 'COMPLETED', 'REFUNDED') group by 1
+			select completed_at >= $2 as now, count(*) as n, sum(total_minor) as value from sales.v_sale
+			 where tenant_id = $4 and completed_at >= $1 and completed_at < $3 group by 1
 		), refund as (
-			select f.at >= $2 as now, sum(f.amount_minor) as value from sales.refund f
-			  join sales.sale s on s.tenant_id = f.tenant_id and s.id = f.sale_id and s.status <> 'CANCELLED'
-			 where f.status = 'PROCESSED' and f.at >= $1 and f.at < $3 group by 1
+			select at >= $2 as now, sum(amount_minor) as value from sales.v_refunded where tenant_id = $4 and at >= $1 and at < $3 group by 1
 		), moved as (
 			select at >= $2 as now,
 			       coalesce(-sum(delta) filter (where kind in ('SALE', 'REFUND')), 0) as sold, coalesce(sum(delta) filter (where kind = 'INTAKE'), 0) as received,
 			       coalesce(sum(delta) filter (where kind = 'REFUND'), 0) as returned, coalesce(-sum(delta) filter (where kind = 'TRANSFER_OUT'), 0) as transferred,
 			       coalesce(sum(delta) filter (where kind = 'ADJUSTMENT' and delta > 0), 0) as up, coalesce(-sum(delta) filter (where kind = 'ADJUSTMENT' and delta < 0), 0) as down
-			  from inventory.movement where at >= $1 and at < $3 group by 1
+			  from inventory.movement where tenant_id = $4 and at >= $1 and at < $3 group by 1
 		), lost as (
 			select completed_at >= $2 as now, -sum(quantity) as units, sum(total_cost_minor) as cost from inventory.stock_adjustment
-			 where status = 'COMPLETED' and completed_at >= $1 and completed_at < $3 and type in ('THEFT', 'LOSS', 'DAMAGE', 'EXPIRED', 'SPOILAGE', 'WRITE_OFF') group by 1
+			 where tenant_id = $4 and status = 'COMPLETED' and completed_at >= $1 and completed_at < $3 and type in ('THEFT', 'LOSS', 'DAMAGE', 'EXPIRED', 'SPOILAGE', 'WRITE_OFF') group by 1
 		)
 		select p.now, coalesce(s.n, 0), coalesce(m.sold, 0)::bigint, (coalesce(s.value, 0) - coalesce(f.value, 0))::bigint, coalesce(m.received, 0)::bigint, coalesce(m.returned, 0)::bigint,
 		       coalesce(m.transferred, 0)::bigint, coalesce(m.up, 0)::bigint, coalesce(m.down, 0)::bigint, coalesce(l.units, 0)::bigint, coalesce(l.cost, 0)::bigint
@@ -136,5 +132,5 @@ func flows(tx *gorm.DB, r *MovementReport, start, middle, end time.Time) error {
 				r.Before = f
 			}
 			return nil
-		}, start, middle, end)
+		}, start, middle, end, owner)
 }

@@ -1,6 +1,6 @@
-// Command inventory-worker runs the tasks on stock and on sales.
+// Command inventory-worker runs the tasks on stock and on sales: alerts, digests, sweeps and the nightly checks.
 //
-// Consumes: inventory, sales. Writes: schema task. Needs: PostgreSQL, RabbitMQ.
+// Consumes: inventory, sales. Writes: schemas inventory, sales, notifications, audit and task. Needs: PostgreSQL, RabbitMQ.
 package main
 
 import (
@@ -9,6 +9,8 @@ import (
 	"makola/pkg/service"
 	"makola/pkg/workerapp"
 	inventorypb "makola/proto/makola/inventory/v1"
+	notificationspb "makola/proto/makola/notifications/v1"
+	salespb "makola/proto/makola/sales/v1"
 	"makola/services/inventory-worker/internal/tasks"
 )
 
@@ -19,6 +21,7 @@ func wire(ctx context.Context, cfg Config, app *service.App) error {
 	if err != nil {
 		return err
 	}
-	inventorypb.HandleTasks(w.Worker, &tasks.Inventory{Instance: app.Instance()})
+	inventorypb.HandleTasks(w.Worker, &tasks.Inventory{Instance: app.Instance(), Tasks: inventorypb.NewTasks(w.Queue), Mail: notificationspb.NewTasks(w.Queue)})
+	salespb.HandleTasks(w.Worker, &tasks.Sales{Tasks: salespb.NewTasks(w.Queue)})
 	return nil
 }

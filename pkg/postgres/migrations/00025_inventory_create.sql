@@ -184,6 +184,9 @@ comment on table inventory.movement is 'The stock ledger, append only. An insert
 
 -- The tables' owner keeps the sums; the roles that insert movements have no right to on_hand.
 create function inventory.apply_movements() returns trigger language plpgsql security definer set search_path = pg_catalog as $f$
+declare
+  items bigint;
+  levels bigint;
 begin
   insert into inventory.stock_level (tenant_id, location_id, product_id, currency, retail_price_minor, wholesale_price_minor)
   select distinct on (i.tenant_id, i.location_id, i.product_id) i.tenant_id, i.location_id, i.product_id, i.currency, i.retail_price_minor, i.wholesale_price_minor
@@ -193,10 +196,16 @@ begin
       on conflict do nothing;
   update inventory.stock_item i set on_hand = i.on_hand + n.delta
     from (select tenant_id, stock_item_id, sum(delta) as delta from new_rows group by 1, 2) n
-   where i.tenant_id = n.tenant_id and i.id = n.stock_item_id and n.delta <> 0;
+   where i.tenant_id = n.tenant_id and i.id = n.stock_item_id;
+  get diagnostics items = row_count;
   update inventory.stock_level l set on_hand = l.on_hand + n.delta, updated_at = greatest(l.updated_at, n.at)
     from (select tenant_id, location_id, product_id, sum(delta) as delta, max(at) as at from new_rows group by 1, 2, 3) n
    where l.tenant_id = n.tenant_id and l.location_id = n.location_id and l.product_id = n.product_id;
+  get diagnostics levels = row_count;
+  -- Row security hides the items of a tenant that the transaction is not bound to; whoever may insert for it all the same, a superuser, must not leave the sums behind.
+  if items <> (select count(distinct stock_item_id) from new_rows) or levels <> (select count(distinct (location_id, product_id)) from new_rows) then
+    raise exception 'movements of a tenant that the transaction is not bound to: set app.tenants' using errcode = 'insufficient_privilege';
+  end if;
   return null;
 end $f$;
 create trigger movement_apply after insert on inventory.movement referencing new table as new_rows

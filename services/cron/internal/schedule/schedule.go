@@ -63,17 +63,17 @@ func Table() []Entry {
 		{Name: "cleanup-inactive-users", Task: "accounts.cleanup_inactive_users", Every: day, Waits: true},
 		{Name: "generate-user-activity-report", Task: "accounts.generate_user_activity_report", Every: week, Waits: true},
 		{Name: "check-subscription-renewals", Task: "accounts.check_subscription_renewals", Every: time.Hour, Waits: true},
-		{Name: "check-stock-alerts", Task: "inventory.check_stock_levels", Every: 30 * time.Minute, Missed: Skip, Waits: true},
-		{Name: "release-expired-stock-reservations", Task: "sales.release_expired_reservations", Every: 15 * time.Minute, Missed: Skip, Waits: true},
+		{Name: "check-stock-alerts", Task: "inventory.check_stock_levels", Every: 30 * time.Minute, Missed: Skip},
+		{Name: "release-expired-stock-reservations", Task: "sales.release_expired_reservations", Every: 15 * time.Minute, Missed: Skip},
 		{Name: "cleanup-expired-ai-transactions", Task: "ai_features.cleanup_expired_ai_transactions", Every: 2 * time.Hour},
 		{Name: "check-low-ai-credits", Task: "ai_features.check_low_ai_credits", Every: 6 * time.Hour},
 		{Name: "cleanup-expired-subscriptions", Task: "subscriptions.cleanup_expired_subscriptions", Every: day},
-		{Name: "cleanup-expired-stock-reservations", Task: "sales.cleanup_expired_stock_reservations", Every: 15 * time.Minute, Missed: Skip, Waits: true},
+		{Name: "cleanup-expired-stock-reservations", Task: "sales.cleanup_expired_stock_reservations", Every: 15 * time.Minute, Missed: Skip},
 		{Name: "check-payment-gateway-health", Task: "subscriptions.check_payment_gateway_health", Every: 5 * time.Minute, Missed: Skip, Waits: true},
 		{Name: "send-subscription-expiry-reminders", Task: "subscriptions.send_subscription_expiry_reminders", Every: day, Offset: sevenOClock, Waits: true},
-		{Name: "send-low-stock-alerts", Task: "inventory.send_low_stock_alert", Every: 6 * time.Hour, Waits: true},
-		{Name: "check-expiring-products", Task: "inventory.check_expiring_products", Every: day, Offset: sevenOClock, Waits: true},
-		{Name: "send-stock-movement-report", Task: "inventory.send_stock_movement_report", Every: week, Offset: mondaySeven, Waits: true},
+		{Name: "send-low-stock-alerts", Task: "inventory.send_low_stock_alert", Every: 6 * time.Hour},
+		{Name: "check-expiring-products", Task: "inventory.check_expiring_products", Every: day, Offset: sevenOClock},
+		{Name: "send-stock-movement-report", Task: "inventory.send_stock_movement_report", Every: week, Offset: mondaySeven},
 
 		// Jobs that Makola adds.
 		{Name: "expire-invitations", Task: "accounts.expire_invitations", Every: day},
@@ -82,5 +82,7 @@ func Table() []Entry {
 		{Name: "compare-payments", Task: "ai_features.compare_payments", Every: day, Offset: 2 * time.Hour},
 		{Name: "expire-credits", Task: "ai_features.expire_credits", Every: day, Offset: 5 * time.Minute},
 		{Name: "verify-ledger", Task: "ai_features.verify_ledger", Every: day, Offset: 3 * time.Hour},
+		{Name: "verify-stock", Task: "inventory.verify_stock", Every: day, Offset: 3*time.Hour + 20*time.Minute},
+		{Name: "verify-receivables", Task: "sales.verify_receivables", Every: day, Offset: 3*time.Hour + 40*time.Minute},
 	}
 }

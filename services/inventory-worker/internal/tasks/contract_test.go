@@ -3,20 +3,62 @@ package tasks_test
 import (
 	"testing"
 
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+
 	"makola/pkg/postgres/postgrestest"
 	"makola/pkg/task"
 	"makola/pkg/task/tasktest"
 	"makola/proto/contract"
 	inventorypb "makola/proto/makola/inventory/v1"
-	"makola/services/inventory-worker/internal/tasks"
+	salespb "makola/proto/makola/sales/v1"
 )
+
+// arranged is a business with something for every task to do.
+func arranged(t *testing.T, pg *postgrestest.Database) *shop {
+	t.Helper()
+	c, err := pgx.Connect(t.Context(), pg.URL(""))
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = c.Close(t.Context()) })
+	s := openShop(t, c, "arranged")
+	item := s.stock(s.product("milk", 10), s.place, 9, 5)
+	s.move(item, -1, "SALE", 1)
+	exec(t, c, `insert into inventory.stock_alert (id, tenant_id, product_id, location_id, type, current_quantity, threshold) select gen_random_uuid(), tenant_id, product_id, location_id, 'LOW_STOCK', 9, 10 from inventory.stock_level where on_hand = 8`)
+	return s
+}
 
 func TestContract(t *testing.T) {
 	t.Parallel()
 	tasktest.Contract(t, tasktest.Trial{
-		Role: "makola_inventory",
-		Register: func(_ *postgrestest.Database, r contract.Registrar, _ *task.Queue) {
-			inventorypb.HandleTasks(r, &tasks.Inventory{Instance: "inventory-1"})
+		Role:     "makola_inventory",
+		Register: func(_ *postgrestest.Database, r contract.Registrar, q *task.Queue) { register(r, q) },
+		Samples: map[string]func(t *testing.T, db *postgrestest.Database) tasktest.Sample{
+			"inventory.check_stock_levels": func(t *testing.T, db *postgrestest.Database) tasktest.Sample {
+				s := arranged(t, db)
+				return tasktest.Sample{Tenant: s.id, Args: &inventorypb.CheckStockLevelsArgs{BusinessId: ptr(s.id.String())}}
+			},
+			"inventory.send_low_stock_alert": func(t *testing.T, db *postgrestest.Database) tasktest.Sample {
+				s := arranged(t, db)
+				return tasktest.Sample{Tenant: s.id, Args: &inventorypb.SendLowStockAlertArgs{BusinessId: ptr(s.id.String())}}
+			},
+			"inventory.check_expiring_products": func(t *testing.T, db *postgrestest.Database) tasktest.Sample {
+				s := arranged(t, db)
+				return tasktest.Sample{Tenant: s.id, Args: &inventorypb.CheckExpiringProductsArgs{BusinessId: ptr(s.id.String())}}
+			},
+			"inventory.send_stock_movement_report": func(t *testing.T, db *postgrestest.Database) tasktest.Sample {
+				s := arranged(t, db)
+				return tasktest.Sample{Tenant: s.id, Args: &inventorypb.SendStockMovementReportArgs{BusinessId: ptr(s.id.String())}}
+			},
+			"inventory.verify_stock": func(t *testing.T, db *postgrestest.Database) tasktest.Sample {
+				s := arranged(t, db)
+				return tasktest.Sample{Tenant: s.id, Args: &inventorypb.VerifyStockArgs{BusinessId: ptr(s.id.String())}}
+			},
+			"sales.verify_receivables": func(t *testing.T, db *postgrestest.Database) tasktest.Sample {
+				s := arranged(t, db)
+				return tasktest.Sample{Tenant: s.id, Args: &salespb.VerifyReceivablesArgs{BusinessId: ptr(s.id.String())}}
+			},
 		},
 	})
 }
+
+func ptr[T any](v T) *T { return &v }
