@@ -9,17 +9,14 @@ import (
 	"gorm.io/gorm"
 )
 
-// DefaultReorderLevel is the threshold of a product for which neither the place, nor the product, nor the business has one.
-const DefaultReorderLevel = 10
-
 // AlertType is what an alert is about.
 type AlertType string
 
 // The types of alerts. A product at a place has one of the first two at a time, an item of stock at most one warning for each bucket.
 const (
-	LowStock      AlertType = "LOW_STOCK"
-	OutOfStock    AlertType = "OUT_OF_STOCK"
-	ExpiryWarning AlertType = "EXPIRY_WARNING"
+	AlertLow    AlertType = "LOW_STOCK"
+	AlertOut    AlertType = "OUT_OF_STOCK"
+	AlertExpiry AlertType = "EXPIRY_WARNING"
 )
 
 // crossing is an alert to open.
