@@ -143,6 +143,12 @@ func TestAFanOutThatAnOperatorAsksForIsKeyedByItsOwnTask(t *testing.T) {
 		require.Equal(t, 3, f.n)
 		require.Equal(t, 3, f.count(t, `select count(*) from task.task where unique_key = $1::text || ':' || tenant_id and available_at <= now()`, id.String()), "it does not wait for a time of day")
 	}
+	require.NoError(t, f.db.InSystem(t.Context(), func(tx *gorm.DB) error {
+		var listed, seen int
+		require.NoError(t, postgres.QueryRow(tx, `select (select count(*) from accounts.v_active_business), (select count(*) from accounts.business)`).Scan(&listed, &seen))
+		require.Equal(t, []int{3, 0}, []int{listed, seen}, "the platform sees the list, and of the table itself no more than before")
+		return nil
+	}))
 }
 
 func TestWorkOfATenantCannotFanOut(t *testing.T) {
