@@ -44,6 +44,8 @@ func TestEveryRouteWithAnotherBusinesssIds(t *testing.T) {
 	month := g.do("POST", subscriptionPayments, ama.access, map[string]any{}).is(t, 201, "").text("reference")
 	storefront := uuid.NewString() // nobody has any yet; the ids of others are as unknown
 
+	notice := g.post(ama, "a")
+
 	const feature = "product_description"
 	charge := g.do("POST", "/api/v1/ai/features/"+feature+"/charge", ama.access, nil).is(t, 201, "").text("charge_id")
 
@@ -51,7 +53,7 @@ func TestEveryRouteWithAnotherBusinesssIds(t *testing.T) {
 	ids := map[string]string{
 		"/api/v1/ai/features/":   charge,
 		"/api/v1/auth/sessions/": session, "/api/v1/members/": ama.user, "/api/v1/invitations/": invitation, "/api/v1/tasks/": task, "/api/tasks/": task, purchases + "/": reference,
-		subscriptionPayments + "/": month,
+		subscriptionPayments + "/": month, "/api/v1/notifications/": notice,
 	}
 	// What is sent where a route wants a body, by operation.
 	bodies := map[string]any{"ChangeMember": map[string]any{"is_active": false}, "CaptureFeatureCharge": map[string]any{}, "ReleaseFeatureCharge": map[string]any{}}
@@ -123,7 +125,7 @@ func TestEveryRouteWithAnotherBusinesssIds(t *testing.T) {
 			continue
 		}
 		a := g.do("GET", path, kofi.access, nil).is(t, 200, "")
-		for _, secret := range []string{ama.user, ama.business, session, invitation, task, reference, month, "ama@example.com", "yaa@example.com"} {
+		for _, secret := range []string{ama.user, ama.business, session, invitation, task, reference, month, notice, "ama@example.com", "yaa@example.com"} {
 			require.NotContains(t, string(a.raw), secret, path)
 		}
 	}
