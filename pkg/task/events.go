@@ -68,6 +68,14 @@ func (q *Queue) Announce(e Event) {
 	}
 }
 
+// AnnounceNews tells whoever watches a business that something of it has changed which is no task. The event's id is the business's, so that it rings for nobody else and
+// several in a row become one. It is for after the commit (postgres.AfterCommit), and a nil queue tells nobody.
+func (q *Queue) AnnounceNews(business uuid.UUID) {
+	if q != nil {
+		q.Announce(Event{ID: business, Tenant: business, State: "news"})
+	}
+}
+
 // announcer sends events in the background, many in one message.
 type announcer struct {
 	pub           *rabbit.Publisher

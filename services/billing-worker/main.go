@@ -37,6 +37,7 @@ func wire(ctx context.Context, cfg Config, app *service.App) error {
 		Mail:      notificationspb.NewTasks(w.Queue),
 
 		Subscriptions: subscriptionspb.NewTasks(w.Queue),
+		Bell:          w.Queue,
 	})
 	subscriptionspb.HandleTasks(w.Worker, &tasks.Subscriptions{
 		DB:        w.DB,
@@ -45,6 +46,7 @@ func wire(ctx context.Context, cfg Config, app *service.App) error {
 		Tasks:     subscriptionspb.NewTasks(w.Queue),
 		Mail:      notificationspb.NewTasks(w.Queue),
 		Credits:   aifeatures.NewTasks(w.Queue),
+		Bell:      w.Queue,
 	})
 	return nil
 }

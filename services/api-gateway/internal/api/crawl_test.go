@@ -48,6 +48,7 @@ func TestEveryRouteWithAnotherBusinesssIds(t *testing.T) {
 	customer := g.do("POST", "/api/v1/customers", ama.access, map[string]any{"name": "Esi Mensah", "phone": "0244 000 111"}).is(t, 201, "").text("id")
 	cart := g.cart(ama, floor.storefront, "", line{floor.rice, 2})
 	mine := g.cart(kofi, own.storefront, "", line{own.rice, 1})
+	notice := g.post(ama, "a")
 
 	const feature = "product_description"
 	charge := g.do("POST", "/api/v1/ai/features/"+feature+"/charge", ama.access, nil).is(t, 201, "").text("charge_id")
@@ -56,7 +57,7 @@ func TestEveryRouteWithAnotherBusinesssIds(t *testing.T) {
 	ids := map[string]string{
 		"/api/v1/ai/features/":   charge,
 		"/api/v1/auth/sessions/": session, "/api/v1/members/": ama.user, "/api/v1/invitations/": invitation, "/api/v1/tasks/": task, "/api/tasks/": task, purchases + "/": reference,
-		subscriptionPayments + "/": month, "/api/v1/customers/": customer, "/api/v1/sales/": cart.id,
+		subscriptionPayments + "/": month, "/api/v1/customers/": customer, "/api/v1/sales/": cart.id, "/api/v1/notifications/": notice,
 	}
 	// What is sent where a route wants a body, by operation.
 	reason := map[string]any{"reason": "brought back"}
@@ -138,7 +139,7 @@ func TestEveryRouteWithAnotherBusinesssIds(t *testing.T) {
 			continue
 		}
 		a := g.do("GET", path, kofi.access, nil).is(t, 200, "")
-		for _, secret := range []string{ama.user, ama.business, session, invitation, task, reference, month, "ama@example.com", "yaa@example.com", customer, cart.id, floor.storefront, "Esi Mensah"} {
+		for _, secret := range []string{ama.user, ama.business, session, invitation, task, reference, month, notice, "ama@example.com", "yaa@example.com", customer, cart.id, floor.storefront, "Esi Mensah"} {
 			require.NotContains(t, string(a.raw), secret, path)
 		}
 	}

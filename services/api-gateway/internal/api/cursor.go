@@ -22,6 +22,7 @@ const (
 	cursorInvitations byte = 'i'
 	cursorAudit       byte = 'a'
 	cursorUsage       byte = 'u'
+	cursorNotices     byte = 'n'
 
 	cursorSubscriptionPayments byte = 's'
 

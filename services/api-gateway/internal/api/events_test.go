@@ -40,12 +40,18 @@ type stream struct {
 	header http.Header
 }
 
-// watch opens a stream.
+// watch opens a stream of a task.
 func (g *gateway) watch(s shop, id string, header ...string) *stream {
+	g.t.Helper()
+	return g.follow(s, "/api/v1/tasks/"+id+"/events", header...)
+}
+
+// follow opens a stream.
+func (g *gateway) follow(s shop, path string, header ...string) *stream {
 	g.t.Helper()
 	ctx, cancel := context.WithCancel(g.t.Context())
 	g.t.Cleanup(cancel)
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, g.url+"/api/v1/tasks/"+id+"/events", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, g.url+path, nil)
 	require.NoError(g.t, err)
 	req.Header.Set("Authorization", "Bearer "+s.access)
 	for i := 0; i < len(header); i += 2 {

@@ -171,7 +171,11 @@ func (g *gateway) do(method, path, token string, body any, header ...string) *an
 	require.NoError(g.t, err)
 	defer res.Body.Close()
 	a := &answer{Response: res}
-	a.raw, err = io.ReadAll(res.Body)
+	var content io.Reader = res.Body
+	if strings.HasPrefix(path, feed) && res.StatusCode == http.StatusOK {
+		content = io.LimitReader(content, int64(len("retry: 2000\n\n"))) // it has no end
+	}
+	a.raw, err = io.ReadAll(content)
 	require.NoError(g.t, err)
 	if len(a.raw) > 0 && strings.Contains(res.Header.Get("Content-Type"), "json") {
 		require.NoError(g.t, json.Unmarshal(a.raw, &a.body), "%s", a.raw)

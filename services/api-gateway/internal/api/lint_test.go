@@ -11,6 +11,7 @@ import (
 	"github.com/gin-gonic/gin"
 	"github.com/stretchr/testify/require"
 
+	"makola/pkg/notifications"
 	spec "makola/services/api-gateway/api"
 )
 
@@ -45,8 +46,11 @@ var notOnce = map[string]string{
 	"RevokeInvitation":     "doing it twice is doing it once",
 	"AcceptInvitation":     "each link works once",
 
-	"AbandonSale":   "doing it twice is doing it once",
-	"ResetSettings": "doing it twice is doing it once",
+	"AbandonSale":          "doing it twice is doing it once",
+	"ResetSettings":        "doing it twice is doing it once",
+	"ReadNotification":     "doing it twice is doing it once",
+	"ReadAllNotifications": "doing it twice is doing it once",
+	"DismissNotification":  "doing it twice is doing it once",
 }
 
 func description(t *testing.T) *openapi3.T {
@@ -162,6 +166,20 @@ func TestEveryPostIsDoneOnceOrSaysWhyNot(t *testing.T) {
 		used[op.OperationID] = true
 	})
 	require.Len(t, used, len(notOnce), "notOnce names operations that are gone")
+}
+
+func TestEveryKindOfNoticeIsDescribed(t *testing.T) {
+	t.Parallel()
+	var kinds, priorities []any
+	for _, k := range notifications.Kinds() {
+		kinds = append(kinds, string(k))
+	}
+	for _, p := range notifications.Priorities() {
+		priorities = append(priorities, string(p))
+	}
+	schemas := description(t).Components.Schemas
+	require.ElementsMatch(t, kinds, schemas["NoticeKind"].Value.Enum)
+	require.Equal(t, priorities, schemas["NoticePriority"].Value.Enum)
 }
 
 func TestExamplesAreValid(t *testing.T) {

@@ -112,6 +112,8 @@ func newEngine(s *Server, o Options) (*gin.Engine, error) {
 	}
 	streams := &live.Streams{Hub: o.Hub, Read: s.watch, Patience: o.StreamPatience}
 	r.GET("/api/v1/tasks/:id/events", l.address, s.admit(contract, l), streams.Handle) // no deadline: a stream ends when its task does
+	feed := &live.Feed{Hub: o.Hub, Read: s.latestNews, Patience: o.StreamPatience}
+	r.GET("/api/v1/notifications/stream", l.address, s.admit(contract, l), feed.Handle)
 	operations := r.Group("", l.address, edge.Deadline(requestTime), s.admit(contract, l))
 	gen.RegisterHandlersWithOptions(operations, gen.NewStrictHandlerWithOptions(s, nil, gen.StrictGinServerOptions{
 		RequestErrorHandlerFunc:  edge.Fail,

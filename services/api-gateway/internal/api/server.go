@@ -27,7 +27,7 @@ type Server struct {
 	DB *postgres.DB
 	// Sessions signs people in.
 	Sessions *accounts.Sessions
-	// Queue announces what is cancelled to those who watch. Nil announces nothing.
+	// Queue announces what is cancelled, and what was read, to those who watch. Nil announces nothing.
 	Queue *task.Queue
 	// Accounts enqueues the tasks on users.
 	Accounts *accountspb.Tasks

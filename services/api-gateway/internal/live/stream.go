@@ -50,43 +50,58 @@ type Streams struct {
 
 // Handle streams one task until it ends, the client leaves, the gateway stops or the stream has lived long enough.
 func (s *Streams) Handle(c *gin.Context) {
-	ctx := c.Request.Context()
 	id, err := uuid.Parse(c.Param("id"))
 	if err != nil {
 		edge.Fail(c, problem.New(problem.NotFound, "", ""))
 		return
 	}
-	who := auth.From(ctx)
-	w, err := s.Hub.watch(id, who.User, who.Tenant) // before the first look, so that nothing falls between
-	if err != nil {
-		edge.Fail(c, err)
-		return
-	}
-	defer s.Hub.unwatch(w)
-	now, err := s.look(ctx, id)
-	if err != nil {
-		edge.Fail(c, err)
-		return
-	}
 	last := c.GetHeader("Last-Event-ID")
-	if now.Ended && last == now.ETag {
+	serve(c, s.Hub, id, s.Patience, func(ctx context.Context) (frames string, ended bool, err error) {
+		now, err := s.Read(ctx, id)
+		if err != nil || now.ETag == last {
+			return "", now.Ended, err
+		}
+		last = now.ETag
+		return frame("task", now.ETag, now.JSON), now.Ended, nil
+	})
+}
+
+// look reads what a stream is about, and returns the frames to send because it is not as it was the last time; ended when nothing can follow them.
+type look func(ctx context.Context) (frames string, ended bool, err error)
+
+// serve answers with a stream of what see sees, looked at whenever the topic is rung for.
+func serve(c *gin.Context, hub *Hub, topic uuid.UUID, patience time.Duration, see look) {
+	ctx := c.Request.Context()
+	who := auth.From(ctx)
+	w, err := hub.watch(topic, who.User, who.Tenant) // before the first look, so that nothing falls between
+	if err != nil {
+		edge.Fail(c, err)
+		return
+	}
+	defer hub.unwatch(w)
+	frames, ended, err := see.once(ctx)
+	if err != nil {
+		edge.Fail(c, err)
+		return
+	}
+	if ended && frames == "" { // the client has seen the end
 		c.AbortWithStatus(http.StatusNoContent)
 		return
 	}
-	out := &writer{Writer: c.Writer, control: http.NewResponseController(c.Writer), patience: s.Patience}
+	out := &writer{Writer: c.Writer, control: http.NewResponseController(c.Writer), patience: patience}
 	if out.patience <= 0 {
 		out.patience = 10 * time.Second
 	}
 	if err := out.begin(); err != nil || edge.IsHead(ctx) {
 		return
 	}
-	if err := s.follow(ctx, w, out, now, last); err != nil {
+	if err := follow(ctx, hub, w, out, see, frames, ended); err != nil {
 		slog.InfoContext(ctx, "stream ended early", "error", err)
 	}
 }
 
-// follow sends the row whenever it is not as it was sent last. An error means that the client is gone or too slow, or the database does not answer.
-func (s *Streams) follow(ctx context.Context, w *watcher, out *writer, now Snapshot, last string) error {
+// follow sends what see sees whenever it is not as it was sent last. An error means that the client is gone or too slow, or the database does not answer.
+func follow(ctx context.Context, hub *Hub, w *watcher, out *writer, see look, frames string, ended bool) error {
 	end := time.NewTimer(life)
 	defer end.Stop()
 	beat := time.NewTicker(heartbeat)
@@ -95,19 +110,18 @@ func (s *Streams) follow(ctx context.Context, w *watcher, out *writer, now Snaps
 	defer poll.Stop()
 	failed := 0
 	for {
-		if now.ETag != last {
-			if err := out.event(now); err != nil {
+		if frames != "" {
+			if err := out.send(frames); err != nil {
 				return err
 			}
-			last = now.ETag
 		}
-		if now.Ended {
+		if ended {
 			return nil
 		}
 		select {
 		case <-ctx.Done():
 			return nil // the client has left
-		case <-s.Hub.leaving:
+		case <-hub.leaving:
 			return out.bye("draining")
 		case <-end.C:
 			return out.bye("expired")
@@ -117,14 +131,16 @@ func (s *Streams) follow(ctx context.Context, w *watcher, out *writer, now Snaps
 				return err
 			}
 		case <-poll.C:
-			if s.Hub.Hears() {
+			if hub.Hears() {
+				frames = ""
 				continue
 			}
 		}
-		next, err := s.look(ctx, w.task)
+		var err error
+		frames, ended, err = see.once(ctx)
 		switch known := (*problem.Error)(nil); {
 		case err == nil:
-			now, failed = next, 0
+			failed = 0
 		case ctx.Err() != nil:
 			return nil
 		case errors.As(err, &known): // it was deleted
@@ -137,10 +153,22 @@ func (s *Streams) follow(ctx context.Context, w *watcher, out *writer, now Snaps
 	}
 }
 
-func (s *Streams) look(ctx context.Context, id uuid.UUID) (Snapshot, error) {
+// once looks, within bounds. After an error there is nothing to send.
+func (l look) once(ctx context.Context) (frames string, ended bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, readTime)
 	defer cancel()
-	return s.Read(ctx, id)
+	if frames, ended, err = l(ctx); err != nil {
+		return "", false, err
+	}
+	return frames, ended, nil
+}
+
+// frame is one event; without an id the client keeps the one before. The data has no line breaks: json.Marshal writes none.
+func frame(name, id string, data []byte) string {
+	if id != "" {
+		id = "id: " + id + "\n"
+	}
+	return id + "event: " + name + "\ndata: " + string(data) + "\n\n"
 }
 
 // writer writes a stream of events. Every write has a deadline of its own in place of the server's, which is for answers that end.
@@ -161,10 +189,6 @@ func (w *writer) begin() error {
 		return fmt.Errorf("lift read deadline: %w", err)
 	}
 	return w.send("retry: 2000\n\n")
-}
-
-func (w *writer) event(s Snapshot) error {
-	return w.send("id: " + s.ETag + "\nevent: task\ndata: " + string(s.JSON) + "\n\n") // json.Marshal writes no line breaks
 }
 
 func (w *writer) comment() error { return w.send(": still here\n\n") }

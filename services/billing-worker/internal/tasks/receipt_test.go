@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 	"gorm.io/gorm"
 
@@ -89,6 +90,10 @@ func TestABatchOfReceiptsIsOneMailEach(t *testing.T) {
 	require.Equal(t, len(bought), mails)
 	require.Equal(t, len(bought), sends, "each mail has one task, of its own business")
 	require.Equal(t, 1, batches, "one transaction stored them all")
+	var notices int
+	require.NoError(t, s.admin.QueryRow(t.Context(), `select count(*) from notifications.notice n join billing.credit_purchase p on p.tenant_id = n.tenant_id and n.dedupe_key = 'purchase:' || p.id
+		and n.data ->> 'reference' = p.reference where n.kind = 'CREDITS_PURCHASED'`).Scan(&notices))
+	require.Equal(t, len(bought)+1, notices, "one each, also for who has no usable address")
 }
 
 // notify asks for the receipt of a purchase on behalf of a business, or of nobody.
@@ -118,4 +123,14 @@ func (s *shop) exec(t *testing.T, statement string, args ...any) {
 	t.Helper()
 	_, err := s.admin.Exec(t.Context(), statement, args...)
 	require.NoError(t, err)
+}
+
+// notices lists what the shop's people are told, oldest first.
+func (s *shop) notices(t *testing.T) (list []string) {
+	t.Helper()
+	rows, err := s.admin.Query(t.Context(), "select concat_ws(' ', kind, priority, permission, title) from notifications.notice where tenant_id = $1 order by id", s.tenant)
+	require.NoError(t, err)
+	list, err = pgx.CollectRows(rows, pgx.RowTo[string])
+	require.NoError(t, err)
+	return list
 }

@@ -21,7 +21,7 @@ import (
 // receiptItem is one receipt task of a batch.
 type receiptItem = contract.Item[*aifeatures.SendCreditPurchaseNotificationArgs, *aifeatures.SendCreditPurchaseNotificationResult]
 
-// SendCreditPurchaseNotification stores the receipts of completed purchases as mails, once for each purchase.
+// SendCreditPurchaseNotification stores the receipts of completed purchases as mails and notices, once for each purchase.
 // BATCH: everything is set-based, so 256 receipts need as many statements as one. The mails themselves are sent by notifier.
 func (a *AIFeatures) SendCreditPurchaseNotification(ctx context.Context, tx *gorm.DB, items []*receiptItem) error {
 	ids := make([]uuid.UUID, len(items))
@@ -40,6 +40,7 @@ func (a *AIFeatures) SendCreditPurchaseNotification(ctx context.Context, tx *gor
 	}
 	var mails []notifications.Email
 	var mailed []*receiptItem
+	var notices []notifications.Notice
 	for i, item := range items {
 		if item.Err != nil {
 			continue
@@ -52,11 +53,14 @@ func (a *AIFeatures) SendCreditPurchaseNotification(ctx context.Context, tx *gor
 			item.Result = &aifeatures.SendCreditPurchaseNotificationResult{Status: "skipped"}
 		default:
 			mails = append(mails, notifications.Email{Tenant: r.Purchase.Tenant, Key: "purchase-mail:" + ids[i].String(), To: r.Email, Content: receipt(r), Cause: item.Run})
-			mailed = append(mailed, item)
+			mailed, notices = append(mailed, item), append(notices, purchaseNotice(r))
 		}
 	}
 	queued, err := notifications.QueueAll(ctx, tx, a.Mail, mails)
 	if err != nil {
+		return err
+	}
+	if _, err := notifications.Post(tx, a.Bell, notices); err != nil {
 		return err
 	}
 	for i, item := range mailed {

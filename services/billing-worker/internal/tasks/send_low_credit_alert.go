@@ -16,7 +16,7 @@ import (
 	aifeatures "makola/proto/makola/ai_features/v1"
 )
 
-// SendLowCreditAlert stores the mail of one alert, unless there is nothing to tell any more.
+// SendLowCreditAlert stores the mail and the notice of one alert, unless there is nothing to tell any more.
 // SHORT: the mail itself is sent by notifier.
 func (a *AIFeatures) SendLowCreditAlert(ctx context.Context, tx *gorm.DB, args *aifeatures.SendLowCreditAlertArgs) (*aifeatures.SendLowCreditAlertResult, error) {
 	ctx, tx, err := forBusiness(ctx, tx, args.GetBusinessId())
@@ -44,6 +44,9 @@ func (a *AIFeatures) SendLowCreditAlert(ctx context.Context, tx *gorm.DB, args *
 	case errors.Is(err, notifications.ErrAddress):
 		return nil, task.Permanent(err)
 	case err != nil:
+		return nil, fmt.Errorf("alert %s: %w", id, err)
+	}
+	if _, err := notifications.Post(tx, a.Bell, []notifications.Notice{alertNotice(alert)}); err != nil {
 		return nil, fmt.Errorf("alert %s: %w", id, err)
 	}
 	alert.Recovered = false

@@ -244,7 +244,7 @@ func (a *AIFeatures) conclude(ctx context.Context, tx *gorm.DB, c *claim, o bill
 	return nil
 }
 
-// tellPayers stores a mail for the payer of each purchase that has gone to review just now: they paid, and wait for a person.
+// tellPayers stores a mail and a notice for the payer of each purchase that has gone to review just now: they paid, and wait for a person.
 func (a *AIFeatures) tellPayers(ctx context.Context, tx *gorm.DB, settled []*claim, outcomes []billing.Outcome) error {
 	var ids []uuid.UUID
 	cause := map[uuid.UUID]contract.Run{}
@@ -262,12 +262,20 @@ func (a *AIFeatures) tellPayers(ctx context.Context, tx *gorm.DB, settled []*cla
 		return err
 	}
 	var mails []notifications.Email
+	var notices []notifications.Notice
 	for id, r := range receipts {
 		p := r.Purchase
-		mails = append(mails, notifications.Email{Tenant: p.Tenant, Key: "pay:" + p.Reference + ":review", To: r.Email, Cause: cause[id], Content: notifications.PaymentReview{
+		review := notifications.PaymentReview{
 			Name: r.Name, Business: r.Business, Reference: p.Reference, ExpectedMinor: p.Total.Minor, ExpectedCurrency: p.Total.Currency,
 			ReceivedMinor: p.Received.Minor, ReceivedCurrency: p.Received.Currency, ReportedAt: cause[id].CreatedAt, Timezone: r.Timezone,
-		}})
+		}
+		mails = append(mails, notifications.Email{Tenant: p.Tenant, Key: "pay:" + p.Reference + ":review", To: r.Email, Cause: cause[id], Content: review})
+		notice := reviewNotice(review, creditsLink)
+		notice.Tenant = p.Tenant
+		notices = append(notices, notice)
+	}
+	if _, err := notifications.Post(tx, a.Bell, notices); err != nil {
+		return err
 	}
 	_, err = notifications.QueueAll(ctx, tx, a.Mail, mails) // a payer without a usable address is no reason to lose the review
 	return err

@@ -11,6 +11,7 @@ import (
 
 	"makola/pkg/billing"
 	"makola/pkg/notifications"
+	"makola/pkg/task"
 	"makola/proto/contract"
 	aifeatures "makola/proto/makola/ai_features/v1"
 	notificationspb "makola/proto/makola/notifications/v1"
@@ -117,16 +118,17 @@ func (s *Subscriptions) tell(ctx context.Context, tx *gorm.DB, settled []*claim,
 			cause[o.Payment] = settled[i].run
 		}
 	}
-	return mailMonths(ctx, tx, s.Mail, ids, cause)
+	return mailMonths(ctx, tx, s.Mail, s.Bell, ids, cause)
 }
 
-// mailMonths stores the mails about payments, by the state they are in: a receipt, or word that a person looks. One payment has one mail of a kind.
-func mailMonths(ctx context.Context, tx *gorm.DB, mail *notificationspb.Tasks, ids []uuid.UUID, cause map[uuid.UUID]contract.Run) error {
+// mailMonths stores the mails and notices about payments, by the state they are in: a receipt, or word that a person looks. One payment has one of each kind.
+func mailMonths(ctx context.Context, tx *gorm.DB, mail *notificationspb.Tasks, bell *task.Queue, ids []uuid.UUID, cause map[uuid.UUID]contract.Run) error {
 	receipts, err := billing.SubscriptionReceipts(tx, ids)
 	if err != nil {
 		return err
 	}
 	var mails []notifications.Email
+	var notices []notifications.Notice
 	for id, r := range receipts {
 		p := r.Payment
 		m := notifications.Email{Tenant: p.Tenant, To: r.Email, Cause: cause[id]}
@@ -134,16 +136,24 @@ func mailMonths(ctx context.Context, tx *gorm.DB, mail *notificationspb.Tasks, i
 		case p.Status == billing.SubPaymentSuccessful && p.PeriodStart != nil:
 			m.Key = "sub:" + p.Tenant.String() + ":" + string(billing.SubActive) + ":" + p.PeriodStart.UTC().Format(time.RFC3339)
 			m.Content = monthReceipt(r)
+			notices = append(notices, monthNotice(p))
 		case p.Status == billing.SubPaymentReview:
 			m.Key = "pay:" + p.Reference + ":review"
-			m.Content = notifications.PaymentReview{
+			review := notifications.PaymentReview{
 				Name: r.Name, Business: r.Business, Reference: p.Reference, ExpectedMinor: p.Total.Minor, ExpectedCurrency: p.Total.Currency,
 				ReceivedMinor: p.Received.Minor, ReceivedCurrency: p.Received.Currency, ReportedAt: cause[id].CreatedAt, Timezone: r.Timezone, Product: "subscription",
 			}
+			m.Content = review
+			notice := reviewNotice(review, subscriptionLink)
+			notice.Tenant = p.Tenant
+			notices = append(notices, notice)
 		default:
 			continue // paid and given back at once
 		}
 		mails = append(mails, m)
+	}
+	if _, err := notifications.Post(tx, bell, notices); err != nil {
+		return err
 	}
 	_, err = notifications.QueueAll(ctx, tx, mail, mails) // a payer without a usable address is no reason to lose the month
 	return err

@@ -135,6 +135,7 @@ func TestASubscriptionPaymentOfTheWrongAmountIsReviewedAndItsPayerTold(t *testin
 	var content string
 	require.NoError(t, s.admin.QueryRow(t.Context(), "select data::text from notifications.email where key = $1", "pay:"+p.Reference+":review").Scan(&content))
 	require.Contains(t, content, `"product": "subscription"`)
+	require.Equal(t, []string{"PAYMENT_UNDER_REVIEW HIGH can_manage_payments A payment is being checked"}, s.notices(t))
 	var review string
 	require.NoError(t, s.admin.QueryRow(t.Context(), "select id::text from billing.payment_review where payment_id = $1", p.ID).Scan(&review))
 	require.NoError(t, s.worker.InSystem(t.Context(), func(tx *gorm.DB) error {
@@ -146,6 +147,7 @@ func TestASubscriptionPaymentOfTheWrongAmountIsReviewedAndItsPayerTold(t *testin
 	var mails int
 	require.NoError(t, s.admin.QueryRow(t.Context(), "select count(*) from notifications.email where template = 'subscription_activated'").Scan(&mails))
 	require.Equal(t, 1, mails, "who waited has a receipt")
+	require.Equal(t, []string{"PAYMENT_UNDER_REVIEW HIGH can_manage_payments A payment is being checked", "SUBSCRIPTION_ACTIVATED LOW can_view_financial_data Your subscription is paid"}, s.notices(t))
 }
 
 func TestALostSubscriptionWebhookIsFoundByAsking(t *testing.T) {

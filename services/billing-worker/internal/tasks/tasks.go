@@ -4,6 +4,7 @@ package tasks
 import (
 	"makola/pkg/payments"
 	"makola/pkg/postgres"
+	"makola/pkg/task"
 	aifeatures "makola/proto/makola/ai_features/v1"
 	notificationspb "makola/proto/makola/notifications/v1"
 	subscriptionspb "makola/proto/makola/subscriptions/v1"
@@ -24,6 +25,8 @@ type AIFeatures struct {
 	Tasks         *aifeatures.Tasks
 	Mail          *notificationspb.Tasks
 	Subscriptions *subscriptionspb.Tasks
+	// Bell rings for whoever watches the notices of a business. Nil rings for nobody.
+	Bell *task.Queue
 }
 
 // Subscriptions runs the tasks of the queue subscriptions. It is safe for concurrent use.
@@ -36,6 +39,8 @@ type Subscriptions struct {
 	Tasks   *subscriptionspb.Tasks
 	Mail    *notificationspb.Tasks
 	Credits *aifeatures.Tasks
+	// Bell is as for AIFeatures.
+	Bell *task.Queue
 }
 
 var (

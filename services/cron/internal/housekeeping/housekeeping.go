@@ -1,4 +1,5 @@
-// Package housekeeping deletes what nobody needs any more: ended tasks, worker processes of the past, old runs of the schedule, and what the gateway remembers of requests.
+// Package housekeeping deletes what nobody needs any more: ended tasks, worker processes of the past, old runs of the schedule, what the gateway remembers of requests,
+// and notices that are half a year old.
 // Failed tasks are kept: they wait for a person's decision.
 package housekeeping
 
@@ -11,6 +12,7 @@ import (
 
 	"gorm.io/gorm"
 
+	"makola/pkg/notifications"
 	"makola/pkg/postgres"
 	"makola/pkg/service"
 	"makola/pkg/task"
@@ -37,6 +39,8 @@ const (
 	keepRequests = 25 * time.Hour
 	// keepBuckets is how long a rate limit's bucket may be quiet; it is full again after a minute.
 	keepBuckets = 10 * time.Minute
+	// keepNotices is how long a notice is shown: who has not looked for half a year does not miss one.
+	keepNotices = 180 * 24 * time.Hour
 )
 
 // Validate checks the values that the types cannot.
@@ -96,7 +100,7 @@ func (h *Housekeeper) Stop(context.Context) error {
 }
 
 // Deleted counts what one turn deleted.
-type Deleted struct{ Tasks, Workers, Runs, Requests, Buckets int64 }
+type Deleted struct{ Tasks, Workers, Runs, Requests, Buckets, Notices int64 }
 
 // Turn deletes everything that is old by the database's clock, up to some hundred thousand rows of each kind.
 func (h *Housekeeper) Turn(ctx context.Context) (d Deleted, err error) {
@@ -121,8 +125,11 @@ func (h *Housekeeper) Turn(ctx context.Context) (d Deleted, err error) {
 	if d.Buckets, err = h.repeat(ctx, func(tx *gorm.DB) (int64, error) { return pruneBuckets(tx, now.Add(-keepBuckets)) }); err != nil {
 		return d, err
 	}
+	if d.Notices, err = h.repeat(ctx, func(tx *gorm.DB) (int64, error) { return notifications.PruneNotices(tx, now.Add(-keepNotices), batch) }); err != nil {
+		return d, err
+	}
 	if d != (Deleted{}) {
-		slog.InfoContext(ctx, "old rows deleted", "tasks", d.Tasks, "workers", d.Workers, "runs", d.Runs, "requests", d.Requests, "buckets", d.Buckets)
+		slog.InfoContext(ctx, "old rows deleted", "tasks", d.Tasks, "workers", d.Workers, "runs", d.Runs, "requests", d.Requests, "buckets", d.Buckets, "notices", d.Notices)
 	}
 	return d, nil
 }

@@ -30,6 +30,10 @@ func TestTurnDeletesWhatIsOldAndKeepsWhatMatters(t *testing.T) {
 		`insert into gateway.idempotent_request (tenant_id, user_id, operation, key, request_hash, holder, held_until, created_at)
 			select gen_random_uuid(), gen_random_uuid(), 'X', 'k', 'x', gen_random_uuid(), now(), now() - a from (select interval '26 hours' from generate_series(1, 1500) union all select interval '24 hours') v(a)`,
 		`insert into gateway.rate_bucket (policy, key, tokens, at) values ('sign-in', 'quiet', 1, now() - interval '11 minutes'), ('sign-in', 'busy', 1, now())`,
+		// Notices: 2,100 of more than half a year ago in three batches, one of them read, and two younger ones.
+		`insert into notifications.notice (tenant_id, id, kind, priority, title, dedupe_key, created_at)
+			select '00000000-0000-7000-8000-000000000001', gen_random_uuid(), 'STOCK_LOW', 'LOW', 't', i::text, now() - case when i <= 2100 then interval '181 days' else interval '179 days' end from generate_series(1, 2102) i`,
+		`insert into notifications.notice_state select tenant_id, id, gen_random_uuid(), now(), null from notifications.notice where dedupe_key in ('1', '2101')`,
 	} {
 		_, err := look.Exec(t.Context(), q)
 		require.NoError(t, err)
@@ -38,7 +42,7 @@ func TestTurnDeletesWhatIsOldAndKeepsWhatMatters(t *testing.T) {
 	h := New(pg.Open("makola_cron"), cfg)
 	deleted, err := h.Turn(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, Deleted{Tasks: 2500, Workers: 2, Runs: 21, Requests: 1500, Buckets: 1}, deleted)
+	require.Equal(t, Deleted{Tasks: 2500, Workers: 2, Runs: 21, Requests: 1500, Buckets: 1, Notices: 2100}, deleted)
 	count := func(q string) (n int) {
 		require.NoError(t, look.QueryRow(t.Context(), q).Scan(&n))
 		return n
@@ -49,6 +53,8 @@ func TestTurnDeletesWhatIsOldAndKeepsWhatMatters(t *testing.T) {
 	require.Equal(t, 5, count(`select count(*) from cron.run where job = 'young'`))
 	require.Equal(t, 1, count(`select count(*) from gateway.idempotent_request`))
 	require.Equal(t, 1, count(`select count(*) from gateway.rate_bucket where key = 'busy'`))
+	require.Equal(t, 2, count(`select count(*) from notifications.notice`))
+	require.Equal(t, 1, count(`select count(*) from notifications.notice_state`))
 	again, err := h.Turn(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, Deleted{}, again)

@@ -314,6 +314,111 @@ func (e LotSource) Valid() bool {
 	}
 }
 
+// Defines values for NoticeKind.
+const (
+	CREDITSDEPLETED       NoticeKind = "CREDITS_DEPLETED"
+	CREDITSEXPIRING       NoticeKind = "CREDITS_EXPIRING"
+	CREDITSLOW            NoticeKind = "CREDITS_LOW"
+	CREDITSPURCHASED      NoticeKind = "CREDITS_PURCHASED"
+	PAYMENTDUE            NoticeKind = "PAYMENT_DUE"
+	PAYMENTFAILED         NoticeKind = "PAYMENT_FAILED"
+	PAYMENTOVERDUE        NoticeKind = "PAYMENT_OVERDUE"
+	PAYMENTSUCCESS        NoticeKind = "PAYMENT_SUCCESS"
+	PAYMENTUNDERREVIEW    NoticeKind = "PAYMENT_UNDER_REVIEW"
+	REPORTFAILED          NoticeKind = "REPORT_FAILED"
+	REPORTREADY           NoticeKind = "REPORT_READY"
+	STOCKEXPIRING         NoticeKind = "STOCK_EXPIRING"
+	STOCKLOW              NoticeKind = "STOCK_LOW"
+	STOCKOUT              NoticeKind = "STOCK_OUT"
+	SUBSCRIPTIONACTIVATED NoticeKind = "SUBSCRIPTION_ACTIVATED"
+	SUBSCRIPTIONCANCELLED NoticeKind = "SUBSCRIPTION_CANCELLED"
+	SUBSCRIPTIONEXPIRED   NoticeKind = "SUBSCRIPTION_EXPIRED"
+	SUBSCRIPTIONEXPIRING  NoticeKind = "SUBSCRIPTION_EXPIRING"
+	SUBSCRIPTIONSUSPENDED NoticeKind = "SUBSCRIPTION_SUSPENDED"
+	TRIALENDING           NoticeKind = "TRIAL_ENDING"
+	TRIALEXPIRED          NoticeKind = "TRIAL_EXPIRED"
+	USAGELIMITREACHED     NoticeKind = "USAGE_LIMIT_REACHED"
+	USAGELIMITWARNING     NoticeKind = "USAGE_LIMIT_WARNING"
+)
+
+// Valid indicates whether the value is a known member of the NoticeKind enum.
+func (e NoticeKind) Valid() bool {
+	switch e {
+	case CREDITSDEPLETED:
+		return true
+	case CREDITSEXPIRING:
+		return true
+	case CREDITSLOW:
+		return true
+	case CREDITSPURCHASED:
+		return true
+	case PAYMENTDUE:
+		return true
+	case PAYMENTFAILED:
+		return true
+	case PAYMENTOVERDUE:
+		return true
+	case PAYMENTSUCCESS:
+		return true
+	case PAYMENTUNDERREVIEW:
+		return true
+	case REPORTFAILED:
+		return true
+	case REPORTREADY:
+		return true
+	case STOCKEXPIRING:
+		return true
+	case STOCKLOW:
+		return true
+	case STOCKOUT:
+		return true
+	case SUBSCRIPTIONACTIVATED:
+		return true
+	case SUBSCRIPTIONCANCELLED:
+		return true
+	case SUBSCRIPTIONEXPIRED:
+		return true
+	case SUBSCRIPTIONEXPIRING:
+		return true
+	case SUBSCRIPTIONSUSPENDED:
+		return true
+	case TRIALENDING:
+		return true
+	case TRIALEXPIRED:
+		return true
+	case USAGELIMITREACHED:
+		return true
+	case USAGELIMITWARNING:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for NoticePriority.
+const (
+	CRITICAL NoticePriority = "CRITICAL"
+	HIGH     NoticePriority = "HIGH"
+	LOW      NoticePriority = "LOW"
+	MEDIUM   NoticePriority = "MEDIUM"
+)
+
+// Valid indicates whether the value is a known member of the NoticePriority enum.
+func (e NoticePriority) Valid() bool {
+	switch e {
+	case CRITICAL:
+		return true
+	case HIGH:
+		return true
+	case LOW:
+		return true
+	case MEDIUM:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for PaymentMethod.
 const (
 	PaymentMethodBANKTRANSFER PaymentMethod = "BANK_TRANSFER"
@@ -1615,6 +1720,11 @@ type Lot struct {
 // LotSource defines model for Lot.Source.
 type LotSource string
 
+// MarkedNotifications defines model for MarkedNotifications.
+type MarkedNotifications struct {
+	Marked int64 `json:"marked"`
+}
+
 // Member defines model for Member.
 type Member struct {
 	// AccessRole Which permissions they have; for STAFF it is CASHIER or WAREHOUSE_STAFF, else the same as the role.
@@ -1688,6 +1798,43 @@ type NewBusinessRequest struct {
 	// Tin Tax number; unique.
 	Tin     *string `json:"tin,omitempty"`
 	Website *string `json:"website,omitempty"`
+}
+
+// NoticeKind defines model for NoticeKind.
+type NoticeKind string
+
+// NoticePriority defines model for NoticePriority.
+type NoticePriority string
+
+// Notification defines model for Notification.
+type Notification struct {
+	// Body More of it, perhaps empty; plain text.
+	Body      string    `json:"body"`
+	CreatedAt time.Time `json:"created_at"`
+
+	// Data The same for programs.
+	Data json.RawMessage    `json:"data"`
+	ID   openapi_types.UUID `json:"id"`
+	Kind NoticeKind         `json:"kind"`
+
+	// Link The path of the application that it is about.
+	//
+	// Examples: /credits
+	Link     *string        `json:"link"`
+	Priority NoticePriority `json:"priority"`
+	ReadAt   *time.Time     `json:"read_at"`
+
+	// Title One line of plain text.
+	Title string `json:"title"`
+}
+
+// NotificationPage defines model for NotificationPage.
+type NotificationPage struct {
+	Items      []Notification `json:"items"`
+	NextCursor *string        `json:"next_cursor"`
+
+	// Unread How many are unread, whatever the filter; 1000 means so many or more.
+	Unread int `json:"unread"`
 }
 
 // OpenSession defines model for OpenSession.
@@ -2950,6 +3097,9 @@ type Limit = int
 // MemberID defines model for MemberId.
 type MemberID = openapi_types.UUID
 
+// NotificationID defines model for NotificationId.
+type NotificationID = openapi_types.UUID
+
 // SaleID defines model for SaleId.
 type SaleID = openapi_types.UUID
 
@@ -3152,6 +3302,24 @@ type ListMembersParams struct {
 
 	// Cursor The next_cursor of the page before.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ListNotificationsParams defines parameters for ListNotifications.
+type ListNotificationsParams struct {
+	// Limit Most items on the page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The next_cursor of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Unread true leaves out what I have read.
+	Unread *bool `form:"unread,omitempty" json:"unread,omitempty"`
+
+	// Kind Only notifications of this kind.
+	Kind *NoticeKind `form:"kind,omitempty" json:"kind,omitempty"`
+
+	// Priority Only notifications of this priority.
+	Priority *NoticePriority `form:"priority,omitempty" json:"priority,omitempty"`
 }
 
 // ListReceivablesParams defines parameters for ListReceivables.
@@ -3576,6 +3744,18 @@ type ServerInterface interface {
 	// ChangeMember Change a role, storefronts, or whether somebody may work here
 	// (PATCH /api/v1/members/{id})
 	ChangeMember(c *gin.Context, id MemberID)
+	// ListNotifications What I am told
+	// (GET /api/v1/notifications)
+	ListNotifications(c *gin.Context, params ListNotificationsParams)
+	// ReadAllNotifications Mark everything read
+	// (POST /api/v1/notifications/read-all)
+	ReadAllNotifications(c *gin.Context)
+	// DismissNotification Take one notification out of my list, for good
+	// (POST /api/v1/notifications/{id}/dismiss)
+	DismissNotification(c *gin.Context, id NotificationID)
+	// ReadNotification Mark one notification read
+	// (POST /api/v1/notifications/{id}/read)
+	ReadNotification(c *gin.Context, id NotificationID)
 	// ListReceivables What customers owe
 	// (GET /api/v1/receivables)
 	ListReceivables(c *gin.Context, params ListReceivablesParams)
@@ -5114,6 +5294,128 @@ func (siw *ServerInterfaceWrapper) ChangeMember(c *gin.Context) {
 	siw.Handler.ChangeMember(c, id)
 }
 
+// ListNotifications operation middleware
+func (siw *ServerInterfaceWrapper) ListNotifications(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListNotificationsParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "unread" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "unread", c.Request.URL.Query(), &params.Unread, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter unread: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "kind" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "kind", c.Request.URL.Query(), &params.Kind, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter kind: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "priority" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "priority", c.Request.URL.Query(), &params.Priority, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter priority: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListNotifications(c, params)
+}
+
+// ReadAllNotifications operation middleware
+func (siw *ServerInterfaceWrapper) ReadAllNotifications(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ReadAllNotifications(c)
+}
+
+// DismissNotification operation middleware
+func (siw *ServerInterfaceWrapper) DismissNotification(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id NotificationID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.DismissNotification(c, id)
+}
+
+// ReadNotification operation middleware
+func (siw *ServerInterfaceWrapper) ReadNotification(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id NotificationID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ReadNotification(c, id)
+}
+
 // ListReceivables operation middleware
 func (siw *ServerInterfaceWrapper) ListReceivables(c *gin.Context) {
 
@@ -6338,6 +6640,10 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.POST(options.BaseURL+"/api/v1/invitations/:id/revoke", wrapper.RevokeInvitation)
 	router.GET(options.BaseURL+"/api/v1/invitations/token/:token", wrapper.LookAtInvitation)
 	router.POST(options.BaseURL+"/api/v1/invitations/token/:token/accept", wrapper.AcceptInvitation)
+	router.GET(options.BaseURL+"/api/v1/notifications", wrapper.ListNotifications)
+	router.POST(options.BaseURL+"/api/v1/notifications/read-all", wrapper.ReadAllNotifications)
+	router.POST(options.BaseURL+"/api/v1/notifications/:id/read", wrapper.ReadNotification)
+	router.POST(options.BaseURL+"/api/v1/notifications/:id/dismiss", wrapper.DismissNotification)
 	router.GET(options.BaseURL+"/api/v1/audit-logs", wrapper.ListAuditLogs)
 	router.GET(options.BaseURL+"/api/v1/ai/credits/packages", wrapper.ListCreditPackages)
 	router.GET(options.BaseURL+"/api/v1/ai/credits/balance", wrapper.GetCreditBalance)
@@ -13758,6 +14064,593 @@ func (response ChangeMemberdefaultApplicationProblemPlusJSONResponse) VisitChang
 	return err
 }
 
+type ListNotificationsRequestObject struct {
+	Params ListNotificationsParams
+}
+
+type ListNotificationsResponseObject interface {
+	VisitListNotificationsResponse(w http.ResponseWriter) error
+}
+
+type ListNotifications200JSONResponse NotificationPage
+
+func (response ListNotifications200JSONResponse) VisitListNotificationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListNotifications401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ListNotifications401ApplicationProblemPlusJSONResponse) VisitListNotificationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListNotifications403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListNotifications403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ListNotifications403ResponseHeaders
+}
+
+func (response ListNotifications403ApplicationProblemPlusJSONResponse) VisitListNotificationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListNotifications422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListNotifications422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ListNotifications422ResponseHeaders
+}
+
+func (response ListNotifications422ApplicationProblemPlusJSONResponse) VisitListNotificationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListNotifications429ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListNotifications429ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ListNotifications429ResponseHeaders
+}
+
+func (response ListNotifications429ApplicationProblemPlusJSONResponse) VisitListNotificationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListNotificationsdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListNotificationsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    ListNotificationsdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response ListNotificationsdefaultApplicationProblemPlusJSONResponse) VisitListNotificationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadAllNotificationsRequestObject struct {
+}
+
+type ReadAllNotificationsResponseObject interface {
+	VisitReadAllNotificationsResponse(w http.ResponseWriter) error
+}
+
+type ReadAllNotifications200JSONResponse MarkedNotifications
+
+func (response ReadAllNotifications200JSONResponse) VisitReadAllNotificationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadAllNotifications401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ReadAllNotifications401ApplicationProblemPlusJSONResponse) VisitReadAllNotificationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadAllNotifications403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ReadAllNotifications403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ReadAllNotifications403ResponseHeaders
+}
+
+func (response ReadAllNotifications403ApplicationProblemPlusJSONResponse) VisitReadAllNotificationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadAllNotifications422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ReadAllNotifications422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ReadAllNotifications422ResponseHeaders
+}
+
+func (response ReadAllNotifications422ApplicationProblemPlusJSONResponse) VisitReadAllNotificationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadAllNotifications429ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ReadAllNotifications429ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ReadAllNotifications429ResponseHeaders
+}
+
+func (response ReadAllNotifications429ApplicationProblemPlusJSONResponse) VisitReadAllNotificationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadAllNotificationsdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ReadAllNotificationsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    ReadAllNotificationsdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response ReadAllNotificationsdefaultApplicationProblemPlusJSONResponse) VisitReadAllNotificationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DismissNotificationRequestObject struct {
+	ID NotificationID `json:"id"`
+}
+
+type DismissNotificationResponseObject interface {
+	VisitDismissNotificationResponse(w http.ResponseWriter) error
+}
+
+type DismissNotification204Response struct {
+}
+
+func (response DismissNotification204Response) VisitDismissNotificationResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type DismissNotification401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response DismissNotification401ApplicationProblemPlusJSONResponse) VisitDismissNotificationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DismissNotification403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type DismissNotification403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers DismissNotification403ResponseHeaders
+}
+
+func (response DismissNotification403ApplicationProblemPlusJSONResponse) VisitDismissNotificationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DismissNotification404ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type DismissNotification404ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers DismissNotification404ResponseHeaders
+}
+
+func (response DismissNotification404ApplicationProblemPlusJSONResponse) VisitDismissNotificationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DismissNotification422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type DismissNotification422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers DismissNotification422ResponseHeaders
+}
+
+func (response DismissNotification422ApplicationProblemPlusJSONResponse) VisitDismissNotificationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DismissNotification429ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type DismissNotification429ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers DismissNotification429ResponseHeaders
+}
+
+func (response DismissNotification429ApplicationProblemPlusJSONResponse) VisitDismissNotificationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DismissNotificationdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type DismissNotificationdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    DismissNotificationdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response DismissNotificationdefaultApplicationProblemPlusJSONResponse) VisitDismissNotificationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadNotificationRequestObject struct {
+	ID NotificationID `json:"id"`
+}
+
+type ReadNotificationResponseObject interface {
+	VisitReadNotificationResponse(w http.ResponseWriter) error
+}
+
+type ReadNotification204Response struct {
+}
+
+func (response ReadNotification204Response) VisitReadNotificationResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type ReadNotification401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ReadNotification401ApplicationProblemPlusJSONResponse) VisitReadNotificationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadNotification403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ReadNotification403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ReadNotification403ResponseHeaders
+}
+
+func (response ReadNotification403ApplicationProblemPlusJSONResponse) VisitReadNotificationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadNotification404ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ReadNotification404ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ReadNotification404ResponseHeaders
+}
+
+func (response ReadNotification404ApplicationProblemPlusJSONResponse) VisitReadNotificationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadNotification422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ReadNotification422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ReadNotification422ResponseHeaders
+}
+
+func (response ReadNotification422ApplicationProblemPlusJSONResponse) VisitReadNotificationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadNotification429ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ReadNotification429ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ReadNotification429ResponseHeaders
+}
+
+func (response ReadNotification429ApplicationProblemPlusJSONResponse) VisitReadNotificationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadNotificationdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ReadNotificationdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    ReadNotificationdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response ReadNotificationdefaultApplicationProblemPlusJSONResponse) VisitReadNotificationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListReceivablesRequestObject struct {
 	Params ListReceivablesParams
 }
@@ -19181,6 +20074,18 @@ type StrictServerInterface interface {
 	// ChangeMember Change a role, storefronts, or whether somebody may work here
 	// (PATCH /api/v1/members/{id})
 	ChangeMember(ctx context.Context, request ChangeMemberRequestObject) (ChangeMemberResponseObject, error)
+	// ListNotifications What I am told
+	// (GET /api/v1/notifications)
+	ListNotifications(ctx context.Context, request ListNotificationsRequestObject) (ListNotificationsResponseObject, error)
+	// ReadAllNotifications Mark everything read
+	// (POST /api/v1/notifications/read-all)
+	ReadAllNotifications(ctx context.Context, request ReadAllNotificationsRequestObject) (ReadAllNotificationsResponseObject, error)
+	// DismissNotification Take one notification out of my list, for good
+	// (POST /api/v1/notifications/{id}/dismiss)
+	DismissNotification(ctx context.Context, request DismissNotificationRequestObject) (DismissNotificationResponseObject, error)
+	// ReadNotification Mark one notification read
+	// (POST /api/v1/notifications/{id}/read)
+	ReadNotification(ctx context.Context, request ReadNotificationRequestObject) (ReadNotificationResponseObject, error)
 	// ListReceivables What customers owe
 	// (GET /api/v1/receivables)
 	ListReceivables(ctx context.Context, request ListReceivablesRequestObject) (ListReceivablesResponseObject, error)
@@ -20911,6 +21816,108 @@ func (sh *strictHandler) ChangeMember(ctx *gin.Context, id MemberID) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(ChangeMemberResponseObject); ok {
 		if err := validResponse.VisitChangeMemberResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListNotifications operation middleware
+func (sh *strictHandler) ListNotifications(ctx *gin.Context, params ListNotificationsParams) {
+	var request ListNotificationsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListNotifications(ctx.Request.Context(), request.(ListNotificationsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListNotifications")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListNotificationsResponseObject); ok {
+		if err := validResponse.VisitListNotificationsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ReadAllNotifications operation middleware
+func (sh *strictHandler) ReadAllNotifications(ctx *gin.Context) {
+	var request ReadAllNotificationsRequestObject
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ReadAllNotifications(ctx.Request.Context(), request.(ReadAllNotificationsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReadAllNotifications")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ReadAllNotificationsResponseObject); ok {
+		if err := validResponse.VisitReadAllNotificationsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// DismissNotification operation middleware
+func (sh *strictHandler) DismissNotification(ctx *gin.Context, id NotificationID) {
+	var request DismissNotificationRequestObject
+
+	request.ID = id
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DismissNotification(ctx.Request.Context(), request.(DismissNotificationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DismissNotification")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(DismissNotificationResponseObject); ok {
+		if err := validResponse.VisitDismissNotificationResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ReadNotification operation middleware
+func (sh *strictHandler) ReadNotification(ctx *gin.Context, id NotificationID) {
+	var request ReadNotificationRequestObject
+
+	request.ID = id
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ReadNotification(ctx.Request.Context(), request.(ReadNotificationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReadNotification")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ReadNotificationResponseObject); ok {
+		if err := validResponse.VisitReadNotificationResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
