@@ -20,7 +20,7 @@ const (
 	KindText    Kind = iota
 	KindInteger      // Whole numbers: quantities, counts.
 	KindMoney        // Amounts in the report's currency.
-	KindPercent      // Hundredths of a percent, shown with one or two decimal places.
+	KindPercent      // Hundredths of a percent, shown with two decimal places.
 	KindDate         // A calendar date; of an instant, its date in the report's zone.
 	KindTime         // The time of day of an instant in the report's zone.
 	KindInstant      // Date and time of day of an instant in the report's zone.
@@ -83,7 +83,7 @@ func Money(a money.Amount) Cell {
 	return Cell{text: string(a.Currency), number: a.Minor, is: isMoney}
 }
 
-// Percent is a cell of a rate in basis points: 1500 is shown as 15.0 %.
+// Percent is a cell of a rate in basis points: 1500 is shown as 15.00 %.
 func Percent(basisPoints int64) Cell { return Cell{number: basisPoints, is: isPercent} }
 
 // Date is a cell of the calendar date that t shows where it stands: the zone of t is not converted.
@@ -162,9 +162,6 @@ func (c Cell) appendPretty(b []byte, k Kind, zone *time.Location, exponent int) 
 	case isMoney:
 		return appendFixed(b, c.number, exponent, true)
 	case isPercent:
-		if c.number%10 == 0 {
-			return append(appendFixed(b, c.number/10, 1, true), " %"...)
-		}
 		return append(appendFixed(b, c.number, 2, true), " %"...)
 	case isDate, isInstant:
 		return c.moment(zone).AppendFormat(b, prettyLayouts[k])

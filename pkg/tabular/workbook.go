@@ -38,7 +38,7 @@ func (b *budgetReader) ReadAt(p []byte, at int64) (int, error) {
 			return 0, errBudget
 		}
 	}
-	return b.r.ReadAt(p, at) //nolint:wrapcheck // It stands in for the reader.
+	return b.r.ReadAt(p, at)
 }
 
 // workbook is an XLSX archive that passed the guards.
@@ -85,7 +85,7 @@ func openWorkbook(r io.ReaderAt, size int64) (*workbook, error) {
 func (w *workbook) part(name string, limit uint64) (*xmlReader, error) {
 	f := w.files[strings.ToLower(name)]
 	if f == nil {
-		return nil, nil //nolint:nilnil // Optional parts are usual; callers ask.
+		return nil, nil // Optional parts are usual; callers ask.
 	}
 	if f.UncompressedSize64 > limit {
 		return nil, fatal(0, ErrLimit, "a part of the workbook unpacks to more than %d MiB", limit>>20)

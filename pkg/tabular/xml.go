@@ -54,7 +54,7 @@ func (x *xmlReader) Read(p []byte) (int, error) {
 	}
 	n, err := x.content.Read(p)
 	x.left -= n
-	return n, err //nolint:wrapcheck // It stands in for the reader.
+	return n, err
 }
 
 func (x *xmlReader) next() (token, error) {
@@ -65,7 +65,7 @@ func (x *xmlReader) next() (token, error) {
 			return token{}, io.ErrUnexpectedEOF
 		}
 		if err != nil {
-			return token{}, err //nolint:wrapcheck // Described where the part is known.
+			return token{}, err
 		}
 		switch t := raw.(type) {
 		case xml.StartElement:
