@@ -172,8 +172,8 @@ func (c Cell) appendPretty(b []byte, k Kind, zone *time.Location, exponent int) 
 
 // layouts are the forms of dates and times in CSV, and prettyLayouts those in a PDF. Read only.
 var (
-	layouts       = map[Kind]string{KindDate: time.DateOnly, KindTime: time.TimeOnly, KindInstant: time.DateTime}
-	prettyLayouts = map[Kind]string{KindDate: time.DateOnly, KindTime: "15:04", KindInstant: "2006-01-02 15:04"}
+	layouts       = [...]string{KindDate: time.DateOnly, KindTime: time.TimeOnly, KindInstant: time.DateTime}
+	prettyLayouts = [...]string{KindDate: time.DateOnly, KindTime: "15:04", KindInstant: "2006-01-02 15:04"}
 )
 
 // appendFixed appends n units of 10^-exponent, with commas between thousands when grouped.

@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"strings"
+	"time"
 )
 
 // byteOrderMark makes Excel read the file as UTF-8.
@@ -21,7 +23,7 @@ func WriteCSV(w io.Writer, r *Report) error {
 	if err := r.check(); err != nil {
 		return err
 	}
-	c := &csvWriter{report: r, out: bufio.NewWriterSize(w, csvBuffer), exponent: r.exponent()}
+	c := &csvWriter{report: r, out: bufio.NewWriterSize(w, csvBuffer), exponent: r.exponent(), zone: r.zone()}
 	c.line = append(c.line, byteOrderMark...)
 	sections := len(r.Tables) != 1 || len(r.Summary) > 0
 	if sections {
@@ -49,6 +51,7 @@ type csvWriter struct {
 	fields   int    // Fields of the line so far.
 	begun    bool   // A line was ended: the next section is set off by an empty one.
 	exponent int
+	zone     *time.Location
 }
 
 func (c *csvWriter) summary() {
@@ -108,20 +111,22 @@ func (c *csvWriter) cell(v Cell, k Kind) {
 		return
 	}
 	c.open()
-	c.line = v.appendPlain(c.line, k, c.report.zone(), c.exponent)
+	c.line = v.appendPlain(c.line, k, c.zone, c.exponent)
 	c.line = append(c.line, '"')
 }
 
 func (c *csvWriter) text(s string) {
 	c.open()
 	s = protect(storable(s))
-	for i := range len(s) {
-		if s[i] == '"' {
-			c.line = append(c.line, '"')
+	for {
+		i := strings.IndexByte(s, '"')
+		if i < 0 {
+			break
 		}
-		c.line = append(c.line, s[i])
+		c.line = append(append(c.line, s[:i+1]...), '"')
+		s = s[i+1:]
 	}
-	c.line = append(c.line, '"')
+	c.line = append(append(c.line, s...), '"')
 }
 
 func (c *csvWriter) open() {
