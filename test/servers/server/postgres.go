@@ -15,7 +15,7 @@ import (
 )
 
 // startTimeout bounds one start of either server. RabbitMQ takes about 6 s on two idle cores, and several times that on busy ones.
-const startTimeout = 2 * time.Minute
+const startTimeout = 5 * time.Minute
 
 // Postgres is a private PostgreSQL cluster. Its methods may be called from several goroutines; they run one after another.
 type Postgres struct {

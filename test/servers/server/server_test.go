@@ -14,7 +14,7 @@ import (
 func stopAtEnd(t *testing.T, stop func(context.Context) error) {
 	t.Helper()
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 30*time.Second)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 2*time.Minute)
 		defer cancel()
 		if err := stop(ctx); err != nil {
 			t.Errorf("stop: %v", err)
