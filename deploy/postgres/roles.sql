@@ -31,6 +31,14 @@ BEGIN
         EXECUTE format('ALTER ROLE %I SET idle_in_transaction_session_timeout = ''30s''', role);
     END LOOP;
 
+    -- Nobody logs in as it: it owns the functions that search by part of a word, and may read the searched columns (see the migrations).
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'makola_search') THEN
+        CREATE ROLE makola_search NOLOGIN;
+    END IF;
+    ALTER ROLE makola_search NOLOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS;
+    -- The owner's migrations hand those functions over to it.
+    GRANT makola_search TO makola_owner;
+
     -- A migration may sit in its transaction while it waits for a lock or for its own next file.
     ALTER ROLE makola_owner SET idle_in_transaction_session_timeout = '5min';
     -- A lock that is not granted soon would queue up everybody behind it.

@@ -63,6 +63,10 @@ var widePolicies = map[string]string{
 	"billing.usage_alert/usage_alert_sweep":                   "the alert check reads all tenants",
 	"billing.subscription/subscription_sweep":                 "periods end for all businesses",
 	"billing.subscription_payment/subscription_payment_match": "a provider names a reference, not a tenant",
+	"inventory.product/product_search":                        "the search function asks for the tenant itself",
+	"sales.customer/customer_search":                          "the search function asks for the tenant itself",
+	"sales.reservation/reservation_sweep":                     "reservations expire in all businesses",
+	"sales.sale/sale_sweep":                                   "abandoned carts end in all businesses",
 }
 
 // F26: every table, from the catalogue.
@@ -227,6 +231,24 @@ func TestRolesCannotDoWhatTheyNeedNot(t *testing.T) {
 		{"makola_webhook", "select count(*) from gateway.idempotent_request"},
 		{"makola_billing", "select count(*) from gateway.idempotent_request"},
 		{"makola_operator", "select count(*) from gateway.idempotent_request"},
+		{"makola_gateway", "update inventory.stock_level set on_hand = 1"},
+		{"makola_gateway", "update inventory.stock_item set on_hand = 1"},
+		{"makola_gateway", "update inventory.movement set delta = 1"},
+		{"makola_gateway", "delete from inventory.movement"},
+		{"makola_gateway", "delete from inventory.product"},
+		{"makola_gateway", "update sales.customer set outstanding_minor = 0"},
+		{"makola_gateway", "update sales.credit_transaction set amount_minor = 1"},
+		{"makola_gateway", "update sales.payment set amount_minor = 1"},
+		{"makola_gateway", "delete from sales.sale"},
+		{"makola_inventory", "update inventory.stock_level set on_hand = 1"},
+		{"makola_inventory", "delete from inventory.movement"},
+		{"makola_inventory", "update sales.sale set paid_minor = 0"},
+		{"makola_inventory", "insert into sales.payment select * from sales.payment"},
+		{"makola_inventory", "update sales.customer set outstanding_minor = 0"},
+		{"makola_billing", "select count(*) from sales.sale"},
+		{"makola_cron", "select count(*) from inventory.stock_level"},
+		{"makola_notifier", "select count(*) from sales.customer"},
+		{"makola_reports", "update sales.sale set status = 'CANCELLED'"},
 		{"makola_operator", "update billing.ledger_account set balance = 1"},
 		{"makola_operator", "delete from audit.entry"},
 		{"makola_gateway", "update audit.entry set actor = 'x'"},
@@ -247,4 +269,73 @@ func TestRolesCannotDoWhatTheyNeedNot(t *testing.T) {
 			require.ErrorContains(t, err, "42501", "%s must not be able to: %s", c.role, c.sql) // insufficient_privilege
 		})
 	}
+}
+
+func TestASearchByPartOfAWordUsesItsIndexAndStaysBehindTheWall(t *testing.T) {
+	t.Parallel()
+	d := postgrestest.New(t)
+	admin := d.Admin()
+	_, err := admin.Exec(t.Context(), `
+		insert into accounts.user (id, email, name, password_hash) select md5('u' || i)::uuid, 'u' || i || '@example.com', 'U', '' from generate_series(1, 2) i;
+		insert into accounts.business (id, owner_id, name, email) select md5('b' || i)::uuid, md5('u' || i)::uuid, 'B' || i, 'b@example.com' from generate_series(1, 2) i;
+		insert into inventory.product (id, tenant_id, name, sku) select gen_random_uuid(), md5('b' || (1 + i % 2))::uuid, 'Product ' || md5(i::text), 'SKU-' || i from generate_series(1, 20000) i;
+		analyze inventory.product`)
+	require.NoError(t, err)
+	gateway, err := pgx.Connect(t.Context(), d.URL("makola_gateway"))
+	require.NoError(t, err)
+	defer gateway.Close(t.Context())
+	tx, err := gateway.Begin(t.Context())
+	require.NoError(t, err)
+	_, err = tx.Exec(t.Context(), `select set_config('app.tenants', array[md5('b1')::uuid]::text, true)`)
+	require.NoError(t, err)
+	var found int
+	require.NoError(t, tx.QueryRow(t.Context(), `select count(*) from inventory.matching_products('%sku-1234%')`).Scan(&found))
+	var mine int
+	require.NoError(t, admin.QueryRow(t.Context(), `select count(*) from inventory.product where tenant_id = md5('b1')::uuid and search like '%sku-1234%'`).Scan(&mine))
+	require.Equal(t, mine, found)
+	require.NoError(t, tx.Rollback(t.Context()))
+
+	_, err = admin.Exec(t.Context(), `set role makola_search; set enable_seqscan = off`)
+	require.NoError(t, err)
+	rows, err := admin.Query(t.Context(), `explain select p.id from inventory.product p where p.search like '%sku-1234%'`)
+	require.NoError(t, err)
+	plan, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	require.NoError(t, err)
+	require.Contains(t, strings.Join(plan, "\n"), "product_search")
+}
+
+func TestAMovementIsTheOneWayToChangeWhatIsOnHand(t *testing.T) {
+	t.Parallel()
+	d := postgrestest.New(t)
+	admin := d.Admin()
+	_, err := admin.Exec(t.Context(), `
+		insert into accounts.user (id, email, name, password_hash) values (md5('u')::uuid, 'u@example.com', 'U', '');
+		insert into accounts.business (id, owner_id, name, email) values (md5('b')::uuid, md5('u')::uuid, 'B', 'b@example.com');
+		insert into inventory.location (id, tenant_id, kind, name, code) values (md5('l')::uuid, md5('b')::uuid, 'STOREFRONT', 'Main', 'MAIN');
+		insert into inventory.product (id, tenant_id, name, sku) values (md5('p')::uuid, md5('b')::uuid, 'Rice', 'R1');
+		insert into inventory.stock_batch (id, tenant_id, arrival_date, created_by) values (md5('s')::uuid, md5('b')::uuid, '2026-01-01', md5('u')::uuid);
+		insert into inventory.stock_item (id, tenant_id, batch_id, location_id, product_id, quantity_received, currency, unit_cost_minor, retail_price_minor)
+		values (md5('i')::uuid, md5('b')::uuid, md5('s')::uuid, md5('l')::uuid, md5('p')::uuid, 5, 'GHS', 100, 150)`)
+	require.NoError(t, err)
+	gateway, err := pgx.Connect(t.Context(), d.URL("makola_gateway"))
+	require.NoError(t, err)
+	defer gateway.Close(t.Context())
+	_, err = gateway.Exec(t.Context(), `select set_config('app.tenants', array[md5('b')::uuid]::text, false)`)
+	require.NoError(t, err)
+	move := `insert into inventory.movement (id, tenant_id, product_id, location_id, stock_item_id, delta, kind, source_type, source_id)
+		select gen_random_uuid(), md5('b')::uuid, md5('p')::uuid, md5('l')::uuid, md5('i')::uuid, d, k, 'test', gen_random_uuid() from unnest($1::bigint[], $2::text[]) x(d, k)`
+	_, err = gateway.Exec(t.Context(), move, []int64{5, -1, -1}, []string{"INTAKE", "SALE", "SALE"})
+	require.NoError(t, err)
+	stock := func() (item, level int64) {
+		require.NoError(t, gateway.QueryRow(t.Context(), `select i.on_hand, l.on_hand from inventory.stock_item i join inventory.stock_level l using (tenant_id, location_id, product_id)`).Scan(&item, &level))
+		return item, level
+	}
+	item, level := stock()
+	require.Equal(t, []int64{3, 3}, []int64{item, level})
+	_, err = gateway.Exec(t.Context(), move, []int64{-4}, []string{"SALE"})
+	require.ErrorContains(t, err, "on_hand_check")
+	_, err = gateway.Exec(t.Context(), `update inventory.stock_item set quantity_received = 9`)
+	require.ErrorContains(t, err, "frozen")
+	item, level = stock()
+	require.Equal(t, []int64{3, 3}, []int64{item, level})
 }

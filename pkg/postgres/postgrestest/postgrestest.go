@@ -98,6 +98,10 @@ func makeTemplate(t testing.TB, admin *url.URL) string {
 			_, err := c.Exec(ctx, fmt.Sprintf("do $$ begin if not exists (select from pg_roles where rolname = '%s') then create role %s login nosuperuser nobypassrls password '%s'; else alter role %s password '%s'; end if; end $$", r, r, r, r, r))
 			require.NoError(t, err)
 		}
+		_, err = c.Exec(ctx, "do $$ begin if not exists (select from pg_roles where rolname = 'makola_search') then create role makola_search nologin nosuperuser nobypassrls; end if; end $$")
+		require.NoError(t, err)
+		_, err = c.Exec(ctx, "grant makola_search to makola_owner")
+		require.NoError(t, err)
 		_, err = c.Exec(ctx, "select pg_advisory_unlock(7261001)")
 		require.NoError(t, err)
 		_, err = c.Exec(ctx, "create database "+name+" owner makola_owner")
