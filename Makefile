@@ -9,7 +9,7 @@ modules = $(shell go list -m -f '{{.Dir}}')
 packages = $(addsuffix /...,$(modules))
 # Two packages at a time: each uses the servers hard, and the timings they wait for assume some processor left.
 # Never from the cache: the system tests build the programs they run, which go test does not know.
-gotest = .local/bin/servers -- go test -count=1 -p 2 -timeout 15m
+gotest = .local/bin/servers -- go test -count=1 -p 2 -timeout 30m
 
 ##@ Run
 .PHONY: up down status logs demo

@@ -295,7 +295,7 @@ func TestEndingSessionsWaitsForARefreshUnderWay(t *testing.T) {
 		err := refresh.QueryRow(t.Context(), `select count(*) from pg_locks where locktype = 'advisory' and not granted
 			and database = (select oid from pg_database where datname = current_database())`).Scan(&waiting)
 		return err == nil && waiting == 1
-	}, 10*time.Second, 5*time.Millisecond)
+	}, time.Minute, 5*time.Millisecond)
 	_, err = refresh.Exec(t.Context(), `insert into accounts.refresh_token (id, family_id, user_id, token_hash, expires_at) values (gen_random_uuid(), $1, $2, 'new', now() + interval '1 day')`,
 		s.ID, s.Profile.User.ID)
 	require.NoError(t, err)

@@ -140,7 +140,7 @@ func TestSendEndsWithItsContext(t *testing.T) {
 		_, ok := errors.AsType[*mail.TemporaryError](err)
 		require.True(t, ok, "%v", err)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
-		require.Less(t, time.Since(began), 5*time.Second)
+		require.Less(t, time.Since(began), 30*time.Second, "and not with the server")
 	}
 }
 

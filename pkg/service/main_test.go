@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"math/rand/v2"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -37,6 +39,18 @@ func serviceCommand(t *testing.T, environ []string, args ...string) *exec.Cmd {
 	return cmd
 }
 
+// freeAddr returns an address that nothing listens on, from below the range out of which the kernel hands ports to whoever asks for any.
+func freeAddr(t *testing.T) string {
+	t.Helper()
+	for {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 10_000+rand.IntN(2000)))
+		if err == nil {
+			require.NoError(t, l.Close())
+			return l.Addr().String()
+		}
+	}
+}
+
 func TestRealProcess(t *testing.T) {
 	t.Parallel()
 	addr, door := freeAddr(t), t.TempDir()+"/door"
@@ -68,7 +82,7 @@ func TestRealProcess(t *testing.T) {
 	case line := <-started:
 		require.Contains(t, line, `"service":"real-service"`)
 		require.Contains(t, line, `"instance":"`)
-	case <-time.After(10 * time.Second):
+	case <-time.After(patience):
 		require.FailNow(t, "service did not start")
 	}
 

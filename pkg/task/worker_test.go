@@ -54,7 +54,7 @@ func newRig(t *testing.T) *rig {
 func (r *rig) conn() *rabbit.Conn { return r.broker.Conn(r.t, rabbit.Standard("selftest")) }
 
 func (r *rig) worker(h *handlers, change func(*task.WorkerConfig)) *task.Worker {
-	cfg := task.WorkerConfig{Service: "test", Queues: []string{"selftest"}, SweepEvery: 100 * time.Millisecond, ResendAfter: time.Minute, Lease: 2 * time.Second, WorkerBeat: 100 * time.Millisecond, Grace: 5 * time.Second}
+	cfg := task.WorkerConfig{Service: "test", Queues: []string{"selftest"}, SweepEvery: 100 * time.Millisecond, ResendAfter: time.Minute, Lease: 12 * time.Second, WorkerBeat: 100 * time.Millisecond, Grace: 20 * time.Second}
 	if change != nil {
 		change(&cfg)
 	}
@@ -201,7 +201,7 @@ func TestASilentHolderLosesItsTaskAndCannotCommit(t *testing.T) {
 		}
 		close(second)
 		return func(*gorm.DB) (*selftest.SlowResult, error) { return &selftest.SlowResult{Steps: 2}, nil }, nil
-	}}, nil)
+	}}, func(c *task.WorkerConfig) { c.Lease = 2 * time.Second })
 	id := r.enqueue(func(ctx context.Context, tx *gorm.DB) (uuid.UUID, error) {
 		return r.tasks.Slow(ctx, tx, &selftest.SlowArgs{})
 	})

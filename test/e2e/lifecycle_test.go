@@ -60,7 +60,7 @@ func TestAGatewayDrains(t *testing.T) {
 	t.Parallel()
 	h := open(t, "mail-viewer")
 	elsewhere := stack.FreeAddr(t)
-	gateway, other := h.Start("api-gateway", "DRAIN_WAIT=1s"), h.Start("api-gateway", "LISTEN_ADDR="+elsewhere)
+	gateway, other := h.Start("api-gateway", "DRAIN_WAIT=6s"), h.Start("api-gateway", "LISTEN_ADDR="+elsewhere)
 	stack.Ready(t, gateway, other)
 	ama := h.register() // its welcome waits: nobody consumes it yet
 	items, ok := ama.get("/api/v1/tasks").at("items").([]any)

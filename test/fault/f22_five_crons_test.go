@@ -7,10 +7,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// clock gives the role of cron a clock of the test's: unqualified calls of clock_timestamp() find this one first.
+// clock gives the role of cron a clock of the test's: unqualified calls of clock_timestamp() find this one first. It begins just after a slot of ten minutes has,
+// wherever the real one stands, so that no slot begins by itself while the test counts them.
 const clock = `
 create table fault.clock (ahead interval not null);
-insert into fault.clock values ('0');
+insert into fault.clock select to_timestamp(ceil(extract(epoch from now()) / 600) * 600) + interval '1 second' - now();
 create function fault.clock_timestamp() returns timestamptz language sql as 'select pg_catalog.clock_timestamp() + (select ahead from fault.clock)';
 grant usage on schema fault to makola_cron;
 grant select on fault.clock to makola_cron;

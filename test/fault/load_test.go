@@ -143,7 +143,7 @@ func (w *world) produce() *producer {
 			w.mu.Lock()
 			n := 1 + w.rnd.IntN(8)
 			w.mu.Unlock()
-			call, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+			call, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
 			err := w.offer(call, w.mix(n, nil)...)
 			cancel()
 			p.mu.Lock()

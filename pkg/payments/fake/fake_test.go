@@ -106,10 +106,10 @@ func (w *world) open(t *testing.T, reference, callback string) payments.Checkout
 	return checkout
 }
 
-// eventually waits until done, for ten seconds at most.
+// eventually waits until done, for a minute at most.
 func eventually(t *testing.T, what string, done func() bool) {
 	t.Helper()
-	deadline := time.After(10 * time.Second)
+	deadline := time.After(time.Minute)
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for !done() {

@@ -21,7 +21,7 @@ import (
 )
 
 // Patience is how long the helpers wait for a condition before they fail the test.
-const Patience = 30 * time.Second
+const Patience = 60 * time.Second
 
 // Broker is one test's own virtual host.
 type Broker struct {

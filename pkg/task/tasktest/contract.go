@@ -290,7 +290,7 @@ func (tr *Trial) interrupted(t *testing.T, d *contract.Descriptor) {
 	}()
 	select {
 	case <-returned:
-	case <-time.After(10 * time.Second):
+	case <-time.After(30 * time.Second):
 		t.Fatal("the handler ignores its context")
 	}
 }

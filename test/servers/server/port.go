@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"strconv"
+	"sync"
 )
 
 // Ports are taken from a range below the kernel's ephemeral ports (32768 and up by default). A port from the ephemeral
@@ -17,20 +18,27 @@ const (
 	lastPort  = 31999
 )
 
-// freePorts returns n different TCP ports of 127.0.0.1 which nothing listens on. They are not reserved: another process
-// may take one before the caller does, which then shows as a failed start.
+// held keeps the names that stand for ports from being collected, and so closed, while this process lives.
+var held sync.Map
+
+// freePorts returns n different TCP ports of 127.0.0.1 which nothing listens on, and which no test of this machine is given until
+// this process ends: RabbitMQ takes seconds until it listens. A stranger may take one before, which then shows as a failed start.
 func freePorts(ctx context.Context, n int) ([]int, error) {
-	taken := map[int]bool{}
 	var ports []int
 	for range 1000 {
 		if len(ports) == n {
 			return ports, nil
 		}
 		port := firstPort + rand.IntN(lastPort-firstPort+1) //nolint:gosec // a port, not a secret
-		if taken[port] || !isFree(ctx, port) {
+		// Whoever listens at this name, which is in no folder and vanishes with its process, has the port.
+		hold, err := new(net.ListenConfig).Listen(ctx, "unix", fmt.Sprintf("@makola-test-port-%d", port))
+		if err != nil {
 			continue
 		}
-		taken[port] = true
+		held.Store(port, hold)
+		if !isFree(ctx, port) {
+			continue
+		}
 		ports = append(ports, port)
 	}
 	return nil, errors.New("no free TCP ports between " + strconv.Itoa(firstPort) + " and " + strconv.Itoa(lastPort))

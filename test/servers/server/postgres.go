@@ -15,7 +15,7 @@ import (
 )
 
 // startTimeout bounds one start of either server. RabbitMQ takes about 6 s on two idle cores, and several times that on busy ones.
-const startTimeout = 2 * time.Minute
+const startTimeout = 5 * time.Minute
 
 // Postgres is a private PostgreSQL cluster. Its methods may be called from several goroutines; they run one after another.
 type Postgres struct {
@@ -92,7 +92,7 @@ func (p *Postgres) Restart(ctx context.Context) error {
 		"-c", "listen_addresses=127.0.0.1",
 		"-c", "unix_socket_directories=",
 		"-c", "fsync=on",
-		"-c", "max_connections=300", // several test packages at once, each with its own databases and pools
+		"-c", "max_connections=1000", // several test packages at once, a test per processor in each, and each with its own pools
 		"-c", "shared_buffers=256MB",
 		"-c", "max_wal_size=2GB", // fewer checkpoints in the middle of a measurement
 	}

@@ -16,7 +16,7 @@ import uuid
 from celery import Celery, chain
 from kombu import Queue
 
-PATIENCE = 30  # seconds for each result
+PATIENCE = 60  # seconds for each result
 
 
 def python_value(o):

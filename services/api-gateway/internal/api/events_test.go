@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -371,6 +372,9 @@ func TestASlowClientIsDropped(t *testing.T) {
 	require.NoError(t, c.(*net.TCPConn).SetReadBuffer(4<<10))
 	_, err = c.Write([]byte("GET /api/v1/tasks/" + id + "/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + s.access + "\r\n\r\n"))
 	require.NoError(t, err)
-	require.Eventually(t, func() bool { return hub.Open() == 1 }, patience, time.Millisecond)
+	begin := make([]byte, len("HTTP/1.1 200"))
+	_, err = io.ReadFull(c, begin)
+	require.NoError(t, err)
+	require.Equal(t, "HTTP/1.1 200", string(begin), "the stream was open")
 	require.Eventually(t, func() bool { return hub.Open() == 0 }, patience, 10*time.Millisecond, "it has been dropped")
 }

@@ -30,7 +30,7 @@ func withStripe(t *testing.T, requests *atomic.Int32) func(*api.Options, *api.Se
 	t.Cleanup(server.Close)
 	p, err := stripe.New(stripe.Config{
 		BaseURL: server.URL, SecretKey: stripe.SimulatorSecretKey, WebhookSecrets: []payments.SecretKey{stripe.SimulatorWebhookSecret}, ReturnURL: "https://shop.example.com/",
-		Outbound: outbound.Config{AllowNetworks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, AllowPlainHTTP: true, Timeout: 5 * time.Second},
+		Outbound: outbound.Config{AllowNetworks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, AllowPlainHTTP: true, Timeout: 30 * time.Second},
 	})
 	require.NoError(t, err)
 	return func(_ *api.Options, s *api.Server) {

@@ -191,7 +191,7 @@ func TestServerFinishesWhatItBegan(t *testing.T) {
 			_ = c.Close()
 		}
 		return err != nil
-	}, 5*time.Second, 5*time.Millisecond, "no new connections while draining")
+	}, time.Minute, 5*time.Millisecond, "no new connections while draining")
 	close(goOn)
 	require.NoError(t, <-stopped)
 	require.Equal(t, "done", <-answer)
@@ -268,9 +268,8 @@ func raw(t *testing.T, text string) (lines []string, handled []string) {
 	c, err := net.Dial("tcp", s.Addr().String())
 	require.NoError(t, err)
 	defer c.Close()
-	_, err = io.WriteString(c, text)
-	require.NoError(t, err)
-	require.NoError(t, c.(*net.TCPConn).CloseWrite())
+	_, _ = io.WriteString(c, text) // a server that refuses before it has read all may have closed by now
+	_ = c.(*net.TCPConn).CloseWrite()
 	scan := bufio.NewScanner(c)
 	for scan.Scan() {
 		if strings.HasPrefix(scan.Text(), "HTTP/") {
@@ -327,11 +326,10 @@ func TestAClientThatDripsItsHeadersIsCutOff(t *testing.T) {
 	c, err := net.Dial("tcp", s.Addr().String())
 	require.NoError(t, err)
 	defer c.Close()
-	_, err = io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\nA: ")
-	require.NoError(t, err)
-	require.NoError(t, c.SetReadDeadline(time.Now().Add(10*time.Second)))
+	_, _ = io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\nA: ") // whoever was held up for 200 ms finds the connection closed
+	require.NoError(t, c.SetReadDeadline(time.Now().Add(time.Minute)))
 	_, err = io.ReadAll(c)
-	require.NoError(t, err, "the server closes, long before our own patience ends")
+	require.NotErrorIs(t, err, os.ErrDeadlineExceeded, "the server closes, long before our own patience ends")
 	require.NoError(t, s.Stop(t.Context()))
 }
 

@@ -27,6 +27,10 @@ var errShareAway = errors.New("shared limits are not asked for a second")
 
 // Share is the buckets that all gateways have in common: rows of gateway.rate_bucket. Safe for concurrent use.
 type Share struct {
+	// Patience is how long one question to the database may take; zero means a quarter of a second, and two seconds where the sum must be exact. Set it before the
+	// first request.
+	Patience time.Duration
+
 	db     *postgres.DB
 	resume atomic.Int64 // Unix nanoseconds before which the database is not asked
 }
@@ -49,6 +53,9 @@ func (s *Share) spend(ctx context.Context, policy, key string, n, burst int, win
 		if patience = shareTime; time.Now().UnixNano() < s.resume.Load() {
 			return 0, false, errShareAway
 		}
+	}
+	if s.Patience > 0 {
+		patience = s.Patience
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()

@@ -12,6 +12,7 @@ import (
 func TestAChunkIsSettledAndDebtIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	share := NewShare(postgrestest.New(t).Open("makola_gateway"))
+	share.Patience = time.Minute // a machine that is busy must not make each limiter count for itself
 	here, there := NewLimiter("x", 20, time.Hour).Sharing(share, 5), NewLimiter("x", 20, time.Hour).Sharing(share, 5)
 	ask := func(l *Limiter) bool {
 		now := time.Now()

@@ -28,9 +28,10 @@ const (
 	maxWaiting = 4096
 	// commits are under way at once, so that one is prepared while another waits for the disk.
 	commits = 2
-	// statementTimeout bounds each statement of a commit; commitTimeout the whole of it, a lost connection included.
+	// statementTimeout bounds each statement of a commit unless Committer.Patience says otherwise; after connectTimeout more the whole commit is given up, a
+	// lost connection included.
 	statementTimeout = 2 * time.Second
-	commitTimeout    = 5 * time.Second
+	connectTimeout   = 3 * time.Second
 )
 
 // Errors of Store. Both mean that the event is not known to be stored.
@@ -56,6 +57,8 @@ const (
 type Committer struct {
 	// Subscriptions enqueues what is about subscription payments, as the tasks of NewCommitter do. Nil leaves that to ai_features.process_webhook_event, which hands it over.
 	Subscriptions *subscriptionspb.Tasks
+	// Patience is how long one statement of a commit may take, for example while somebody else holds a table; two seconds when zero.
+	Patience time.Duration
 
 	db       *postgres.DB
 	tasks    *aifeatures.Tasks
@@ -130,7 +133,11 @@ func (c *Committer) store(ctx context.Context, shared []*waiter) {
 
 // commit stores the events and their tasks in one transaction, and returns the waiters whose events are new.
 func (c *Committer) commit(ctx context.Context, shared []*waiter) (map[*waiter]bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
+	patience := c.Patience
+	if patience <= 0 {
+		patience = statementTimeout
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience+connectTimeout)
 	defer cancel()
 	events := make([]billing.Event, len(shared))
 	for i, w := range shared {
@@ -143,7 +150,7 @@ func (c *Committer) commit(ctx context.Context, shared []*waiter) (map[*waiter]b
 		}
 		events[i] = w.event
 	}
-	tx, err := c.db.Begin(ctx, postgres.Scope{System: true, Timeout: statementTimeout})
+	tx, err := c.db.Begin(ctx, postgres.Scope{System: true, Timeout: patience})
 	if err != nil {
 		return nil, err
 	}
