@@ -128,8 +128,10 @@ func (b *batch) lock(tx *gorm.DB) error {
 	byID := make(map[uuid.UUID]*openPurchase, len(b.ids))
 	err := query(tx, "lock purchases", `
 		select p.id, p.tenant_id, p.provider, p.reference, p.status, p.amount_expected, p.currency, p.credits, p.bonus,
-		       coalesce(p.provider_txn_id, ''), coalesce(p.review_reason, ''), coalesce(p.amount_received, 0), coalesce(p.currency_received, ''), a.id
+		       coalesce(p.provider_txn_id, ''), coalesce(p.review_reason, ''), coalesce(p.amount_received, 0), coalesce(p.currency_received, ''), a.id,
+		       p.user_id, coalesce(u.email, '')
 		  from billing.credit_purchase p
+		  left join accounts.user u on u.id = p.user_id
 		  left join billing.ledger_account a on a.tenant_id = p.tenant_id and a.kind = 'credits' and a.unit = 'CRD'
 		 where p.id = any ($1::uuid[])
 		 order by p.reference, p.id
@@ -139,7 +141,7 @@ func (b *batch) lock(tx *gorm.DB) error {
 			var account uuid.NullUUID
 			var currency, received string
 			if err := rows.Scan(&p.id, &p.tenant, &p.provider, &p.reference, &p.status, &p.expected.Minor, &currency, &p.credits, &p.bonus,
-				&p.txn, &p.reason, &p.received.Minor, &received, &account); err != nil {
+				&p.txn, &p.reason, &p.received.Minor, &received, &account, &p.user, &p.email); err != nil {
 				return err
 			}
 			if !account.Valid {
@@ -218,6 +220,9 @@ func (b *batch) write(tx *gorm.DB) error {
 		return err
 	}
 	if err := b.writeEvents(tx); err != nil {
+		return err
+	}
+	if err := b.audit(tx, "credit_purchase"); err != nil {
 		return err
 	}
 	return p.writeBalances(tx)

@@ -12,12 +12,15 @@ import (
 type openPurchase struct {
 	id, tenant, account      uuid.UUID
 	provider, reference, txn string
-	status                   Status
-	expected                 money.Amount
-	credits, bonus           money.Credits
-	changed                  bool
-	received                 money.Amount
-	reason                   string
+	// user bought it, and email is theirs; empty when they are gone.
+	user           uuid.UUID
+	email          string
+	status         Status
+	expected       money.Amount
+	credits, bonus money.Credits
+	changed        bool
+	received       money.Amount
+	reason         string
 	// credited asks for the credits, reversed for their reversal; both in one batch is possible.
 	credited, reversed bool
 }

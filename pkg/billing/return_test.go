@@ -218,7 +218,13 @@ func TestPropertyAnyOrderRepetitionAndLossOfEventsGivesTheSameBooks(t *testing.T
 			evidence = slices.Clone(evidence[n:])
 		}
 		for _, a := range all {
-			require.Contains(rt, a.status, h.purchase(t, a.p).Status)
+			now := h.purchase(t, a.p)
+			require.Contains(rt, a.status, now.Status)
+			want := 0
+			if now.CompletedAt != nil {
+				want = 1
+			}
+			require.Equal(rt, want, h.count(t, "select count(*) from audit.entry where action = 'PAYMENT' and tenant_id = $1 and entity_id = $2", id, a.p.ID.String()))
 		}
 		require.Equal(rt, credits, h.balance(t, id).Total)
 		require.EqualValues(rt, sold+suspended, h.platform(t, "provider_receivable")-before["provider_receivable"])

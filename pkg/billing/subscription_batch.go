@@ -202,16 +202,18 @@ func (b *subscriptionBatch) lock(tx *gorm.DB) error {
 	byID := make(map[uuid.UUID]*openMonth, len(b.ids))
 	tenants := []uuid.UUID{}
 	err := query(tx, "lock subscription payments", `
-		select id, tenant_id, provider, reference, status, amount_expected, currency, storefronts, coalesce(provider_txn_id, ''), coalesce(review_reason, ''),
-		       coalesce(amount_received, 0), coalesce(currency_received, ''), period_start, period_end
-		  from billing.subscription_payment where id = any ($1::uuid[]) order by reference, id for no key update`,
+		select p.id, p.tenant_id, p.provider, p.reference, p.status, p.amount_expected, p.currency, p.storefronts, coalesce(p.provider_txn_id, ''), coalesce(p.review_reason, ''),
+		       coalesce(p.amount_received, 0), coalesce(p.currency_received, ''), p.period_start, p.period_end, p.user_id, coalesce(u.email, '')
+		  from billing.subscription_payment p
+		  left join accounts.user u on u.id = p.user_id
+		 where p.id = any ($1::uuid[]) order by p.reference, p.id for no key update of p`,
 		func(rows pgx.Rows) error {
 			m := &openMonth{}
 			var status SubscriptionPaymentStatus
 			var currency, received string
 			var start, end *time.Time
 			if err := rows.Scan(&m.id, &m.tenant, &m.provider, &m.reference, &status, &m.expected.Minor, &currency, &m.storefronts, &m.txn, &m.reason,
-				&m.received.Minor, &received, &start, &end); err != nil {
+				&m.received.Minor, &received, &start, &end, &m.user, &m.email); err != nil {
 				return err
 			}
 			if start != nil && end != nil {

@@ -48,6 +48,9 @@ func (b *subscriptionBatch) write(tx *gorm.DB) error {
 	if err := b.writeEvents(tx); err != nil {
 		return err
 	}
+	if err := b.audit(tx, "subscription_payment"); err != nil {
+		return err
+	}
 	return p.writeBalances(tx)
 }
 
