@@ -108,9 +108,9 @@ var ReconcilePaymentsTask = &contract.Descriptor{
 
 // ComparePaymentsTask describes the task ai_features.compare_payments.
 //
-// ComparePayments compares the provider's own list of yesterday's payments with the ledger: what it calls paid and nothing was credited for, what it gave back
-// and is still credited, and what was credited and it does not list. It enqueues ai_features.verify_payment for each, and files paid references of ours that no
-// purchase has for a person.
+// ComparePayments compares the provider's own list of yesterday's payments with the ledger, credit purchases (AI-…) and subscription payments (SUB-…) alike: what it calls
+// paid and nothing was given for, what it gave back and still counts, what it names another amount or transaction for, and what was completed and it does not list. It
+// enqueues ai_features.verify_payment or subscriptions.verify_payment for each, and files paid references of ours that nothing has for a person.
 // Fails for good when the provider refuses its list, or its attempts are used up. Running it twice asks twice and files once.
 var ComparePaymentsTask = &contract.Descriptor{
 	Name:        "ai_features.compare_payments",
@@ -382,9 +382,9 @@ func (t *Tasks) ReconcilePayments(ctx context.Context, tx *gorm.DB, args *Reconc
 
 // ComparePayments enqueues the task ai_features.compare_payments in tx and returns its id.
 //
-// ComparePayments compares the provider's own list of yesterday's payments with the ledger: what it calls paid and nothing was credited for, what it gave back
-// and is still credited, and what was credited and it does not list. It enqueues ai_features.verify_payment for each, and files paid references of ours that no
-// purchase has for a person.
+// ComparePayments compares the provider's own list of yesterday's payments with the ledger, credit purchases (AI-…) and subscription payments (SUB-…) alike: what it calls
+// paid and nothing was given for, what it gave back and still counts, what it names another amount or transaction for, and what was completed and it does not list. It
+// enqueues ai_features.verify_payment or subscriptions.verify_payment for each, and files paid references of ours that nothing has for a person.
 // Fails for good when the provider refuses its list, or its attempts are used up. Running it twice asks twice and files once.
 func (t *Tasks) ComparePayments(ctx context.Context, tx *gorm.DB, args *ComparePaymentsArgs, opts ...contract.Option) (contract.ID, error) {
 	return t.q.Enqueue(ctx, tx, ComparePaymentsTask, args, opts...)
@@ -510,9 +510,9 @@ type TasksHandler interface {
 	// Fails for good only when its attempts are used up. Running it twice enqueues each verification once.
 	ReconcilePayments(ctx context.Context, tx *gorm.DB, args *ReconcilePaymentsArgs) (*ReconcilePaymentsResult, error)
 
-	// ComparePayments compares the provider's own list of yesterday's payments with the ledger: what it calls paid and nothing was credited for, what it gave back
-	// and is still credited, and what was credited and it does not list. It enqueues ai_features.verify_payment for each, and files paid references of ours that no
-	// purchase has for a person.
+	// ComparePayments compares the provider's own list of yesterday's payments with the ledger, credit purchases (AI-…) and subscription payments (SUB-…) alike: what it calls
+	// paid and nothing was given for, what it gave back and still counts, what it names another amount or transaction for, and what was completed and it does not list. It
+	// enqueues ai_features.verify_payment or subscriptions.verify_payment for each, and files paid references of ours that nothing has for a person.
 	// Fails for good when the provider refuses its list, or its attempts are used up. Running it twice asks twice and files once.
 	ComparePayments(ctx context.Context, run contract.Run, args *ComparePaymentsArgs) (contract.Commit[*ComparePaymentsResult], error)
 
