@@ -21,10 +21,10 @@ func (b *batch) audit(tx *gorm.DB, entity string) error {
 		case Credited:
 			p := b.purchases[b.of[i]]
 			entries = append(entries, p.paid(entity, cmp.Or(p.email, "provider:"+p.provider), p.credits+p.bonus))
-		case Returned:
+		case Returned, PartlyReturned:
 			p, e := b.purchases[b.of[i]], b.evidence[i]
 			entries = append(entries, audit.Entry{Tenant: p.tenant, Actor: "provider:" + p.provider, Action: actionRefunded, Entity: entity, EntityID: p.id.String(),
-				Changes: auditedPayment{Reference: p.reference, Provider: p.provider, Amount: e.Amount.Display(), Refund: e.CaseID}})
+				Changes: auditedPayment{Reference: p.reference, Provider: p.provider, Amount: v.back.Display(), Refund: e.CaseID}})
 		case AlreadyProcessed, InReview, MarkedFailed, DisputeOpened, Ignored, UnknownReference:
 		}
 	}
