@@ -245,9 +245,10 @@ var ResolveReviewTask = &contract.Descriptor{
 
 // RefundPurchaseTask describes the task ai_features.refund_purchase.
 //
-// RefundPurchase asks the provider to give the whole payment of a completed purchase back, as an operator decided. What becomes of the credits follows from
-// the provider's word that the money has gone, which may come at once or days later (ai_features.process_webhook_event).
-// Fails for good when the purchase does not exist, was not paid, or the provider refuses. Running it twice refunds once: no provider gives back more than was paid.
+// RefundPurchase asks the provider to give a completed purchase's payment back, all that is left of it or a part, as an operator decided. What becomes of the credits follows
+// from the provider's word that the money has gone, which may come at once or days later (ai_features.process_webhook_event).
+// Fails for good when the purchase does not exist, was not paid, has less left, the provider refuses, or its answer about a part was lost. Running it twice refunds once: no
+// provider gives back more than was paid, and a part is not asked for again.
 var RefundPurchaseTask = &contract.Descriptor{
 	Name:        "ai_features.refund_purchase",
 	Queue:       "ai_features",
@@ -453,9 +454,10 @@ func (t *Tasks) ResolveReview(ctx context.Context, tx *gorm.DB, args *ResolveRev
 
 // RefundPurchase enqueues the task ai_features.refund_purchase in tx and returns its id.
 //
-// RefundPurchase asks the provider to give the whole payment of a completed purchase back, as an operator decided. What becomes of the credits follows from
-// the provider's word that the money has gone, which may come at once or days later (ai_features.process_webhook_event).
-// Fails for good when the purchase does not exist, was not paid, or the provider refuses. Running it twice refunds once: no provider gives back more than was paid.
+// RefundPurchase asks the provider to give a completed purchase's payment back, all that is left of it or a part, as an operator decided. What becomes of the credits follows
+// from the provider's word that the money has gone, which may come at once or days later (ai_features.process_webhook_event).
+// Fails for good when the purchase does not exist, was not paid, has less left, the provider refuses, or its answer about a part was lost. Running it twice refunds once: no
+// provider gives back more than was paid, and a part is not asked for again.
 func (t *Tasks) RefundPurchase(ctx context.Context, tx *gorm.DB, args *RefundPurchaseArgs, opts ...contract.Option) (contract.ID, error) {
 	return t.q.Enqueue(ctx, tx, RefundPurchaseTask, args, opts...)
 }
@@ -549,9 +551,10 @@ type TasksHandler interface {
 	// Fails for good when the review does not exist, was decided the other way, or its purchase has moved on. Running it twice decides once.
 	ResolveReview(ctx context.Context, tx *gorm.DB, args *ResolveReviewArgs) (*ResolveReviewResult, error)
 
-	// RefundPurchase asks the provider to give the whole payment of a completed purchase back, as an operator decided. What becomes of the credits follows from
-	// the provider's word that the money has gone, which may come at once or days later (ai_features.process_webhook_event).
-	// Fails for good when the purchase does not exist, was not paid, or the provider refuses. Running it twice refunds once: no provider gives back more than was paid.
+	// RefundPurchase asks the provider to give a completed purchase's payment back, all that is left of it or a part, as an operator decided. What becomes of the credits follows
+	// from the provider's word that the money has gone, which may come at once or days later (ai_features.process_webhook_event).
+	// Fails for good when the purchase does not exist, was not paid, has less left, the provider refuses, or its answer about a part was lost. Running it twice refunds once: no
+	// provider gives back more than was paid, and a part is not asked for again.
 	RefundPurchase(ctx context.Context, run contract.Run, args *RefundPurchaseArgs) (contract.Commit[*RefundPurchaseResult], error)
 
 	// SendLowCreditAlert stores the mail of one alert for the owner, with the balance as it is then, and enqueues notifications.send_email for it. An

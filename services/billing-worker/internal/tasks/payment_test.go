@@ -443,6 +443,17 @@ func TestEveryTaskPassesTheTrial(t *testing.T) {
 					return tasktest.Sample{Args: &aifeatures.RefundPurchaseArgs{PaymentReference: p.Reference, Actor: "kofi", Reason: "asked for"}, Tenant: s.tenant}
 				})
 			},
+			"subscriptions.refund_payment": func(t *testing.T, pg *postgrestest.Database) tasktest.Sample {
+				t.Helper()
+				return arrange(t, pg, func(s *shop, _ *billing.Purchase) tasktest.Sample {
+					p := s.order(t)
+					require.NoError(t, pg.Open("makola_billing").InSystem(t.Context(), func(tx *gorm.DB) error {
+						_, err := billing.SettleSubscriptions(t.Context(), tx, []billing.Evidence{{Provider: "paystack", Reference: p.Reference, Status: payments.StatusSucceeded, Amount: p.Total, TransactionID: "t"}}, time.Now())
+						return err
+					}))
+					return tasktest.Sample{Args: &subscriptionspb.RefundPaymentArgs{PaymentReference: p.Reference, Actor: "esi", Reason: "asked for"}, Tenant: s.tenant}
+				})
+			},
 			"subscriptions.process_payment": func(t *testing.T, pg *postgrestest.Database) tasktest.Sample {
 				t.Helper()
 				return arrange(t, pg, func(s *shop, _ *billing.Purchase) tasktest.Sample {

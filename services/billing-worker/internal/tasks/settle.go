@@ -239,7 +239,7 @@ func (a *AIFeatures) conclude(ctx context.Context, tx *gorm.DB, c *claim, o bill
 			return nil
 		}
 		c.result.status = "unmatched"
-	case billing.AlreadyProcessed, billing.InReview, billing.MarkedFailed, billing.Ignored, billing.Returned, billing.DisputeOpened:
+	case billing.AlreadyProcessed, billing.InReview, billing.MarkedFailed, billing.Ignored, billing.Returned, billing.PartlyReturned, billing.DisputeOpened:
 	}
 	return nil
 }
