@@ -244,12 +244,12 @@ func (a *AIFeatures) conclude(ctx context.Context, tx *gorm.DB, c *claim, o bill
 	return nil
 }
 
-// tellPayers stores a mail for the payer of each purchase that has gone to review just now: they paid, and wait for a person.
+// tellPayers stores a mail for the payer of each purchase that has gone to review just now, because they paid and wait for a person, and of each whose payment has failed.
 func (a *AIFeatures) tellPayers(ctx context.Context, tx *gorm.DB, settled []*claim, outcomes []billing.Outcome) error {
 	var ids []uuid.UUID
 	cause := map[uuid.UUID]contract.Run{}
 	for i, o := range outcomes {
-		if o.Parked {
+		if o.Parked || o.Kind == billing.MarkedFailed {
 			ids = append(ids, o.Purchase)
 			cause[o.Purchase] = settled[i].run
 		}
@@ -264,10 +264,24 @@ func (a *AIFeatures) tellPayers(ctx context.Context, tx *gorm.DB, settled []*cla
 	var mails []notifications.Email
 	for id, r := range receipts {
 		p := r.Purchase
-		mails = append(mails, notifications.Email{Tenant: p.Tenant, Key: "pay:" + p.Reference + ":review", To: r.Email, Cause: cause[id], Content: notifications.PaymentReview{
-			Name: r.Name, Business: r.Business, Reference: p.Reference, ExpectedMinor: p.Total.Minor, ExpectedCurrency: p.Total.Currency,
-			ReceivedMinor: p.Received.Minor, ReceivedCurrency: p.Received.Currency, ReportedAt: cause[id].CreatedAt, Timezone: r.Timezone,
-		}})
+		m := notifications.Email{Tenant: p.Tenant, To: r.Email, Cause: cause[id]}
+		switch p.Status {
+		case billing.Review:
+			m.Key = "pay:" + p.Reference + ":review"
+			m.Content = notifications.PaymentReview{
+				Name: r.Name, Business: r.Business, Reference: p.Reference, ExpectedMinor: p.Total.Minor, ExpectedCurrency: p.Total.Currency,
+				ReceivedMinor: p.Received.Minor, ReceivedCurrency: p.Received.Currency, ReportedAt: cause[id].CreatedAt, Timezone: r.Timezone,
+			}
+		case billing.Failed:
+			m.Key = "pay:" + p.Reference + ":failed"
+			m.Content = notifications.PaymentFailed{
+				Name: r.Name, Business: r.Business, Reference: p.Reference, ExpectedMinor: p.Total.Minor, ExpectedCurrency: p.Total.Currency,
+				ReportedAt: cause[id].CreatedAt, Timezone: r.Timezone,
+			}
+		case billing.Pending, billing.Completed, billing.Refunded, billing.Expired, billing.Disputed:
+			continue // more has happened to it in the same batch
+		}
+		mails = append(mails, m)
 	}
 	_, err = notifications.QueueAll(ctx, tx, a.Mail, mails) // a payer without a usable address is no reason to lose the review
 	return err

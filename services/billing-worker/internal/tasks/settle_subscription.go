@@ -107,12 +107,12 @@ func (s *Subscriptions) ask(ctx context.Context, tx *gorm.DB, c *claim, event bi
 	return err
 }
 
-// tell stores the receipt of each month that was paid for just now, and a mail for the payer of each payment that has gone to review.
+// tell stores the receipt of each month that was paid for just now, and a mail for the payer of each payment that has gone to review or has failed.
 func (s *Subscriptions) tell(ctx context.Context, tx *gorm.DB, settled []*claim, outcomes []billing.SubscriptionOutcome) error {
 	var ids []uuid.UUID
 	cause := map[uuid.UUID]contract.Run{}
 	for i, o := range outcomes {
-		if o.Kind == billing.Credited || o.Parked {
+		if o.Kind == billing.Credited || o.Kind == billing.MarkedFailed || o.Parked {
 			ids = append(ids, o.Payment)
 			cause[o.Payment] = settled[i].run
 		}
@@ -120,7 +120,7 @@ func (s *Subscriptions) tell(ctx context.Context, tx *gorm.DB, settled []*claim,
 	return mailMonths(ctx, tx, s.Mail, ids, cause)
 }
 
-// mailMonths stores the mails about payments, by the state they are in: a receipt, or word that a person looks. One payment has one mail of a kind.
+// mailMonths stores the mails about payments, by the state they are in: a receipt, word that a person looks, or that nothing was received. One payment has one mail of a kind.
 func mailMonths(ctx context.Context, tx *gorm.DB, mail *notificationspb.Tasks, ids []uuid.UUID, cause map[uuid.UUID]contract.Run) error {
 	receipts, err := billing.SubscriptionReceipts(tx, ids)
 	if err != nil {
@@ -139,6 +139,12 @@ func mailMonths(ctx context.Context, tx *gorm.DB, mail *notificationspb.Tasks, i
 			m.Content = notifications.PaymentReview{
 				Name: r.Name, Business: r.Business, Reference: p.Reference, ExpectedMinor: p.Total.Minor, ExpectedCurrency: p.Total.Currency,
 				ReceivedMinor: p.Received.Minor, ReceivedCurrency: p.Received.Currency, ReportedAt: cause[id].CreatedAt, Timezone: r.Timezone, Product: "subscription",
+			}
+		case p.Status == billing.SubPaymentFailed && cause[id].ID != uuid.Nil: // news of a provider, not a decision about a refund
+			m.Key = "pay:" + p.Reference + ":failed"
+			m.Content = notifications.PaymentFailed{
+				Name: r.Name, Business: r.Business, Reference: p.Reference, ExpectedMinor: p.Total.Minor, ExpectedCurrency: p.Total.Currency,
+				ReportedAt: cause[id].CreatedAt, Timezone: r.Timezone, Product: "subscription",
 			}
 		default:
 			continue // paid and given back at once

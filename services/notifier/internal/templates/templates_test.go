@@ -70,6 +70,14 @@ func samples() map[string]notifications.Content {
 			Name: "Ama Mensah", Business: "Ama's Provisions", Reference: "SUB-06FZ8Q9W3M7K2X4B5N6P7R8S9T", Product: "subscription",
 			ExpectedMinor: 12000, ExpectedCurrency: money.GHS, ReceivedMinor: 11900, ReceivedCurrency: money.GHS, ReportedAt: paidAt, Timezone: "Africa/Accra",
 		},
+		"payment_failed": notifications.PaymentFailed{
+			Name: "Ama Mensah", Business: "Ama's Provisions", Reference: "AI-06FZ8Q9W3M7K2X4B5N6P7R8S9T",
+			ExpectedMinor: 9600, ExpectedCurrency: money.GHS, ReportedAt: paidAt, Timezone: "Africa/Accra",
+		},
+		"payment_failed_subscription": notifications.PaymentFailed{
+			Name: "Ama Mensah", Business: "Ama's Provisions", Reference: "SUB-06FZ8Q9W3M7K2X4B5N6P7R8S9T", Product: "subscription",
+			ExpectedMinor: 12000, ExpectedCurrency: money.GHS, ReportedAt: paidAt, Timezone: "Africa/Accra",
+		},
 		"payment_review": notifications.PaymentReview{
 			Name: "Ama Mensah", Business: "Ama's Provisions", Reference: "AI-06FZ8Q9W3M7K2X4B5N6P7R8S9T",
 			ExpectedMinor: 9600, ExpectedCurrency: money.GHS, ReceivedMinor: 9500, ReceivedCurrency: money.GHS, ReportedAt: paidAt, Timezone: "Africa/Accra",
@@ -108,6 +116,7 @@ func TestPeoplesWordsCannotBreakOut(t *testing.T) {
 		"password_changed": notifications.PasswordChanged{Name: evil, IP: evil, Timezone: evil},
 		"invitation":       notifications.Invitation{Business: evil, Inviter: evil, Role: evil, Token: "x", Timezone: evil},
 		"credit_alert":     notifications.CreditAlert{Name: evil, Business: evil, Kind: evil, Timezone: evil},
+		"payment_failed":   notifications.PaymentFailed{Name: evil, Business: evil, Reference: evil, ExpectedCurrency: "<b>", Timezone: "../../etc/passwd", ReportedAt: paidAt, Product: evil},
 		"payment_review":   notifications.PaymentReview{Name: evil, Business: evil, Reference: evil, ExpectedCurrency: "<b>", ReceivedCurrency: "<b>", Timezone: "../../etc/passwd", ReportedAt: paidAt},
 	}
 	for name, content := range contents {
