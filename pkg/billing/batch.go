@@ -36,6 +36,9 @@ func CreditBatch(ctx context.Context, tx *gorm.DB, evidence []Evidence) ([]Outco
 	if err := b.lock(tx); err != nil {
 		return nil, err
 	}
+	if err := b.readReturns(tx, "purchase_id"); err != nil {
+		return nil, err
+	}
 	b.decide()
 	if err := b.write(tx); err != nil {
 		return nil, err
@@ -128,8 +131,10 @@ func (b *batch) lock(tx *gorm.DB) error {
 	byID := make(map[uuid.UUID]*openPurchase, len(b.ids))
 	err := query(tx, "lock purchases", `
 		select p.id, p.tenant_id, p.provider, p.reference, p.status, p.amount_expected, p.currency, p.credits, p.bonus,
-		       coalesce(p.provider_txn_id, ''), coalesce(p.review_reason, ''), coalesce(p.amount_received, 0), coalesce(p.currency_received, ''), a.id
+		       coalesce(p.provider_txn_id, ''), coalesce(p.review_reason, ''), coalesce(p.amount_received, 0), coalesce(p.currency_received, ''), a.id,
+		       p.user_id, coalesce(u.email, ''), p.amount_returned, p.credits_owed
 		  from billing.credit_purchase p
+		  left join accounts.user u on u.id = p.user_id
 		  left join billing.ledger_account a on a.tenant_id = p.tenant_id and a.kind = 'credits' and a.unit = 'CRD'
 		 where p.id = any ($1::uuid[])
 		 order by p.reference, p.id
@@ -139,13 +144,14 @@ func (b *batch) lock(tx *gorm.DB) error {
 			var account uuid.NullUUID
 			var currency, received string
 			if err := rows.Scan(&p.id, &p.tenant, &p.provider, &p.reference, &p.status, &p.expected.Minor, &currency, &p.credits, &p.bonus,
-				&p.txn, &p.reason, &p.received.Minor, &received, &account); err != nil {
+				&p.txn, &p.reason, &p.received.Minor, &received, &account, &p.user, &p.email, &p.returned, &p.owed); err != nil {
 				return err
 			}
 			if !account.Valid {
 				return fmt.Errorf("purchase %s: %w", p.id, ErrNoAccount)
 			}
 			p.expected.Currency, p.received.Currency, p.account = money.Currency(currency), money.Currency(received), account.UUID
+			p.known()
 			if p.txn != "" {
 				b.payer[movement{p.provider, p.txn}] = p.id
 			}
@@ -208,6 +214,9 @@ func (b *batch) write(tx *gorm.DB) error {
 		return err
 	}
 	p.entries = append(p.entries, reversals.entries...)
+	if err := b.writeReturns(tx, "purchase_id"); err != nil {
+		return err
+	}
 	if err := b.writePurchases(tx); err != nil {
 		return err
 	}
@@ -218,6 +227,9 @@ func (b *batch) write(tx *gorm.DB) error {
 		return err
 	}
 	if err := b.writeEvents(tx); err != nil {
+		return err
+	}
+	if err := b.audit(tx, "credit_purchase"); err != nil {
 		return err
 	}
 	return p.writeBalances(tx)
@@ -235,13 +247,19 @@ func (b *batch) accounts(tx *gorm.DB) (map[platformAccount]uuid.UUID, error) {
 		}
 	}
 	for i, v := range b.verdicts {
-		if v.kind == Credited || (v.suspend || v.giveBack) && bookable(b.evidence[i].Amount) {
+		if v.kind == Credited || v.suspend && bookable(b.evidence[i].Amount) {
 			add(b.evidence[i].Amount.Currency)
+		}
+		if v.giveBack && bookable(v.back) {
+			add(v.back.Currency)
+		}
+		if v.noted > 0 {
+			add(b.purchases[b.of[i]].expected.Currency)
 		}
 	}
 	for _, p := range b.purchases {
 		if p.reversed {
-			add(p.expected.Currency)
+			add(p.basis().Currency)
 		}
 	}
 	if len(currencies) == 0 {
@@ -250,12 +268,36 @@ func (b *batch) accounts(tx *gorm.DB) (map[platformAccount]uuid.UUID, error) {
 	return platformAccounts(tx, currencies)
 }
 
-// suspenseKey is the same for a webhook and an answer that tell of the same money, arriving or going back.
-func suspenseKey(p *openPurchase, e Evidence, v verdict) string {
-	if v.giveBack {
-		return returnKey(p.id, cmp.Or(e.CaseID, e.TransactionID))
+// suspended is a transfer to or from suspense that a verdict asks for. key is the same for whatever tells of the same money; before is what older builds called it.
+type suspended struct {
+	key, before string
+	amount      money.Amount
+}
+
+// suspense lists what a verdict books to suspense.
+func (b *batch) suspense(i int) (list []suspended) {
+	v := b.verdicts[i]
+	if !v.suspend && !v.giveBack {
+		return nil
 	}
-	return arrivalKey(p.id, e.TransactionID)
+	e, p := b.evidence[i], b.purchases[b.of[i]]
+	if v.suspend && bookable(e.Amount) {
+		list = append(list, suspended{key: arrivalKey(p.id, e.TransactionID), amount: e.Amount})
+	}
+	back := func(scope string, sum int64, amount money.Amount) {
+		if bookable(amount) {
+			key := fmt.Sprintf("%s=%s:%d", returnKey(p.id, scope), amount.Currency, sum)
+			amount.Minor = -amount.Minor
+			list = append(list, suspended{key: key, before: returnKey(p.id, cmp.Or(e.CaseID, e.TransactionID)), amount: amount})
+		}
+	}
+	if v.giveBack {
+		back(v.scope, v.sum, v.back)
+	}
+	if v.noted > 0 {
+		back(ownMoney, v.noted, money.FromMinor(v.noted, p.expected.Currency))
+	}
+	return list
 }
 
 func arrivalKey(purchase uuid.UUID, txn string) string {
@@ -268,9 +310,12 @@ func returnKey(purchase uuid.UUID, caseID string) string {
 // suspenseBefore returns the keys of the batch's suspense transfers that were posted before. The locks on their purchases keep others from posting them now.
 func (b *batch) suspenseBefore(tx *gorm.DB) (map[string]bool, error) {
 	var keys []string
-	for i, v := range b.verdicts {
-		if v.suspend || v.giveBack {
-			keys = append(keys, suspenseKey(b.purchases[b.of[i]], b.evidence[i], v))
+	for i := range b.verdicts {
+		for _, s := range b.suspense(i) {
+			keys = append(keys, s.key)
+			if s.before != "" {
+				keys = append(keys, s.before)
+			}
 		}
 	}
 	booked := map[string]bool{}
@@ -290,30 +335,24 @@ func (b *batch) suspenseBefore(tx *gorm.DB) (map[string]bool, error) {
 func (b *batch) post(accounts map[platformAccount]uuid.UUID, booked map[string]bool, sell func(*posting, *openPurchase, map[platformAccount]uuid.UUID) error) (*posting, error) {
 	p := &posting{}
 	for i, v := range b.verdicts {
-		if v.kind != Credited && !v.suspend && !v.giveBack {
-			continue
-		}
-		e, o := b.evidence[i], b.purchases[b.of[i]]
 		if v.kind == Credited {
-			if err := sell(p, o, accounts); err != nil {
+			if err := sell(p, b.purchases[b.of[i]], accounts); err != nil {
 				return nil, err
 			}
 			continue
 		}
-		currency := string(e.Amount.Currency)
-		key, amount := suspenseKey(o, e, v), e.Amount.Minor
-		if v.giveBack {
-			amount = -amount
+		for _, s := range b.suspense(i) {
+			if booked[s.key] || booked[s.before] {
+				continue
+			}
+			booked[s.key] = true
+			o, currency := b.purchases[b.of[i]], string(s.amount.Currency)
+			if err := p.transfer(o.tenant, "suspense", s.key, o.reference); err != nil {
+				return nil, err
+			}
+			p.entry(accounts[platformAccount{kindReceivable, currency}], uuid.Nil, currency, s.amount.Minor)
+			p.entry(accounts[platformAccount{kindSuspense, currency}], uuid.Nil, currency, -s.amount.Minor)
 		}
-		if !bookable(e.Amount) || booked[key] {
-			continue
-		}
-		booked[key] = true
-		if err := p.transfer(o.tenant, "suspense", key, o.reference); err != nil {
-			return nil, err
-		}
-		p.entry(accounts[platformAccount{kindReceivable, currency}], uuid.Nil, currency, amount)
-		p.entry(accounts[platformAccount{kindSuspense, currency}], uuid.Nil, currency, -amount)
 	}
 	return p, nil
 }

@@ -19,6 +19,7 @@ type modelPurchase struct {
 	status billing.Status
 	txn    string
 	got    money.Amount // what was received
+	back   int64        // what went back
 	heard  bool         // of a success, after its refund
 }
 
@@ -27,6 +28,7 @@ type model struct {
 	purchases map[string]*modelPurchase
 	paidFor   map[string]string // money movement → reference
 	suspended map[string]bool   // reference and money movement → booked to suspense
+	strayed   map[string]int64  // reference and whose money → what went back and is explained by nothing
 	credits   map[uuid.UUID]money.Credits
 	suspense  map[money.Currency]int64
 }
@@ -58,7 +60,7 @@ func (m *model) apply(e billing.Evidence) billing.OutcomeKind {
 	case isOpen && e.TransactionID != "" && !foreign && exact:
 		p.status, p.txn, p.heard, p.got = billing.Completed, e.TransactionID, true, e.Amount
 		m.paidFor[e.TransactionID] = e.Reference
-		m.credits[p.p.Tenant] += p.p.Credits + p.p.Bonus
+		m.credits[p.p.Tenant] += p.p.Credits + p.p.Bonus - p.share(p.back)
 		return billing.Credited
 	case p.status == billing.Completed && told && exact:
 		return billing.AlreadyProcessed
@@ -72,6 +74,10 @@ func (m *model) apply(e billing.Evidence) billing.OutcomeKind {
 		if e.TransactionID != "" && !foreign {
 			p.txn = e.TransactionID
 			m.paidFor[e.TransactionID] = e.Reference
+			m.suspense[p.p.Total.Currency] -= p.back // it went back before we heard of it
+			if e.Amount.Currency != "" && e.Amount.Currency != p.p.Total.Currency {
+				p.back = 0 // that was of other money
+			}
 		}
 	}
 	key := e.Reference + "/" + e.TransactionID
@@ -82,41 +88,69 @@ func (m *model) apply(e billing.Evidence) billing.OutcomeKind {
 	return billing.InReview
 }
 
-// reverse is what becomes of money that was taken and given back.
+// share is what so much of the price has bought.
+func (p *modelPurchase) share(minor int64) money.Credits {
+	return (p.p.Credits + p.p.Bonus) * money.Credits(minor) / money.Credits(p.p.Total.Minor)
+}
+
+// reverse is what becomes of money that was taken and given back: the evidence says how much went back altogether.
 func (m *model) reverse(p *modelPurchase, e billing.Evidence) billing.OutcomeKind {
 	payer, used := m.paidFor[e.TransactionID]
-	foreign := used && payer != e.Reference || p.txn != "" && e.TransactionID != "" && p.txn != e.TransactionID
-	whole := e.Amount == p.p.Total
-	switch {
-	case foreign:
-	case p.status == billing.Refunded && whole:
+	waits, unpaid := p.status == billing.Review, (p.status == billing.Pending || p.status == billing.Failed) && p.txn == ""
+	paid := p.p.Total
+	if !unpaid && p.txn != "" && p.got.Minor > 0 {
+		paid = p.got
+	}
+	if used && payer != e.Reference || p.txn != "" && e.TransactionID != "" && p.txn != e.TransactionID {
+		return m.stray(e, "foreign "+e.TransactionID)
+	}
+	if e.Amount.Currency != paid.Currency || waits && (p.txn == "" || p.got.Minor == 0) || e.Amount.Minor > paid.Minor {
+		return m.stray(e, "unexplained")
+	}
+	known := p.back
+	if p.status == billing.Refunded {
+		known = paid.Minor
+	}
+	if e.Amount.Minor <= known {
 		return billing.AlreadyProcessed
-	case p.status == billing.Completed && whole:
-		p.status = billing.Refunded
-		m.credits[p.p.Tenant] -= p.p.Credits + p.p.Bonus
-		return billing.Returned
-	case (p.status == billing.Pending || p.status == billing.Failed) && whole:
-		p.status, p.txn = billing.Refunded, e.TransactionID
+	}
+	p.back = e.Amount.Minor
+	whole := p.back == paid.Minor
+	switch {
+	case waits:
+		m.suspense[paid.Currency] -= p.back - known
+		if !whole {
+			return billing.InReview
+		}
+	case unpaid && whole:
+		p.txn = e.TransactionID
 		if e.TransactionID != "" {
 			m.paidFor[e.TransactionID] = e.Reference
 		}
-		return billing.Returned
-	case p.status == billing.Review && p.txn != "" && e.Amount == p.got:
+	case unpaid:
+	default:
+		m.credits[p.p.Tenant] -= p.share(p.back) - p.share(known)
+	}
+	if whole {
 		p.status = billing.Refunded
-		m.back(e)
 		return billing.Returned
 	}
-	m.back(e)
-	return billing.InReview
+	return billing.PartlyReturned
 }
 
-// back books money that left against suspense, once.
-func (m *model) back(e billing.Evidence) {
-	key := "back " + e.Reference + "/" + e.TransactionID
-	if !m.suspended[key] && e.Amount.Currency != "" {
-		m.suspended[key] = true
-		m.suspense[e.Amount.Currency] -= e.Amount.Minor
+// stray books money that left against suspense, as far as it was not booked before.
+func (m *model) stray(e billing.Evidence, whose string) billing.OutcomeKind {
+	if e.Amount.Currency == "" {
+		return billing.InReview
 	}
+	key := e.Reference + " " + whose + " " + string(e.Amount.Currency)
+	fresh := e.Amount.Minor - m.strayed[key]
+	if fresh <= 0 {
+		return billing.AlreadyProcessed
+	}
+	m.strayed[key] += fresh
+	m.suspense[e.Amount.Currency] -= fresh
+	return billing.InReview
 }
 
 func TestPropertyEvidenceInAnyOrderKeepsTheBooks(t *testing.T) {
@@ -128,7 +162,7 @@ func TestPropertyEvidenceInAnyOrderKeepsTheBooks(t *testing.T) {
 	}
 	rapid.Check(t, func(rt *rapid.T) {
 		round++
-		m := &model{purchases: map[string]*modelPurchase{}, paidFor: map[string]string{}, suspended: map[string]bool{},
+		m := &model{purchases: map[string]*modelPurchase{}, paidFor: map[string]string{}, suspended: map[string]bool{}, strayed: map[string]int64{},
 			credits: map[uuid.UUID]money.Credits{}, suspense: map[money.Currency]int64{}}
 		tenants := []uuid.UUID{openTenant(t, h.gateway, 0), openTenant(t, h.gateway, 0)}
 		refs := []string{"AI-UNKNOWN"}

@@ -24,8 +24,9 @@ func (b *batch) writePurchases(tx *gorm.DB) error {
 		       amount_received = case when s.currency = '' then p.amount_received else s.received end,
 		       currency_received = coalesce(nullif(s.currency, ''), p.currency_received),
 		       completed_at = case when s.credited then now() else p.completed_at end,
-		       refunded_at = case when s.status = 'refunded' then coalesce(p.refunded_at, now()) end, updated_at = now()
-		  from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::boolean[]) as s (id, status, txn, reason, received, currency, credited)
+		       refunded_at = case when s.status = 'refunded' then coalesce(p.refunded_at, now()) end, amount_returned = s.returned, credits_owed = s.owed, updated_at = now()
+		  from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::boolean[], $8::bigint[], $9::bigint[])
+		       as s (id, status, txn, reason, received, currency, credited, returned, owed)
 		 where p.id = s.id`,
 		column(changed, func(p *openPurchase) uuid.UUID { return p.id }),
 		column(changed, func(p *openPurchase) string { return string(p.status) }),
@@ -33,7 +34,9 @@ func (b *batch) writePurchases(tx *gorm.DB) error {
 		column(changed, func(p *openPurchase) string { return p.reason }),
 		column(changed, func(p *openPurchase) int64 { return p.received.Minor }),
 		column(changed, func(p *openPurchase) string { return string(p.received.Currency) }),
-		column(changed, func(p *openPurchase) bool { return p.credited }))
+		column(changed, func(p *openPurchase) bool { return p.credited }),
+		column(changed, func(p *openPurchase) int64 { return p.returned }),
+		column(changed, func(p *openPurchase) int64 { return int64(p.owed) }))
 	if err != nil {
 		return err
 	}
@@ -63,10 +66,18 @@ func (b *batch) reviews() (reviews []reviewRow) {
 			continue
 		}
 		e, p := b.evidence[i], b.purchases[b.of[i]]
-		reviews = append(reviews, reviewRow{
+		r := reviewRow{
 			tenant: p.tenant, purchase: p.id, event: e.Event, provider: e.Provider, reference: e.Reference, reason: v.reason,
 			expected: p.expected.Minor, expectedCur: string(p.expected.Currency), received: e.Amount.Minor, receivedCur: string(e.Amount.Currency),
-		})
+		}
+		if v.giveBack && bookable(v.back) {
+			r.received, r.receivedCur = v.back.Minor, string(v.back.Currency) // what was booked for it
+		}
+		reviews = append(reviews, r)
+		if v.noted > 0 {
+			r.reason, r.received, r.receivedCur = ReasonPartial, v.noted, string(p.expected.Currency)
+			reviews = append(reviews, r)
+		}
 	}
 	return reviews
 }
@@ -122,7 +133,7 @@ func (b *batch) writeEvents(tx *gorm.DB) error {
 			s.state, s.note = "review", v.reason
 		case Ignored:
 			s.state = "ignored"
-		case Credited, AlreadyProcessed, MarkedFailed, Returned, UnknownReference:
+		case Credited, AlreadyProcessed, MarkedFailed, Returned, PartlyReturned, UnknownReference:
 		}
 		closed = append(closed, s)
 	}

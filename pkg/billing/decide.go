@@ -12,14 +12,21 @@ import (
 type openPurchase struct {
 	id, tenant, account      uuid.UUID
 	provider, reference, txn string
-	status                   Status
-	expected                 money.Amount
-	credits, bonus           money.Credits
-	changed                  bool
-	received                 money.Amount
-	reason                   string
-	// credited asks for the credits, reversed for their reversal; both in one batch is possible.
+	// user bought it, and email is theirs; empty when they are gone.
+	user           uuid.UUID
+	email          string
+	status         Status
+	expected       money.Amount
+	credits, bonus money.Credits
+	changed        bool
+	received       money.Amount
+	reason         string
+	// credited asks for the credits, reversed for the reversal of what is due; both in one batch is possible.
 	credited, reversed bool
+	// returned is what went back of the payment, and posted what of it was taken out of the sales before this batch; owed are the credits that were spent before.
+	returned, posted int64
+	owed             money.Credits
+	returns          returns
 }
 
 // verdict is what one piece of evidence does.
@@ -27,8 +34,13 @@ type verdict struct {
 	kind   OutcomeKind
 	reason string
 	// file asks for a row that tells a person; suspend books the money to suspense, because it arrived and pays for nothing; giveBack books money that left against
-	// suspense, because it does not undo a whole purchase. parked is set when the purchase has gone to review just now.
+	// suspense, because it was never a sale. parked is set when the purchase has gone to review just now.
 	file, suspend, giveBack, parked bool
+	// back is what this evidence adds to what went back, and scope whose money that was. noted went back before its payment was heard of, which has gone to suspense just now.
+	back  money.Amount
+	scope string
+	// sum is what went back in that scope altogether.
+	sum, noted int64
 }
 
 func review(reason string, suspend bool) verdict {
@@ -64,31 +76,65 @@ func decide(p *openPurchase, e Evidence, payer uuid.UUID) verdict {
 	}
 }
 
-// decideReturn applies money that goes back to the payer. Only a return that is done counts, and one that gives back exactly what was paid undoes the purchase, before or
-// after its success is heard of. Any other is booked, and a person looks.
+// decideReturn applies money that goes back to the payer. Only a return that is done counts, once under whatever names it is told of. When all that was paid has gone back, at once or in
+// parts, the purchase is undone; a part takes its share of it. Either is noted when it is heard of before the payment. What cannot be of this payment is booked, and a person looks.
 func decideReturn(p *openPurchase, e Evidence, payer uuid.UUID) verdict {
-	whole := e.Amount == p.expected
-	foreign := payer != uuid.Nil && payer != p.id || p.txn != "" && e.TransactionID != "" && e.TransactionID != p.txn
-	switch {
-	case e.Return != payments.ReturnDone:
+	if e.Return != payments.ReturnDone {
 		return verdict{kind: Ignored} // asked for or refused: the money is where it was
-	case foreign:
-		return verdict{kind: InReview, reason: ReasonPartial, file: true, giveBack: true} // of the money that was paid twice, for example
-	case p.status == Refunded && whole:
-		return verdict{kind: AlreadyProcessed} // a payment is given back whole once
-	case (p.status == Completed || p.status == Disputed) && whole:
-		p.status, p.changed, p.reversed = Refunded, true, true
-		return verdict{kind: Returned}
-	case (p.status == Pending || p.status == Failed || p.status == Expired) && p.txn == "" && whole:
-		// The refund is faster than the success that it undoes. Nothing was credited and nothing will be.
-		p.status, p.txn, p.changed = Refunded, e.TransactionID, true
-		return verdict{kind: Returned}
-	case (p.status == Review || p.status == Failed) && p.txn != "" && e.Amount == p.received:
-		p.status, p.changed = Refunded, true // the money that waits in suspense goes back
-		return verdict{kind: Returned, giveBack: true}
-	default:
-		return verdict{kind: InReview, reason: ReasonPartial, file: true, giveBack: true}
 	}
+	paid := p.basis()
+	foreign := payer != uuid.Nil && payer != p.id || p.txn != "" && e.TransactionID != "" && e.TransactionID != p.txn
+	readable := e.Amount.Currency == paid.Currency || e.Amount.Currency == "" && e.ReturnedTotal.Currency == paid.Currency
+	waits := (p.status == Review || p.status == Failed) && p.txn != "" // its money is in suspense
+	unpaid := (p.status == Pending || p.status == Failed || p.status == Expired) && p.txn == ""
+	switch {
+	case foreign: // of the money that was paid twice, for example
+		return p.stray(e, "transaction:"+e.TransactionID)
+	case !readable || p.status == Review && p.txn == "" || waits && !bookable(p.received):
+		return p.stray(e, "unexplained")
+	}
+	fresh, fits := p.returns.hear(claimsOf(e, p.own(), paid.Currency), paid.Minor)
+	switch {
+	case !fits && p.status == Refunded && e.Amount == paid:
+		return verdict{kind: AlreadyProcessed} // a payment is given back whole once
+	case !fits:
+		return p.stray(e, "unexplained")
+	case fresh == 0:
+		return verdict{kind: AlreadyProcessed} // told before, perhaps by another name
+	}
+	p.returned, p.changed = p.returned+fresh, true
+	v := verdict{kind: PartlyReturned, back: money.FromMinor(fresh, paid.Currency), scope: p.own(), sum: p.returned, giveBack: waits}
+	whole := p.returned == paid.Minor
+	switch {
+	case waits && !whole:
+		v.kind, v.reason, v.file = InReview, ReasonPartial, true
+		return v
+	case waits: // the money that waits in suspense goes back
+	case unpaid && whole: // The refund is faster than the success that it undoes. Nothing was credited and nothing will be.
+		p.txn = e.TransactionID
+	case unpaid: // noted: the success takes it into account
+	default:
+		p.reversed = true
+	}
+	if whole {
+		p.status, v.kind = Refunded, Returned
+	}
+	return v
+}
+
+// stray is the verdict about money that went back and was not this payment's own, as far as we can tell.
+func (p *openPurchase) stray(e Evidence, scope string) verdict {
+	v := verdict{kind: InReview, reason: ReasonPartial, file: true, giveBack: true, scope: scope}
+	if !bookable(e.Amount) {
+		return v
+	}
+	v.scope += ":" + string(e.Amount.Currency)
+	fresh, _ := p.returns.hear(claimsOf(e, v.scope, e.Amount.Currency), 0)
+	if fresh == 0 {
+		return verdict{kind: AlreadyProcessed}
+	}
+	v.back, v.sum = money.FromMinor(fresh, e.Amount.Currency), p.returns.counted(v.scope)
+	return v
 }
 
 // decideDispute applies a payer's bank asking for the money: only a lost dispute moves it.
@@ -115,7 +161,10 @@ func decideSuccess(p *openPurchase, e Evidence, payer uuid.UUID) verdict {
 		if open {
 			p.status, p.reason, p.received, p.changed, v.parked = Review, reason, e.Amount, true, true
 			if suspend {
-				p.txn = e.TransactionID
+				p.txn, v.noted = e.TransactionID, p.returned
+				if p.own() != ownMoney {
+					p.returned = 0 // that was of other money
+				}
 			}
 		}
 		return v
@@ -133,6 +182,7 @@ func decideSuccess(p *openPurchase, e Evidence, payer uuid.UUID) verdict {
 		return park(ReasonAmount, true)
 	case open:
 		p.status, p.txn, p.received, p.changed, p.credited = Completed, e.TransactionID, e.Amount, true, true
+		p.reversed = p.returned > 0 // a part of it went back before we heard of it
 		return verdict{kind: Credited}
 	case p.status == Refunded && (p.txn == "" || p.txn == e.TransactionID) && p.received == (money.Amount{}) && e.Amount == p.expected:
 		p.txn, p.received, p.changed = e.TransactionID, e.Amount, true // its refund was heard of first

@@ -13,6 +13,7 @@
 //     number of calls at once spends more than there is. Lots that end first are used first, and ended ones never again.
 //   - A purchase credits once, in full, when a provider's own word matches it in status, amount, currency and reference to the unit, or it is
 //     parked in review with the reason beside it. Nothing else credits.
+//   - Money that goes back takes its share of what it bought along: see returns.go for how one refund under several names is counted once.
 //   - Money that arrived and matches nothing is still booked: to suspense, with a payment_review row that says why.
 //   - Rows are never deleted. A purchase moves only along the arrows.
 //
@@ -22,7 +23,7 @@
 //	pending ──the provider says failed──▶ failed ──late success──▶ completed
 //	pending ──72 hours──▶ expired ──late success──▶ completed
 //	pending, failed, expired ──mismatch──▶ review ──a person──▶ completed or failed
-//	completed, disputed, review ──the money goes back──▶ refunded
+//	completed, disputed, review ──all the money goes back, at once or in parts──▶ refunded
 //	pending, failed, expired ──a refund that is faster than its success──▶ refunded
 //
 // # The life of a hold

@@ -25,8 +25,12 @@ type Evidence struct {
 	Amount money.Amount
 	// TransactionID is the provider's id of the money movement that paid. One movement pays for one purchase.
 	TransactionID string
-	// CaseID is the provider's id of the refund or dispute. One refund is booked once.
+	// CaseID is the provider's id of the refund or dispute, which in its events may be another than in its answers. One refund is booked once all the same.
 	CaseID string
+	// ReturnedTotal is what was given back of the payment so far, this refund included; the zero Amount unless the provider says so.
+	ReturnedTotal money.Amount
+	// Asked is set for a provider's answer to our own question.
+	Asked  bool
 	PaidAt time.Time
 }
 
@@ -43,8 +47,10 @@ const (
 	InReview OutcomeKind = "review"
 	// MarkedFailed means that the provider says the payment failed, and the purchase was still pending. A later success is credited.
 	MarkedFailed OutcomeKind = "failed"
-	// Returned means that the money was given back, and the purchase with it: what was unspent of its credits is gone.
+	// Returned means that all the money has gone back, and the purchase with it: what was unspent of its credits is gone.
 	Returned OutcomeKind = "refunded"
+	// PartlyReturned means that a part of the money went back, and its share of the purchase with it. Of a payment that was not heard of yet it is only noted.
+	PartlyReturned OutcomeKind = "partly_refunded"
 	// DisputeOpened means that the payer's bank asks for the money back. Nothing is taken until it is decided, and a person has to answer the bank.
 	DisputeOpened OutcomeKind = "disputed"
 	// Ignored means that the evidence changes nothing: the payment has not ended, or it failed after it had succeeded.

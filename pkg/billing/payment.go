@@ -49,6 +49,8 @@ type Purchase struct {
 	// ProviderTransactionID and Received are set by the evidence; Received is the zero Amount before.
 	ProviderTransactionID string
 	Received              money.Amount
+	// Returned is what is known to have gone back of it.
+	Returned money.Amount
 	// ReviewReason says why the purchase is in review.
 	ReviewReason string
 	CompletedAt  *time.Time

@@ -178,7 +178,7 @@ func nullTime(t time.Time) *time.Time {
 const selectPurchase = `
 	select id, tenant_id, user_id, package, base_minor, tax_lines, tax_minor, amount_expected, currency, credits, bonus, reference, provider, method, status,
 	       coalesce(authorization_url, ''), coalesce(access_code, ''), coalesce(provider_txn_id, ''), coalesce(amount_received, 0), coalesce(currency_received, ''),
-	       coalesce(review_reason, ''), completed_at, created_at
+	       coalesce(review_reason, ''), completed_at, created_at, amount_returned
 	  from billing.credit_purchase `
 
 func scanPurchase(rows pgx.Rows) (*Purchase, error) {
@@ -190,13 +190,15 @@ func scanPurchase(rows pgx.Rows) (*Purchase, error) {
 	)
 	if err := rows.Scan(&p.ID, &p.Tenant, &p.User, &p.Package, &p.Base.Minor, &taxes, &p.Tax.Minor, &p.Total.Minor, &currency, &p.Credits, &p.Bonus,
 		&p.Reference, &p.Provider, &p.Method, &p.Status, &p.CheckoutURL, &p.AccessCode, &p.ProviderTransactionID, &got, &gotCur,
-		&p.ReviewReason, &p.CompletedAt, &p.CreatedAt); err != nil {
+		&p.ReviewReason, &p.CompletedAt, &p.CreatedAt, &p.Returned.Minor); err != nil {
 		return nil, err
 	}
 	c := money.Currency(currency)
 	p.Base.Currency, p.Tax.Currency, p.Total.Currency = c, c, c
+	p.Returned.Currency = c
 	if gotCur != "" {
 		p.Received = money.FromMinor(got, money.Currency(gotCur))
+		p.Returned.Currency = p.Received.Currency
 	}
 	var err error
 	p.Taxes, err = decodeTaxes(taxes, c)

@@ -154,9 +154,9 @@ func Resolve(tx *gorm.DB, d Decision) (r *PaymentReview, fresh bool, err error) 
 		return nil, false, fmt.Errorf("resolve review %s: %w", r.ID, err)
 	}
 	r.Resolution, r.By, r.Why = word, d.By.Actor, d.By.Reason
-	err = audit.Record(tx, d.By.entry(business, "review."+word, "payment_review", r.ID.String(), map[string]any{
+	err = audit.Record(tx, append(x.paid, d.By.entry(business, "review."+word, "payment_review", r.ID.String(), map[string]any{
 		"case": r.Reason, "payment": r.Reference, "credits": x.credited.String(), "transfer": r.Transfer,
-	}))
+	}))...)
 	if err != nil {
 		return nil, false, err
 	}
@@ -173,6 +173,8 @@ type resolution struct {
 	// subject is the purchase or subscription payment, sales the account of what it buys.
 	subject uuid.UUID
 	sales   string
+	// paid is what the audit log says of a payment that the decision completed.
+	paid []audit.Entry
 }
 
 func (x *resolution) approve(tx *gorm.DB) error {
@@ -208,10 +210,11 @@ func (x *resolution) complete(tx *gorm.DB) error {
 	}
 	var credits, bonus money.Credits
 	var txn string
+	o := &openPurchase{tenant: x.business, id: r.Purchase, provider: r.Provider, reference: r.Reference, expected: r.Expected}
 	err := query(tx, "complete purchase", `
 		update billing.credit_purchase set status = 'completed', completed_at = now(), credits_agreed = $3, review_reason = null, updated_at = now()
-		 where tenant_id = $1 and id = $2 and status in ('review', 'expired', 'failed', 'pending') returning credits, bonus, coalesce(provider_txn_id, '')`,
-		func(rows pgx.Rows) error { return rows.Scan(&credits, &bonus, &txn) }, x.business, r.Purchase, agreed)
+		 where tenant_id = $1 and id = $2 and status in ('review', 'expired', 'failed', 'pending') returning credits, bonus, coalesce(provider_txn_id, ''), user_id`,
+		func(rows pgx.Rows) error { return rows.Scan(&credits, &bonus, &txn, &o.user) }, x.business, r.Purchase, agreed)
 	switch {
 	case err != nil:
 		return err
@@ -240,6 +243,7 @@ func (x *resolution) complete(tx *gorm.DB) error {
 	}
 	x.credited = credits + bonus
 	x.post.entry(creditsIssued, uuid.Nil, unitCredits, -int64(x.credited))
+	x.paid = append(x.paid, o.paid("credit_purchase", "operator:"+x.decision.By.Actor, x.credited))
 	return nil
 }
 

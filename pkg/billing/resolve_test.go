@@ -63,8 +63,8 @@ func TestAnApprovedReviewCreditsWhatWasAgreedAndClearsTheSuspense(t *testing.T) 
 		{"a second payment while the first is in review", billing.ReasonWhileReview, func(p *billing.Purchase) []billing.Evidence {
 			return []billing.Evidence{short(p), good2(p)}
 		}, 0, 100_00, billing.Review, 96_00},
-		{"a part that was given back", billing.ReasonPartial, func(p *billing.Purchase) []billing.Evidence {
-			e := refunded(p, "t-"+p.Reference, "r-"+p.Reference)
+		{"money that went back beside the payment", billing.ReasonPartial, func(p *billing.Purchase) []billing.Evidence {
+			e := refunded(p, "another-"+p.Reference, "r-"+p.Reference)
 			e.Amount.Minor = 10_00
 			return []billing.Evidence{good(p), e}
 		}, 0, 100_00, billing.Completed, -10_00},

@@ -101,6 +101,9 @@ func SettleSubscriptions(ctx context.Context, tx *gorm.DB, evidence []Evidence, 
 	if err := b.lock(tx); err != nil {
 		return nil, err
 	}
+	if err := b.readReturns(tx, "payment_id"); err != nil {
+		return nil, err
+	}
 	b.decide()
 	if err := b.write(tx); err != nil {
 		return nil, err
@@ -202,16 +205,18 @@ func (b *subscriptionBatch) lock(tx *gorm.DB) error {
 	byID := make(map[uuid.UUID]*openMonth, len(b.ids))
 	tenants := []uuid.UUID{}
 	err := query(tx, "lock subscription payments", `
-		select id, tenant_id, provider, reference, status, amount_expected, currency, storefronts, coalesce(provider_txn_id, ''), coalesce(review_reason, ''),
-		       coalesce(amount_received, 0), coalesce(currency_received, ''), period_start, period_end
-		  from billing.subscription_payment where id = any ($1::uuid[]) order by reference, id for no key update`,
+		select p.id, p.tenant_id, p.provider, p.reference, p.status, p.amount_expected, p.currency, p.storefronts, coalesce(p.provider_txn_id, ''), coalesce(p.review_reason, ''),
+		       coalesce(p.amount_received, 0), coalesce(p.currency_received, ''), p.period_start, p.period_end, p.user_id, coalesce(u.email, ''), p.amount_returned
+		  from billing.subscription_payment p
+		  left join accounts.user u on u.id = p.user_id
+		 where p.id = any ($1::uuid[]) order by p.reference, p.id for no key update of p`,
 		func(rows pgx.Rows) error {
 			m := &openMonth{}
 			var status SubscriptionPaymentStatus
 			var currency, received string
 			var start, end *time.Time
 			if err := rows.Scan(&m.id, &m.tenant, &m.provider, &m.reference, &status, &m.expected.Minor, &currency, &m.storefronts, &m.txn, &m.reason,
-				&m.received.Minor, &received, &start, &end); err != nil {
+				&m.received.Minor, &received, &start, &end, &m.user, &m.email, &m.returned); err != nil {
 				return err
 			}
 			if start != nil && end != nil {
@@ -219,6 +224,7 @@ func (b *subscriptionBatch) lock(tx *gorm.DB) error {
 			}
 			m.expected.Currency, m.received.Currency = money.Currency(currency), money.Currency(received)
 			m.status, m.cancelled = likePurchase(status), status == SubPaymentCancelled
+			m.known()
 			if m.txn != "" {
 				b.payer[movement{m.provider, m.txn}] = m.id
 			}
@@ -312,7 +318,10 @@ func decideMonth(m *openMonth, e Evidence, payer uuid.UUID) verdict {
 	if given && charge && e.TransactionID != "" && (payer == uuid.Nil || payer == m.id) {
 		m.status, m.reason, m.received, m.txn, m.changed = Review, ReasonCancelled, e.Amount, e.TransactionID, true
 		v := review(ReasonCancelled, true)
-		v.parked = true
+		v.parked, v.noted = true, m.returned
+		if m.own() != ownMoney {
+			m.returned = 0 // that was of other money
+		}
 		return v
 	}
 	return decide(&m.openPurchase, e, payer)

@@ -48,11 +48,12 @@ type SubscriptionPayment struct {
 	PeriodStart, PeriodEnd *time.Time
 	// CheckoutURL and AccessCode are empty until AttachSubscriptionCheckout.
 	CheckoutURL, AccessCode string
-	// Received is what the provider says was paid; the zero Amount before.
-	Received     money.Amount
-	ReviewReason string
-	CompletedAt  *time.Time
-	CreatedAt    time.Time
+	// ProviderTransactionID and Received are what the provider says was paid; empty and the zero Amount before. Returned is what is known to have gone back of it.
+	ProviderTransactionID string
+	Received, Returned    money.Amount
+	ReviewReason          string
+	CompletedAt           *time.Time
+	CreatedAt             time.Time
 }
 
 // NewSubscriptionPayment is what a payment begins with.
@@ -120,7 +121,8 @@ func AttachSubscriptionCheckout(tx *gorm.DB, id uuid.UUID, url, accessCode strin
 
 const selectSubscriptionPayment = `
 	select id, tenant_id, user_id, reference, provider, status, attempt, storefronts, tier, base_minor, tax_lines, tax_minor, amount_expected, currency, period_start, period_end,
-	       coalesce(authorization_url, ''), coalesce(access_code, ''), coalesce(amount_received, 0), coalesce(currency_received, ''), coalesce(review_reason, ''), completed_at, created_at
+	       coalesce(authorization_url, ''), coalesce(access_code, ''), coalesce(amount_received, 0), coalesce(currency_received, ''), coalesce(review_reason, ''), completed_at, created_at,
+	       coalesce(provider_txn_id, ''), amount_returned
 	  from billing.subscription_payment `
 
 func scanSubscriptionPayment(rows pgx.Rows) (*SubscriptionPayment, error) {
@@ -129,13 +131,16 @@ func scanSubscriptionPayment(rows pgx.Rows) (*SubscriptionPayment, error) {
 	var currency, received string
 	var got int64
 	if err := rows.Scan(&p.ID, &p.Tenant, &p.User, &p.Reference, &p.Provider, &p.Status, &p.Attempt, &p.Storefronts, &tier, &p.Base.Minor, &taxes, &p.Tax.Minor, &p.Total.Minor, &currency,
-		&p.PeriodStart, &p.PeriodEnd, &p.CheckoutURL, &p.AccessCode, &got, &received, &p.ReviewReason, &p.CompletedAt, &p.CreatedAt); err != nil {
+		&p.PeriodStart, &p.PeriodEnd, &p.CheckoutURL, &p.AccessCode, &got, &received, &p.ReviewReason, &p.CompletedAt, &p.CreatedAt,
+		&p.ProviderTransactionID, &p.Returned.Minor); err != nil {
 		return nil, err
 	}
 	c := money.Currency(currency)
 	p.Base.Currency, p.Tax.Currency, p.Total.Currency = c, c, c
+	p.Returned.Currency = c
 	if received != "" {
 		p.Received = money.FromMinor(got, money.Currency(received))
+		p.Returned.Currency = p.Received.Currency
 	}
 	if err := json.Unmarshal(tier, &p.Tier); err != nil {
 		return nil, fmt.Errorf("decode tier: %w", err)

@@ -290,3 +290,38 @@ func TestMoneyThatGoesBackTakesItsMonthAlong(t *testing.T) {
 	require.EqualValues(t, -first.Total.Minor, h.count(t, "select sum(balance) from billing.ledger_account where kind = 'subscription_sales'"), "one month of four is sold")
 	requireBooksBalance(t, h.operator)
 }
+
+func TestAPartOfAMonthThatGoesBackTakesNoDaysUntilAllOfItHas(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	id := h.subscriber(t, "Africa/Accra", day2026)
+	p, early := h.order(t, id, 1), h.order(t, id, 1)
+	back := func(p *billing.SubscriptionPayment, name string, minor int64, asked bool) billing.Evidence {
+		e := paidMonth(p)
+		e.Kind, e.Return, e.Status, e.CaseID, e.Amount.Minor, e.Asked = payments.KindRefund, payments.ReturnDone, "", name, minor, asked
+		return e
+	}
+	end := func() string { return h.subscription(t, id).PeriodEnd.UTC().Format(time.DateOnly) }
+	sold := func() int {
+		return -h.count(t, "select coalesce(sum(balance), 0) from billing.ledger_account where kind = 'subscription_sales'")
+	}
+	h.settled(t, day2026, paidMonth(p), billing.Credited)
+	h.settled(t, day2026, back(p, "r1", 50_00, false), billing.PartlyReturned)
+	h.settled(t, day2026, back(p, "77", 50_00, true), billing.AlreadyProcessed)
+	require.Equal(t, "2026-02-01", end())
+	require.Equal(t, billing.SubPaymentSuccessful, h.payment(t, p).Status)
+	require.Equal(t, 70_00, sold())
+	h.settled(t, day2026, back(p, "r2", 70_00, false), billing.Returned)
+	require.Equal(t, "2026-01-01", end(), "all of it has gone back, and the month with it")
+	require.Equal(t, billing.SubPaymentRefunded, h.payment(t, p).Status)
+	require.Zero(t, sold())
+
+	h.settled(t, day2026, back(early, "r3", 20_00, false), billing.PartlyReturned)
+	require.Zero(t, sold(), "of a payment that we have not heard of")
+	h.settled(t, day2026, paidMonth(early), billing.Credited)
+	require.Equal(t, "2026-02-01", end())
+	require.Equal(t, 100_00, sold())
+	require.Equal(t, 100_00, h.count(t, "select sum(balance) from billing.ledger_account where kind = 'provider_receivable'"))
+	require.Equal(t, 1, h.count(t, "select count(*) from audit.entry where action = 'payment.refunded' and entity = 'subscription_payment' and changes ->> 'amount' = 'GHS 70.00'"))
+	requireBooksBalance(t, h.operator)
+}

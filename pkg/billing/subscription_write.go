@@ -6,6 +6,8 @@ import (
 
 	"github.com/google/uuid"
 	"gorm.io/gorm"
+
+	"makola/pkg/money"
 )
 
 // write writes what was decided: first the rows that only this batch touches, last the accounts that every batch shares.
@@ -32,6 +34,9 @@ func (b *subscriptionBatch) write(tx *gorm.DB) error {
 	if err := p.write(tx); err != nil {
 		return err
 	}
+	if err := b.writeReturns(tx, "payment_id"); err != nil {
+		return err
+	}
 	if err := b.writePayments(tx); err != nil {
 		return err
 	}
@@ -48,28 +53,31 @@ func (b *subscriptionBatch) write(tx *gorm.DB) error {
 	if err := b.writeEvents(tx); err != nil {
 		return err
 	}
+	if err := b.audit(tx, "subscription_payment"); err != nil {
+		return err
+	}
 	return p.writeBalances(tx)
 }
 
 // sellMonth adds the transfer of one paid month.
 func (p *posting) sellMonth(o *openPurchase, accounts map[platformAccount]uuid.UUID) error {
-	return p.monthEntries(o, accounts, "subscription", monthKey(o.id), o.expected.Minor)
+	return p.monthEntries(o, accounts, "subscription", monthKey(o.id), o.expected)
 }
 
-// returnMonth adds its opposite.
+// returnMonth adds the opposite, for what went back of it.
 func (p *posting) returnMonth(o *openPurchase, accounts map[platformAccount]uuid.UUID) error {
-	return p.monthEntries(o, accounts, "refund", "refund:"+o.id.String(), -o.expected.Minor)
+	return p.monthEntries(o, accounts, "refund", refundKey(o), money.FromMinor(-o.due(), o.basis().Currency))
 }
 
 func monthKey(payment uuid.UUID) string { return "subscription:" + payment.String() }
 
-func (p *posting) monthEntries(o *openPurchase, accounts map[platformAccount]uuid.UUID, kind, key string, minor int64) error {
+func (p *posting) monthEntries(o *openPurchase, accounts map[platformAccount]uuid.UUID, kind, key string, amount money.Amount) error {
 	if err := p.transfer(o.tenant, kind, key, o.reference); err != nil {
 		return err
 	}
-	currency := string(o.expected.Currency)
-	p.entry(accounts[platformAccount{kindReceivable, currency}], uuid.Nil, currency, minor)
-	p.entry(accounts[platformAccount{kindSubscriptionSales, currency}], uuid.Nil, currency, -minor)
+	currency := string(amount.Currency)
+	p.entry(accounts[platformAccount{kindReceivable, currency}], uuid.Nil, currency, amount.Minor)
+	p.entry(accounts[platformAccount{kindSubscriptionSales, currency}], uuid.Nil, currency, -amount.Minor)
 	return nil
 }
 
@@ -118,9 +126,9 @@ func updatePayments(tx *gorm.DB, changed []*openMonth, status func(*openMonth) S
 		       currency_received = coalesce(nullif(s.currency, ''), p.currency_received),
 		       period_start = case when s.credited then s.starts else p.period_start end, period_end = case when s.credited then s.ends else p.period_end end,
 		       completed_at = case when s.credited then coalesce(p.completed_at, now()) else p.completed_at end,
-		       refunded_at = case when s.status = 'REFUNDED' then coalesce(p.refunded_at, now()) end, updated_at = now()
-		  from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::boolean[], $8::timestamptz[], $9::timestamptz[])
-		       as s (id, status, txn, reason, received, currency, credited, starts, ends)
+		       refunded_at = case when s.status = 'REFUNDED' then coalesce(p.refunded_at, now()) end, amount_returned = s.returned, updated_at = now()
+		  from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::boolean[], $8::timestamptz[], $9::timestamptz[], $10::bigint[])
+		       as s (id, status, txn, reason, received, currency, credited, starts, ends, returned)
 		 where p.id = s.id`,
 		column(changed, func(m *openMonth) uuid.UUID { return m.id }),
 		column(changed, func(m *openMonth) string { return string(status(m)) }),
@@ -130,7 +138,8 @@ func updatePayments(tx *gorm.DB, changed []*openMonth, status func(*openMonth) S
 		column(changed, func(m *openMonth) string { return string(m.received.Currency) }),
 		column(changed, func(m *openMonth) bool { return m.credited }),
 		column(changed, func(m *openMonth) time.Time { return m.start }),
-		column(changed, func(m *openMonth) time.Time { return m.end }))
+		column(changed, func(m *openMonth) time.Time { return m.end }),
+		column(changed, func(m *openMonth) int64 { return m.returned }))
 	if err == nil && n != int64(len(changed)) {
 		err = fmt.Errorf("update subscription payments: %d of %d changed", n, len(changed))
 	}

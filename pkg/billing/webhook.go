@@ -34,11 +34,13 @@ type Event struct {
 	// Trusted says that the provider vouches for the body: the facts below may be credited.
 	Trusted bool
 	// Kind says what it is about; the zero value is a charge. Return and CaseID speak of a refund or dispute.
-	Kind          payments.Kind
-	Status        payments.Status
-	Return        payments.ReturnState
-	CaseID        string
-	Amount        money.Amount
+	Kind   payments.Kind
+	Status payments.Status
+	Return payments.ReturnState
+	CaseID string
+	Amount money.Amount
+	// ReturnedTotal is what was given back of the payment so far, if the event says so.
+	ReturnedTotal money.Amount
 	TransactionID string
 	PaidAt        time.Time
 	// Ignored stores the event as finished: it is not about a payment, and no task will look at it.
@@ -81,7 +83,7 @@ func RecordEvents(tx *gorm.DB, events []Event) (map[uuid.UUID]bool, error) {
 	})
 	headers := make([]string, len(events))
 	paidAt := make([]*time.Time, len(events))
-	amounts := make([]*int64, len(events))
+	amounts, totals := make([]*int64, len(events)), make([]*int64, len(events))
 	for i, e := range events {
 		headers[i] = "{}"
 		if len(e.Headers) > 0 {
@@ -97,18 +99,21 @@ func RecordEvents(tx *gorm.DB, events []Event) (map[uuid.UUID]bool, error) {
 		if e.Amount.Currency != "" {
 			amounts[i] = &events[i].Amount.Minor
 		}
+		if e.ReturnedTotal.Currency != "" {
+			totals[i], events[i].Amount.Currency = &events[i].ReturnedTotal.Minor, e.ReturnedTotal.Currency // one event is in one currency
+		}
 	}
 	stored := make(map[uuid.UUID]bool, len(events))
 	err := query(tx, "record events", `
 		insert into billing.webhook_event (id, provider, dedupe_key, event_type, reference, body, headers, trusted, status, amount_minor, currency,
-		                                   provider_txn_id, paid_at, state, finished_at, kind, return_state, case_id, task_id)
+		                                   provider_txn_id, paid_at, state, finished_at, kind, return_state, case_id, task_id, returned_total)
 		select id, provider, dedupe_key, event_type, reference, body, headers::jsonb, trusted, status, amount_minor, currency,
 		       provider_txn_id, paid_at, case when ignored then 'ignored' else 'received' end, case when ignored then now() end,
-		       kind, return_state, case_id, nullif(task_id, '00000000-0000-0000-0000-000000000000')
+		       kind, return_state, case_id, nullif(task_id, '00000000-0000-0000-0000-000000000000'), returned_total
 		  from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bytea[], $7::text[], $8::boolean[], $9::text[], $10::bigint[],
-		              $11::text[], $12::text[], $13::timestamptz[], $14::boolean[], $15::text[], $16::text[], $17::text[], $18::uuid[])
+		              $11::text[], $12::text[], $13::timestamptz[], $14::boolean[], $15::text[], $16::text[], $17::text[], $18::uuid[], $19::bigint[])
 		       as e (id, provider, dedupe_key, event_type, reference, body, headers, trusted, status, amount_minor, currency, provider_txn_id, paid_at, ignored,
-		             kind, return_state, case_id, task_id)
+		             kind, return_state, case_id, task_id, returned_total)
 		    on conflict (provider, dedupe_key) do nothing
 		returning id`,
 		func(rows pgx.Rows) error {
@@ -134,7 +139,8 @@ func RecordEvents(tx *gorm.DB, events []Event) (map[uuid.UUID]bool, error) {
 		column(events, func(e Event) string { return string(e.Kind) }),
 		column(events, func(e Event) string { return string(e.Return) }),
 		column(events, func(e Event) string { return e.CaseID }),
-		column(events, func(e Event) uuid.UUID { return e.Task }))
+		column(events, func(e Event) uuid.UUID { return e.Task }),
+		totals)
 	if err != nil {
 		return nil, err
 	}
@@ -165,8 +171,6 @@ type StoredEvent struct {
 	Evidence
 	// Trusted is false for a hint, which must be asked about first.
 	Trusted bool
-	// Asked is set for a provider's answer to our own question.
-	Asked bool
 	// State is what became of it: received, processed, ignored, review or unmatched.
 	State string
 }
@@ -180,17 +184,19 @@ func Events(tx *gorm.DB, ids []uuid.UUID) (map[uuid.UUID]StoredEvent, error) {
 	}
 	err := query(tx, "read events", `
 		select id, provider, reference, trusted, status, coalesce(amount_minor, 0), currency, provider_txn_id, paid_at, event_type = '`+TypeVerify+`',
-		       kind, return_state, case_id, state
+		       kind, return_state, case_id, state, coalesce(returned_total, 0)
 		  from billing.webhook_event where id = any ($1::uuid[])`,
 		func(rows pgx.Rows) error {
 			var e StoredEvent
 			var paidAt *time.Time
 			var currency string
 			if err := rows.Scan(&e.Event, &e.Provider, &e.Reference, &e.Trusted, &e.Status, &e.Amount.Minor, &currency, &e.TransactionID, &paidAt, &e.Asked,
-				&e.Kind, &e.Return, &e.CaseID, &e.State); err != nil {
+				&e.Kind, &e.Return, &e.CaseID, &e.State, &e.ReturnedTotal.Minor); err != nil {
 				return err
 			}
-			e.Amount.Currency = money.Currency(currency)
+			if e.Amount.Currency = money.Currency(currency); e.ReturnedTotal.Positive() {
+				e.ReturnedTotal.Currency = e.Amount.Currency
+			}
 			if paidAt != nil {
 				e.PaidAt = paidAt.UTC()
 			}

@@ -102,6 +102,28 @@ type PaymentReview struct {
 // Template returns "payment_review".
 func (PaymentReview) Template() string { return "payment_review" }
 
+// PaymentFailed tells a payer that their payment failed, and that nothing was bought.
+type PaymentFailed struct {
+	// Name is what the recipient is called.
+	Name string `json:"name"`
+	// Business is the business that wanted to buy.
+	Business string `json:"business"`
+	// Reference is our reference of the purchase, AI-… or SUB-….
+	Reference string `json:"reference"`
+	// ExpectedMinor is the price, in minor units of ExpectedCurrency.
+	ExpectedMinor    int64          `json:"expected_minor"`
+	ExpectedCurrency money.Currency `json:"expected_currency"`
+	// ReportedAt is when the provider told us; zero when unknown.
+	ReportedAt time.Time `json:"reported_at"`
+	// Timezone is the business's, an IANA name.
+	Timezone string `json:"timezone"`
+	// Product is what was to be bought: subscription, or empty for AI credits.
+	Product string `json:"product,omitempty"`
+}
+
+// Template returns "payment_failed".
+func (PaymentFailed) Template() string { return "payment_failed" }
+
 // VerifyEmail asks a person to confirm that an address is theirs.
 type VerifyEmail struct {
 	// Name is what the recipient is called.
@@ -225,6 +247,8 @@ func Decode(template string, data []byte) (Content, error) {
 		return decode[CreditsPurchased](data)
 	case PaymentReview{}.Template():
 		return decode[PaymentReview](data)
+	case PaymentFailed{}.Template():
+		return decode[PaymentFailed](data)
 	case SubscriptionActivated{}.Template():
 		return decode[SubscriptionActivated](data)
 	case VerifyEmail{}.Template():

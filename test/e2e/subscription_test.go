@@ -44,6 +44,15 @@ func TestOneProviderAddressServesBothProducts(t *testing.T) {
 	require.Equal(t, 1, h.count("select count(*) from billing.ledger_transfer where tenant_id = $1 and kind = 'subscription'", ama.ID), "paid twice on one page, one month")
 	require.Equal(t, sub.at("period_end"), ama.get("/api/v1/subscription").at("period_end"))
 	h.requireBooks()
+	payers := func() (deeds []string) {
+		items, _ := ama.get("/api/v1/audit-logs?action=PAYMENT").at("items").([]any)
+		for _, i := range items {
+			entry, _ := i.(map[string]any)
+			deeds = append(deeds, text(entry["actor"])+" "+text(entry["entity"]))
+		}
+		return deeds
+	}
+	require.ElementsMatch(t, []string{ama.Email + " subscription_payment", ama.Email + " credit_purchase"}, payers())
 
 	wrong, _ := ama.subscribe(1)
 	h.play(wrong, "wrong_amount")
@@ -51,6 +60,7 @@ func TestOneProviderAddressServesBothProducts(t *testing.T) {
 		return ama.get("/api/v1/subscription/payments/"+wrong).at("status") == "REVIEW"
 	})
 	require.Equal(t, sub.at("period_end"), ama.get("/api/v1/subscription").at("period_end"), "and gives nothing")
+	require.Len(t, payers(), 2)
 	h.letter(ama.Email, wrong)
 	h.requireBooks()
 }

@@ -146,7 +146,7 @@ func (x *ProcessPaymentWebhookArgs) GetPaidAt() string {
 // ProcessPaymentWebhookResult is the result of ai_features.process_payment_webhook.
 type ProcessPaymentWebhookResult struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// status is success, already_processed, review, failed (the provider says the payment failed), refunded, disputed, ignored, unmatched, verifying (no
+	// status is success, already_processed, review, failed (the provider says the payment failed), refunded, partly_refunded, disputed, ignored, unmatched, verifying (no
 	// evidence yet) or handed_over (it is a subscription payment, and subscriptions.process_webhook_event or subscriptions.process_payment goes on).
 	Status string `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
 	// reference repeats payment_reference.
@@ -1701,7 +1701,9 @@ type RefundPurchaseArgs struct {
 	// actor is the operator who decided.
 	Actor string `protobuf:"bytes,2,opt,name=actor,proto3" json:"actor,omitempty"`
 	// reason is why. The provider sees it, and perhaps the payer.
-	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// amount is the part to give back, a decimal string in major units of what was paid, for example 20.00. Empty means all that is left.
+	Amount        string `protobuf:"bytes,4,opt,name=amount,proto3" json:"amount,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1753,6 +1755,13 @@ func (x *RefundPurchaseArgs) GetActor() string {
 func (x *RefundPurchaseArgs) GetReason() string {
 	if x != nil {
 		return x.Reason
+	}
+	return ""
+}
+
+func (x *RefundPurchaseArgs) GetAmount() string {
+	if x != nil {
+		return x.Amount
 	}
 	return ""
 }
@@ -2040,11 +2049,12 @@ const file_makola_ai_features_v1_tasks_proto_rawDesc = "" +
 	"\x13ResolveReviewResult\x12\x16\n" +
 	"\x06status\x18\x01 \x01(\tR\x06status\x12\x1f\n" +
 	"\vtransfer_id\x18\x02 \x01(\tR\n" +
-	"transferId\"o\n" +
+	"transferId\"\x87\x01\n" +
 	"\x12RefundPurchaseArgs\x12+\n" +
 	"\x11payment_reference\x18\x01 \x01(\tR\x10paymentReference\x12\x14\n" +
 	"\x05actor\x18\x02 \x01(\tR\x05actor\x12\x16\n" +
-	"\x06reason\x18\x03 \x01(\tR\x06reason\"K\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x16\n" +
+	"\x06amount\x18\x04 \x01(\tR\x06amount\"K\n" +
 	"\x14RefundPurchaseResult\x12\x16\n" +
 	"\x06status\x18\x01 \x01(\tR\x06status\x12\x1b\n" +
 	"\trefund_id\x18\x02 \x01(\tR\brefundId\"\x15\n" +

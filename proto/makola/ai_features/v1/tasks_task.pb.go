@@ -108,9 +108,9 @@ var ReconcilePaymentsTask = &contract.Descriptor{
 
 // ComparePaymentsTask describes the task ai_features.compare_payments.
 //
-// ComparePayments compares the provider's own list of yesterday's payments with the ledger: what it calls paid and nothing was credited for, what it gave back
-// and is still credited, and what was credited and it does not list. It enqueues ai_features.verify_payment for each, and files paid references of ours that no
-// purchase has for a person.
+// ComparePayments compares the provider's own list of yesterday's payments with the ledger, credit purchases (AI-…) and subscription payments (SUB-…) alike: what it calls
+// paid and nothing was given for, what it gave back and still counts, what it names another amount or transaction for, and what was completed and it does not list. It
+// enqueues ai_features.verify_payment or subscriptions.verify_payment for each, and files paid references of ours that nothing has for a person.
 // Fails for good when the provider refuses its list, or its attempts are used up. Running it twice asks twice and files once.
 var ComparePaymentsTask = &contract.Descriptor{
 	Name:        "ai_features.compare_payments",
@@ -245,9 +245,10 @@ var ResolveReviewTask = &contract.Descriptor{
 
 // RefundPurchaseTask describes the task ai_features.refund_purchase.
 //
-// RefundPurchase asks the provider to give the whole payment of a completed purchase back, as an operator decided. What becomes of the credits follows from
-// the provider's word that the money has gone, which may come at once or days later (ai_features.process_webhook_event).
-// Fails for good when the purchase does not exist, was not paid, or the provider refuses. Running it twice refunds once: no provider gives back more than was paid.
+// RefundPurchase asks the provider to give a completed purchase's payment back, all that is left of it or a part, as an operator decided. What becomes of the credits follows
+// from the provider's word that the money has gone, which may come at once or days later (ai_features.process_webhook_event).
+// Fails for good when the purchase does not exist, was not paid, has less left, the provider refuses, or its answer about a part was lost. Running it twice refunds once: no
+// provider gives back more than was paid, and a part is not asked for again.
 var RefundPurchaseTask = &contract.Descriptor{
 	Name:        "ai_features.refund_purchase",
 	Queue:       "ai_features",
@@ -382,9 +383,9 @@ func (t *Tasks) ReconcilePayments(ctx context.Context, tx *gorm.DB, args *Reconc
 
 // ComparePayments enqueues the task ai_features.compare_payments in tx and returns its id.
 //
-// ComparePayments compares the provider's own list of yesterday's payments with the ledger: what it calls paid and nothing was credited for, what it gave back
-// and is still credited, and what was credited and it does not list. It enqueues ai_features.verify_payment for each, and files paid references of ours that no
-// purchase has for a person.
+// ComparePayments compares the provider's own list of yesterday's payments with the ledger, credit purchases (AI-…) and subscription payments (SUB-…) alike: what it calls
+// paid and nothing was given for, what it gave back and still counts, what it names another amount or transaction for, and what was completed and it does not list. It
+// enqueues ai_features.verify_payment or subscriptions.verify_payment for each, and files paid references of ours that nothing has for a person.
 // Fails for good when the provider refuses its list, or its attempts are used up. Running it twice asks twice and files once.
 func (t *Tasks) ComparePayments(ctx context.Context, tx *gorm.DB, args *ComparePaymentsArgs, opts ...contract.Option) (contract.ID, error) {
 	return t.q.Enqueue(ctx, tx, ComparePaymentsTask, args, opts...)
@@ -453,9 +454,10 @@ func (t *Tasks) ResolveReview(ctx context.Context, tx *gorm.DB, args *ResolveRev
 
 // RefundPurchase enqueues the task ai_features.refund_purchase in tx and returns its id.
 //
-// RefundPurchase asks the provider to give the whole payment of a completed purchase back, as an operator decided. What becomes of the credits follows from
-// the provider's word that the money has gone, which may come at once or days later (ai_features.process_webhook_event).
-// Fails for good when the purchase does not exist, was not paid, or the provider refuses. Running it twice refunds once: no provider gives back more than was paid.
+// RefundPurchase asks the provider to give a completed purchase's payment back, all that is left of it or a part, as an operator decided. What becomes of the credits follows
+// from the provider's word that the money has gone, which may come at once or days later (ai_features.process_webhook_event).
+// Fails for good when the purchase does not exist, was not paid, has less left, the provider refuses, or its answer about a part was lost. Running it twice refunds once: no
+// provider gives back more than was paid, and a part is not asked for again.
 func (t *Tasks) RefundPurchase(ctx context.Context, tx *gorm.DB, args *RefundPurchaseArgs, opts ...contract.Option) (contract.ID, error) {
 	return t.q.Enqueue(ctx, tx, RefundPurchaseTask, args, opts...)
 }
@@ -510,9 +512,9 @@ type TasksHandler interface {
 	// Fails for good only when its attempts are used up. Running it twice enqueues each verification once.
 	ReconcilePayments(ctx context.Context, tx *gorm.DB, args *ReconcilePaymentsArgs) (*ReconcilePaymentsResult, error)
 
-	// ComparePayments compares the provider's own list of yesterday's payments with the ledger: what it calls paid and nothing was credited for, what it gave back
-	// and is still credited, and what was credited and it does not list. It enqueues ai_features.verify_payment for each, and files paid references of ours that no
-	// purchase has for a person.
+	// ComparePayments compares the provider's own list of yesterday's payments with the ledger, credit purchases (AI-…) and subscription payments (SUB-…) alike: what it calls
+	// paid and nothing was given for, what it gave back and still counts, what it names another amount or transaction for, and what was completed and it does not list. It
+	// enqueues ai_features.verify_payment or subscriptions.verify_payment for each, and files paid references of ours that nothing has for a person.
 	// Fails for good when the provider refuses its list, or its attempts are used up. Running it twice asks twice and files once.
 	ComparePayments(ctx context.Context, run contract.Run, args *ComparePaymentsArgs) (contract.Commit[*ComparePaymentsResult], error)
 
@@ -549,9 +551,10 @@ type TasksHandler interface {
 	// Fails for good when the review does not exist, was decided the other way, or its purchase has moved on. Running it twice decides once.
 	ResolveReview(ctx context.Context, tx *gorm.DB, args *ResolveReviewArgs) (*ResolveReviewResult, error)
 
-	// RefundPurchase asks the provider to give the whole payment of a completed purchase back, as an operator decided. What becomes of the credits follows from
-	// the provider's word that the money has gone, which may come at once or days later (ai_features.process_webhook_event).
-	// Fails for good when the purchase does not exist, was not paid, or the provider refuses. Running it twice refunds once: no provider gives back more than was paid.
+	// RefundPurchase asks the provider to give a completed purchase's payment back, all that is left of it or a part, as an operator decided. What becomes of the credits follows
+	// from the provider's word that the money has gone, which may come at once or days later (ai_features.process_webhook_event).
+	// Fails for good when the purchase does not exist, was not paid, has less left, the provider refuses, or its answer about a part was lost. Running it twice refunds once: no
+	// provider gives back more than was paid, and a part is not asked for again.
 	RefundPurchase(ctx context.Context, run contract.Run, args *RefundPurchaseArgs) (contract.Commit[*RefundPurchaseResult], error)
 
 	// SendLowCreditAlert stores the mail of one alert for the owner, with the balance as it is then, and enqueues notifications.send_email for it. An

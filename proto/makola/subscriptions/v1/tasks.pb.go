@@ -91,7 +91,7 @@ func (x *ProcessPaymentArgs) GetPaymentProvider() string {
 // ProcessPaymentResult is the result of subscriptions.process_payment.
 type ProcessPaymentResult struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// status is success, already_processed, review, failed (the provider says the payment failed), refunded, disputed, ignored, unmatched or verifying (no evidence yet).
+	// status is success, already_processed, review, failed (the provider says the payment failed), refunded, partly_refunded, disputed, ignored, unmatched or verifying (no evidence yet).
 	Status string `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
 	// reference repeats payment_reference.
 	Reference string `protobuf:"bytes,2,opt,name=reference,proto3" json:"reference,omitempty"`
@@ -583,6 +583,134 @@ func (x *CleanupExpiredSubscriptionsResult) GetChanged() int32 {
 	return 0
 }
 
+// RefundPaymentArgs are the arguments of subscriptions.refund_payment.
+type RefundPaymentArgs struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// payment_reference is our reference of the payment, SUB-….
+	PaymentReference string `protobuf:"bytes,1,opt,name=payment_reference,json=paymentReference,proto3" json:"payment_reference,omitempty"`
+	// actor is the operator who decided.
+	Actor string `protobuf:"bytes,2,opt,name=actor,proto3" json:"actor,omitempty"`
+	// reason is why. The provider sees it, and perhaps the payer.
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// amount is the part to give back, a decimal string in major units of what was paid, for example 20.00. Empty means all that is left.
+	Amount        string `protobuf:"bytes,4,opt,name=amount,proto3" json:"amount,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RefundPaymentArgs) Reset() {
+	*x = RefundPaymentArgs{}
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RefundPaymentArgs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RefundPaymentArgs) ProtoMessage() {}
+
+func (x *RefundPaymentArgs) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RefundPaymentArgs.ProtoReflect.Descriptor instead.
+func (*RefundPaymentArgs) Descriptor() ([]byte, []int) {
+	return file_makola_subscriptions_v1_tasks_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *RefundPaymentArgs) GetPaymentReference() string {
+	if x != nil {
+		return x.PaymentReference
+	}
+	return ""
+}
+
+func (x *RefundPaymentArgs) GetActor() string {
+	if x != nil {
+		return x.Actor
+	}
+	return ""
+}
+
+func (x *RefundPaymentArgs) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *RefundPaymentArgs) GetAmount() string {
+	if x != nil {
+		return x.Amount
+	}
+	return ""
+}
+
+// RefundPaymentResult is the result of subscriptions.refund_payment.
+type RefundPaymentResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// status is pending (the provider has begun), done, denied or already_refunded.
+	Status string `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	// refund_id is the provider's id of the refund.
+	RefundId      string `protobuf:"bytes,2,opt,name=refund_id,json=refundId,proto3" json:"refund_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RefundPaymentResult) Reset() {
+	*x = RefundPaymentResult{}
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RefundPaymentResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RefundPaymentResult) ProtoMessage() {}
+
+func (x *RefundPaymentResult) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RefundPaymentResult.ProtoReflect.Descriptor instead.
+func (*RefundPaymentResult) Descriptor() ([]byte, []int) {
+	return file_makola_subscriptions_v1_tasks_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *RefundPaymentResult) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *RefundPaymentResult) GetRefundId() string {
+	if x != nil {
+		return x.RefundId
+	}
+	return ""
+}
+
 // SuspendSubscriptionArgs are the arguments of subscriptions.suspend_subscription.
 type SuspendSubscriptionArgs struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -598,7 +726,7 @@ type SuspendSubscriptionArgs struct {
 
 func (x *SuspendSubscriptionArgs) Reset() {
 	*x = SuspendSubscriptionArgs{}
-	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[10]
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -610,7 +738,7 @@ func (x *SuspendSubscriptionArgs) String() string {
 func (*SuspendSubscriptionArgs) ProtoMessage() {}
 
 func (x *SuspendSubscriptionArgs) ProtoReflect() protoreflect.Message {
-	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[10]
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -623,7 +751,7 @@ func (x *SuspendSubscriptionArgs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SuspendSubscriptionArgs.ProtoReflect.Descriptor instead.
 func (*SuspendSubscriptionArgs) Descriptor() ([]byte, []int) {
-	return file_makola_subscriptions_v1_tasks_proto_rawDescGZIP(), []int{10}
+	return file_makola_subscriptions_v1_tasks_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *SuspendSubscriptionArgs) GetBusinessId() string {
@@ -658,7 +786,7 @@ type SuspendSubscriptionResult struct {
 
 func (x *SuspendSubscriptionResult) Reset() {
 	*x = SuspendSubscriptionResult{}
-	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[11]
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -670,7 +798,7 @@ func (x *SuspendSubscriptionResult) String() string {
 func (*SuspendSubscriptionResult) ProtoMessage() {}
 
 func (x *SuspendSubscriptionResult) ProtoReflect() protoreflect.Message {
-	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[11]
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -683,7 +811,7 @@ func (x *SuspendSubscriptionResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SuspendSubscriptionResult.ProtoReflect.Descriptor instead.
 func (*SuspendSubscriptionResult) Descriptor() ([]byte, []int) {
-	return file_makola_subscriptions_v1_tasks_proto_rawDescGZIP(), []int{11}
+	return file_makola_subscriptions_v1_tasks_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *SuspendSubscriptionResult) GetStatus() string {
@@ -708,7 +836,7 @@ type ActivateSubscriptionArgs struct {
 
 func (x *ActivateSubscriptionArgs) Reset() {
 	*x = ActivateSubscriptionArgs{}
-	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[12]
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -720,7 +848,7 @@ func (x *ActivateSubscriptionArgs) String() string {
 func (*ActivateSubscriptionArgs) ProtoMessage() {}
 
 func (x *ActivateSubscriptionArgs) ProtoReflect() protoreflect.Message {
-	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[12]
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -733,7 +861,7 @@ func (x *ActivateSubscriptionArgs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActivateSubscriptionArgs.ProtoReflect.Descriptor instead.
 func (*ActivateSubscriptionArgs) Descriptor() ([]byte, []int) {
-	return file_makola_subscriptions_v1_tasks_proto_rawDescGZIP(), []int{12}
+	return file_makola_subscriptions_v1_tasks_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ActivateSubscriptionArgs) GetBusinessId() string {
@@ -768,7 +896,7 @@ type ActivateSubscriptionResult struct {
 
 func (x *ActivateSubscriptionResult) Reset() {
 	*x = ActivateSubscriptionResult{}
-	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[13]
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -780,7 +908,7 @@ func (x *ActivateSubscriptionResult) String() string {
 func (*ActivateSubscriptionResult) ProtoMessage() {}
 
 func (x *ActivateSubscriptionResult) ProtoReflect() protoreflect.Message {
-	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[13]
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -793,7 +921,7 @@ func (x *ActivateSubscriptionResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActivateSubscriptionResult.ProtoReflect.Descriptor instead.
 func (*ActivateSubscriptionResult) Descriptor() ([]byte, []int) {
-	return file_makola_subscriptions_v1_tasks_proto_rawDescGZIP(), []int{13}
+	return file_makola_subscriptions_v1_tasks_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ActivateSubscriptionResult) GetStatus() string {
@@ -844,7 +972,15 @@ const file_makola_subscriptions_v1_tasks_proto_rawDesc = "" +
 	"\x1fCleanupExpiredSubscriptionsArgs\"U\n" +
 	"!CleanupExpiredSubscriptionsResult\x12\x16\n" +
 	"\x06status\x18\x01 \x01(\tR\x06status\x12\x18\n" +
-	"\achanged\x18\x02 \x01(\x05R\achanged\"h\n" +
+	"\achanged\x18\x02 \x01(\x05R\achanged\"\x86\x01\n" +
+	"\x11RefundPaymentArgs\x12+\n" +
+	"\x11payment_reference\x18\x01 \x01(\tR\x10paymentReference\x12\x14\n" +
+	"\x05actor\x18\x02 \x01(\tR\x05actor\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x16\n" +
+	"\x06amount\x18\x04 \x01(\tR\x06amount\"J\n" +
+	"\x13RefundPaymentResult\x12\x16\n" +
+	"\x06status\x18\x01 \x01(\tR\x06status\x12\x1b\n" +
+	"\trefund_id\x18\x02 \x01(\tR\brefundId\"h\n" +
 	"\x17SuspendSubscriptionArgs\x12\x1f\n" +
 	"\vbusiness_id\x18\x01 \x01(\tR\n" +
 	"businessId\x12\x14\n" +
@@ -858,8 +994,7 @@ const file_makola_subscriptions_v1_tasks_proto_rawDesc = "" +
 	"\x05actor\x18\x02 \x01(\tR\x05actor\x12\x16\n" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\"4\n" +
 	"\x1aActivateSubscriptionResult\x12\x16\n" +
-	"\x06status\x18\x01 \x01(\tR\x06status2\xa8\n" +
-	"\n" +
+	"\x06status\x18\x01 \x01(\tR\x06status2\xbe\v\n" +
 	"\fTasksService\x12\xa7\x01\n" +
 	"\x0eProcessPayment\x12+.makola.subscriptions.v1.ProcessPaymentArgs\x1a-.makola.subscriptions.v1.ProcessPaymentResult\"9\xaa\xd4\x185\n" +
 	"\x1dsubscriptions.process_payment\x18\x02\"\x02\b<($2\t\n" +
@@ -872,7 +1007,9 @@ const file_makola_subscriptions_v1_tasks_proto_rawDesc = "" +
 	"\x11ReconcilePayments\x12..makola.subscriptions.v1.ReconcilePaymentsArgs\x1a0.makola.subscriptions.v1.ReconcilePaymentsResult\"&\xaa\xd4\x18\"\n" +
 	" subscriptions.reconcile_payments\x12\xa4\x02\n" +
 	"\x1bCleanupExpiredSubscriptions\x128.makola.subscriptions.v1.CleanupExpiredSubscriptionsArgs\x1a:.makola.subscriptions.v1.CleanupExpiredSubscriptionsResult\"\x8e\x01\xaa\xd4\x18\x89\x01\n" +
-	"+subscriptions.cleanup_expired_subscriptions\x121subscriptions.tasks.cleanup_expired_subscriptions\x12'app.tasks.cleanup_expired_subscriptions\x12\xa5\x01\n" +
+	"+subscriptions.cleanup_expired_subscriptions\x121subscriptions.tasks.cleanup_expired_subscriptions\x12'app.tasks.cleanup_expired_subscriptions\x12\x93\x01\n" +
+	"\rRefundPayment\x12*.makola.subscriptions.v1.RefundPaymentArgs\x1a,.makola.subscriptions.v1.RefundPaymentResult\"(\xaa\xd4\x18$\n" +
+	"\x1csubscriptions.refund_payment\x18\x03\"\x02\b<\x12\xa5\x01\n" +
 	"\x13SuspendSubscription\x120.makola.subscriptions.v1.SuspendSubscriptionArgs\x1a2.makola.subscriptions.v1.SuspendSubscriptionResult\"(\xaa\xd4\x18$\n" +
 	"\"subscriptions.suspend_subscription\x12\xa9\x01\n" +
 	"\x14ActivateSubscription\x121.makola.subscriptions.v1.ActivateSubscriptionArgs\x1a3.makola.subscriptions.v1.ActivateSubscriptionResult\")\xaa\xd4\x18%\n" +
@@ -890,7 +1027,7 @@ func file_makola_subscriptions_v1_tasks_proto_rawDescGZIP() []byte {
 	return file_makola_subscriptions_v1_tasks_proto_rawDescData
 }
 
-var file_makola_subscriptions_v1_tasks_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_makola_subscriptions_v1_tasks_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_makola_subscriptions_v1_tasks_proto_goTypes = []any{
 	(*ProcessPaymentArgs)(nil),                // 0: makola.subscriptions.v1.ProcessPaymentArgs
 	(*ProcessPaymentResult)(nil),              // 1: makola.subscriptions.v1.ProcessPaymentResult
@@ -902,10 +1039,12 @@ var file_makola_subscriptions_v1_tasks_proto_goTypes = []any{
 	(*ReconcilePaymentsResult)(nil),           // 7: makola.subscriptions.v1.ReconcilePaymentsResult
 	(*CleanupExpiredSubscriptionsArgs)(nil),   // 8: makola.subscriptions.v1.CleanupExpiredSubscriptionsArgs
 	(*CleanupExpiredSubscriptionsResult)(nil), // 9: makola.subscriptions.v1.CleanupExpiredSubscriptionsResult
-	(*SuspendSubscriptionArgs)(nil),           // 10: makola.subscriptions.v1.SuspendSubscriptionArgs
-	(*SuspendSubscriptionResult)(nil),         // 11: makola.subscriptions.v1.SuspendSubscriptionResult
-	(*ActivateSubscriptionArgs)(nil),          // 12: makola.subscriptions.v1.ActivateSubscriptionArgs
-	(*ActivateSubscriptionResult)(nil),        // 13: makola.subscriptions.v1.ActivateSubscriptionResult
+	(*RefundPaymentArgs)(nil),                 // 10: makola.subscriptions.v1.RefundPaymentArgs
+	(*RefundPaymentResult)(nil),               // 11: makola.subscriptions.v1.RefundPaymentResult
+	(*SuspendSubscriptionArgs)(nil),           // 12: makola.subscriptions.v1.SuspendSubscriptionArgs
+	(*SuspendSubscriptionResult)(nil),         // 13: makola.subscriptions.v1.SuspendSubscriptionResult
+	(*ActivateSubscriptionArgs)(nil),          // 14: makola.subscriptions.v1.ActivateSubscriptionArgs
+	(*ActivateSubscriptionResult)(nil),        // 15: makola.subscriptions.v1.ActivateSubscriptionResult
 }
 var file_makola_subscriptions_v1_tasks_proto_depIdxs = []int32{
 	0,  // 0: makola.subscriptions.v1.TasksService.ProcessPayment:input_type -> makola.subscriptions.v1.ProcessPaymentArgs
@@ -913,17 +1052,19 @@ var file_makola_subscriptions_v1_tasks_proto_depIdxs = []int32{
 	4,  // 2: makola.subscriptions.v1.TasksService.VerifyPayment:input_type -> makola.subscriptions.v1.VerifyPaymentArgs
 	6,  // 3: makola.subscriptions.v1.TasksService.ReconcilePayments:input_type -> makola.subscriptions.v1.ReconcilePaymentsArgs
 	8,  // 4: makola.subscriptions.v1.TasksService.CleanupExpiredSubscriptions:input_type -> makola.subscriptions.v1.CleanupExpiredSubscriptionsArgs
-	10, // 5: makola.subscriptions.v1.TasksService.SuspendSubscription:input_type -> makola.subscriptions.v1.SuspendSubscriptionArgs
-	12, // 6: makola.subscriptions.v1.TasksService.ActivateSubscription:input_type -> makola.subscriptions.v1.ActivateSubscriptionArgs
-	1,  // 7: makola.subscriptions.v1.TasksService.ProcessPayment:output_type -> makola.subscriptions.v1.ProcessPaymentResult
-	3,  // 8: makola.subscriptions.v1.TasksService.ProcessWebhookEvent:output_type -> makola.subscriptions.v1.ProcessWebhookEventResult
-	5,  // 9: makola.subscriptions.v1.TasksService.VerifyPayment:output_type -> makola.subscriptions.v1.VerifyPaymentResult
-	7,  // 10: makola.subscriptions.v1.TasksService.ReconcilePayments:output_type -> makola.subscriptions.v1.ReconcilePaymentsResult
-	9,  // 11: makola.subscriptions.v1.TasksService.CleanupExpiredSubscriptions:output_type -> makola.subscriptions.v1.CleanupExpiredSubscriptionsResult
-	11, // 12: makola.subscriptions.v1.TasksService.SuspendSubscription:output_type -> makola.subscriptions.v1.SuspendSubscriptionResult
-	13, // 13: makola.subscriptions.v1.TasksService.ActivateSubscription:output_type -> makola.subscriptions.v1.ActivateSubscriptionResult
-	7,  // [7:14] is the sub-list for method output_type
-	0,  // [0:7] is the sub-list for method input_type
+	10, // 5: makola.subscriptions.v1.TasksService.RefundPayment:input_type -> makola.subscriptions.v1.RefundPaymentArgs
+	12, // 6: makola.subscriptions.v1.TasksService.SuspendSubscription:input_type -> makola.subscriptions.v1.SuspendSubscriptionArgs
+	14, // 7: makola.subscriptions.v1.TasksService.ActivateSubscription:input_type -> makola.subscriptions.v1.ActivateSubscriptionArgs
+	1,  // 8: makola.subscriptions.v1.TasksService.ProcessPayment:output_type -> makola.subscriptions.v1.ProcessPaymentResult
+	3,  // 9: makola.subscriptions.v1.TasksService.ProcessWebhookEvent:output_type -> makola.subscriptions.v1.ProcessWebhookEventResult
+	5,  // 10: makola.subscriptions.v1.TasksService.VerifyPayment:output_type -> makola.subscriptions.v1.VerifyPaymentResult
+	7,  // 11: makola.subscriptions.v1.TasksService.ReconcilePayments:output_type -> makola.subscriptions.v1.ReconcilePaymentsResult
+	9,  // 12: makola.subscriptions.v1.TasksService.CleanupExpiredSubscriptions:output_type -> makola.subscriptions.v1.CleanupExpiredSubscriptionsResult
+	11, // 13: makola.subscriptions.v1.TasksService.RefundPayment:output_type -> makola.subscriptions.v1.RefundPaymentResult
+	13, // 14: makola.subscriptions.v1.TasksService.SuspendSubscription:output_type -> makola.subscriptions.v1.SuspendSubscriptionResult
+	15, // 15: makola.subscriptions.v1.TasksService.ActivateSubscription:output_type -> makola.subscriptions.v1.ActivateSubscriptionResult
+	8,  // [8:16] is the sub-list for method output_type
+	0,  // [0:8] is the sub-list for method input_type
 	0,  // [0:0] is the sub-list for extension type_name
 	0,  // [0:0] is the sub-list for extension extendee
 	0,  // [0:0] is the sub-list for field type_name
@@ -942,7 +1083,7 @@ func file_makola_subscriptions_v1_tasks_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_makola_subscriptions_v1_tasks_proto_rawDesc), len(file_makola_subscriptions_v1_tasks_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   14,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

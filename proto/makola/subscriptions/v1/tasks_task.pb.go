@@ -99,6 +99,25 @@ var CleanupExpiredSubscriptionsTask = &contract.Descriptor{
 	NewResult:   func() proto.Message { return new(CleanupExpiredSubscriptionsResult) },
 }
 
+// RefundPaymentTask describes the task subscriptions.refund_payment.
+//
+// RefundPayment asks the provider to give a subscription payment back, all that is left of it or a part, as an operator decided. What becomes of the month follows from the
+// provider's word that the money has gone, at once or days later (subscriptions.process_webhook_event): a part takes no days, and when all has gone back its month is taken away
+// if it is the last, and filed for a person if later months stand on it.
+// Fails for good when the payment does not exist, was not paid, has less left, the provider refuses, or its answer about a part was lost. Running it twice refunds once: no
+// provider gives back more than was paid, and a part is not asked for again.
+var RefundPaymentTask = &contract.Descriptor{
+	Name:        "subscriptions.refund_payment",
+	Queue:       "subscriptions",
+	Mode:        contract.ModeLong,
+	Timeout:     time.Minute,
+	MaxAttempts: 12,
+	BackoffBase: 5 * time.Second,
+	BackoffCap:  time.Hour,
+	NewArgs:     func() proto.Message { return new(RefundPaymentArgs) },
+	NewResult:   func() proto.Message { return new(RefundPaymentResult) },
+}
+
 // SuspendSubscriptionTask describes the task subscriptions.suspend_subscription.
 //
 // SuspendSubscription takes a business's access away, as an operator decided, with an entry in the audit log. No payment brings it back.
@@ -139,6 +158,7 @@ func AllTasks() []*contract.Descriptor {
 		VerifyPaymentTask,
 		ReconcilePaymentsTask,
 		CleanupExpiredSubscriptionsTask,
+		RefundPaymentTask,
 		SuspendSubscriptionTask,
 		ActivateSubscriptionTask,
 	}
@@ -201,6 +221,17 @@ func (t *Tasks) CleanupExpiredSubscriptions(ctx context.Context, tx *gorm.DB, ar
 	return t.q.Enqueue(ctx, tx, CleanupExpiredSubscriptionsTask, args, opts...)
 }
 
+// RefundPayment enqueues the task subscriptions.refund_payment in tx and returns its id.
+//
+// RefundPayment asks the provider to give a subscription payment back, all that is left of it or a part, as an operator decided. What becomes of the month follows from the
+// provider's word that the money has gone, at once or days later (subscriptions.process_webhook_event): a part takes no days, and when all has gone back its month is taken away
+// if it is the last, and filed for a person if later months stand on it.
+// Fails for good when the payment does not exist, was not paid, has less left, the provider refuses, or its answer about a part was lost. Running it twice refunds once: no
+// provider gives back more than was paid, and a part is not asked for again.
+func (t *Tasks) RefundPayment(ctx context.Context, tx *gorm.DB, args *RefundPaymentArgs, opts ...contract.Option) (contract.ID, error) {
+	return t.q.Enqueue(ctx, tx, RefundPaymentTask, args, opts...)
+}
+
 // SuspendSubscription enqueues the task subscriptions.suspend_subscription in tx and returns its id.
 //
 // SuspendSubscription takes a business's access away, as an operator decided, with an entry in the audit log. No payment brings it back.
@@ -244,6 +275,13 @@ type TasksHandler interface {
 	// Fails for good only when its attempts are used up. Running it twice changes nothing more.
 	CleanupExpiredSubscriptions(ctx context.Context, tx *gorm.DB, args *CleanupExpiredSubscriptionsArgs) (*CleanupExpiredSubscriptionsResult, error)
 
+	// RefundPayment asks the provider to give a subscription payment back, all that is left of it or a part, as an operator decided. What becomes of the month follows from the
+	// provider's word that the money has gone, at once or days later (subscriptions.process_webhook_event): a part takes no days, and when all has gone back its month is taken away
+	// if it is the last, and filed for a person if later months stand on it.
+	// Fails for good when the payment does not exist, was not paid, has less left, the provider refuses, or its answer about a part was lost. Running it twice refunds once: no
+	// provider gives back more than was paid, and a part is not asked for again.
+	RefundPayment(ctx context.Context, run contract.Run, args *RefundPaymentArgs) (contract.Commit[*RefundPaymentResult], error)
+
 	// SuspendSubscription takes a business's access away, as an operator decided, with an entry in the audit log. No payment brings it back.
 	// Fails for good when the business has no subscription. Running it twice suspends once.
 	SuspendSubscription(ctx context.Context, tx *gorm.DB, args *SuspendSubscriptionArgs) (*SuspendSubscriptionResult, error)
@@ -260,6 +298,7 @@ func HandleTasks(r contract.Registrar, h TasksHandler) {
 	r.Register(contract.LongHandler(VerifyPaymentTask, h.VerifyPayment))
 	r.Register(contract.ShortHandler(ReconcilePaymentsTask, h.ReconcilePayments))
 	r.Register(contract.ShortHandler(CleanupExpiredSubscriptionsTask, h.CleanupExpiredSubscriptions))
+	r.Register(contract.LongHandler(RefundPaymentTask, h.RefundPayment))
 	r.Register(contract.ShortHandler(SuspendSubscriptionTask, h.SuspendSubscription))
 	r.Register(contract.ShortHandler(ActivateSubscriptionTask, h.ActivateSubscription))
 }

@@ -133,7 +133,7 @@ func stored(name string, id uuid.UUID, e payments.Event, body []byte, header htt
 	}
 	return billing.Event{
 		ID: id, Provider: name, DedupeKey: e.DedupeKey, Type: e.Type, Reference: e.Reference, Body: body, Headers: keep, Trusted: e.Evidence == payments.BodyBound,
-		Kind: e.Kind, Status: e.Status, Return: e.Return, CaseID: e.CaseID, Amount: e.Amount, TransactionID: e.ProviderTransactionID, PaidAt: e.PaidAt,
+		Kind: e.Kind, Status: e.Status, Return: e.Return, CaseID: e.CaseID, Amount: e.Amount, ReturnedTotal: e.ReturnedTotal, TransactionID: e.ProviderTransactionID, PaidAt: e.PaidAt,
 		Ignored: !e.Charge() && e.Kind != payments.KindRefund && e.Kind != payments.KindDispute,
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"makola/pkg/tenant"
 	"makola/proto/contract"
 	aifeatures "makola/proto/makola/ai_features/v1"
+	subscriptionspb "makola/proto/makola/subscriptions/v1"
 )
 
 // mostPages bounds one provider's list: 100,000 payments a day. A longer list is an error, not a shorter comparison.
@@ -36,7 +37,7 @@ func (a *AIFeatures) ComparePayments(ctx context.Context, run contract.Run, _ *a
 		listed += len(list)
 		err = a.DB.InSystem(ctx, func(tx *gorm.DB) error {
 			c, err := billing.Compare(tx, name, from, to, list)
-			all.Ask, all.Unknown = append(all.Ask, c.Ask...), append(all.Unknown, c.Unknown...)
+			all.Ask, all.AskMonths, all.Unknown = append(all.Ask, c.Ask...), append(all.AskMonths, c.AskMonths...), append(all.Unknown, c.Unknown...)
 			return err
 		})
 		if err != nil {
@@ -44,16 +45,24 @@ func (a *AIFeatures) ComparePayments(ctx context.Context, run contract.Run, _ *a
 		}
 	}
 	return func(tx *gorm.DB) (*aifeatures.ComparePaymentsResult, error) {
+		platform := tenant.With(ctx, uuid.Nil)
 		for _, d := range all.Ask {
-			_, err := a.Tasks.VerifyPayment(tenant.With(ctx, uuid.Nil), tx, &aifeatures.VerifyPaymentArgs{PaymentReference: d.Reference, PaymentProvider: &d.Provider, Reason: reasonReturned})
+			_, err := a.Tasks.VerifyPayment(platform, tx, &aifeatures.VerifyPaymentArgs{PaymentReference: d.Reference, PaymentProvider: &d.Provider, Reason: reasonReturned})
 			if err != nil {
 				return nil, fmt.Errorf("compare payments: %w", err)
 			}
 		}
-		if len(all.Ask)+len(all.Unknown) > 0 {
-			slog.WarnContext(ctx, "the provider's list and the ledger disagree", "asked", len(all.Ask), "unknown", len(all.Unknown))
+		for _, d := range all.AskMonths {
+			_, err := a.Subscriptions.VerifyPayment(platform, tx, &subscriptionspb.VerifyPaymentArgs{PaymentReference: d.Reference, PaymentProvider: &d.Provider, Reason: reasonReturned})
+			if err != nil {
+				return nil, fmt.Errorf("compare subscription payments: %w", err)
+			}
 		}
-		return &aifeatures.ComparePaymentsResult{Status: "done", Listed: int32(listed), Asked: int32(len(all.Ask)), Unknown: int32(len(all.Unknown))}, billing.Unmatched(tx, all.Unknown)
+		asked := len(all.Ask) + len(all.AskMonths)
+		if asked+len(all.Unknown) > 0 {
+			slog.WarnContext(ctx, "the provider's list and the ledger disagree", "asked", asked, "unknown", len(all.Unknown))
+		}
+		return &aifeatures.ComparePaymentsResult{Status: "done", Listed: int32(listed), Asked: int32(asked), Unknown: int32(len(all.Unknown))}, billing.Unmatched(tx, all.Unknown)
 	}, nil
 }
 

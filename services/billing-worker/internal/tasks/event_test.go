@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 	"gorm.io/gorm"
 
@@ -13,6 +14,7 @@ import (
 	"makola/pkg/payments"
 	"makola/proto/contract"
 	aifeatures "makola/proto/makola/ai_features/v1"
+	subscriptionspb "makola/proto/makola/subscriptions/v1"
 )
 
 // act stores an event and enqueues the task that acts on whatever it is about.
@@ -118,4 +120,37 @@ func TestAPayerIsToldOnceThatAPersonLooks(t *testing.T) {
 	require.Equal(t, 1, mails)
 	require.Contains(t, data, `"received_minor": 9599`)
 	require.Len(t, s.h.Tasks(t.Context(), "notifications.send_email"), 1)
+}
+
+// No event may be relied on for a failure: the reconciler learns of it by asking.
+func TestAPayerIsToldOnceThatAPaymentFailed(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	credits, month, paid := s.buy(t), s.order(t), s.buy(t)
+	s.event(t, success(paid))
+	s.h.Drain(t.Context())
+	s.provider.answer = payments.Verification{Status: payments.StatusFailed, ProviderStatus: "failed", Amount: credits.Total}
+	for range 2 {
+		s.exec(t, "update billing.credit_purchase set created_at = now() - interval '11 minutes', checked_at = null")
+		s.exec(t, "update billing.subscription_payment set created_at = now() - interval '11 minutes', checked_at = null")
+		s.reconcile(t)
+		s.enqueue(t, func(tx *gorm.DB, tasks *subscriptionspb.Tasks) (contract.ID, error) {
+			return tasks.ReconcilePayments(t.Context(), tx, &subscriptionspb.ReconcilePaymentsArgs{})
+		})
+		s.h.Drain(t.Context())
+	}
+	late := success(paid) // a failure after the success is nobody's news
+	late.ID, late.DedupeKey, late.Status = uuid.Must(uuid.NewV7()), "late", payments.StatusFailed
+	s.event(t, late)
+	s.h.Drain(t.Context())
+	rows, err := s.admin.Query(t.Context(), "select key || ' ' || coalesce(data->>'product', '') || ' ' || recipient from notifications.email where template = 'payment_failed' order by key")
+	require.NoError(t, err)
+	keys, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	require.NoError(t, err)
+	to := s.owner.String() + "@example.com"
+	require.Equal(t, []string{"pay:" + credits.Reference + ":failed  " + to, "pay:" + month.Reference + ":failed subscription " + to}, keys)
+
+	s.event(t, success(credits)) // customers try another card on the same page
+	s.h.Drain(t.Context())
+	require.Equal(t, billing.Completed, s.status(t, credits))
 }

@@ -54,6 +54,16 @@ func reviewNotice(r notifications.PaymentReview, link string) notifications.Noti
 	}
 }
 
+// failedNotice tells that a payment did not arrive.
+func failedNotice(f notifications.PaymentFailed, link string) notifications.Notice {
+	expected := money.FromMinor(f.ExpectedMinor, f.ExpectedCurrency)
+	return notifications.Notice{
+		Permission: string(accounts.ManagePayments), Kind: notifications.KindPaymentFailed, Priority: notifications.High, Key: "pay:" + f.Reference + ":failed", Link: link,
+		Title: "A payment was not received", Body: "The payment provider says that payment " + f.Reference + " of " + expected.Display() + " failed. Nothing was added; you can pay again.",
+		Data: map[string]any{"reference": f.Reference},
+	}
+}
+
 // monthNotice tells that a month was paid for.
 func monthNotice(p *billing.SubscriptionPayment) notifications.Notice {
 	return notifications.Notice{

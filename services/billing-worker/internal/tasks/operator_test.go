@@ -13,6 +13,7 @@ import (
 	"makola/pkg/task"
 	"makola/proto/contract"
 	aifeatures "makola/proto/makola/ai_features/v1"
+	subscriptionspb "makola/proto/makola/subscriptions/v1"
 )
 
 // ask enqueues what an operator asks for, and runs it.
@@ -57,6 +58,97 @@ func TestAnOperatorsRefundIsAskedForAndFollowsTheProvidersWord(t *testing.T) {
 	asked := s.provider.asked
 	require.Contains(t, s.result(t, refund()), `"already_refunded"`)
 	require.Equal(t, asked, s.provider.asked)
+}
+
+func TestAPartialRefundTakesItsShareAndIsAskedForOnce(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	p := s.buy(t)
+	s.event(t, success(p))
+	s.h.Drain(t.Context())
+	refund := func(amount string) contract.ID {
+		return s.ask(t, func(tx *gorm.DB, tasks *aifeatures.Tasks) (contract.ID, error) {
+			return tasks.RefundPurchase(t.Context(), tx, &aifeatures.RefundPurchaseArgs{PaymentReference: p.Reference, Actor: "kofi", Reason: "a part", Amount: amount}, task.ForTenant(s.tenant))
+		})
+	}
+	for _, bad := range []string{"0", "96.01", "1.005", "much"} {
+		require.Equal(t, "failed", s.h.View(t.Context(), refund(bad)).Status(), bad)
+	}
+	require.Zero(t, s.provider.asked)
+	s.provider.refund = payments.Refund{ID: "3018284", State: payments.ReturnDone, ProviderStatus: "processed"}
+	require.Contains(t, s.result(t, refund("24")), `"done"`)
+	require.Equal(t, money.Credits(75_00), s.balance(t))
+	require.Equal(t, billing.Completed, s.status(t, p))
+	told := refundOf(p) // the same refund, as the provider's event calls it
+	told.CaseID, told.Amount.Minor = "132013318360", 24_00
+	s.act(t, told)
+	s.h.Drain(t.Context())
+	require.Equal(t, money.Credits(75_00), s.balance(t))
+	require.Equal(t, "failed", s.h.View(t.Context(), refund("72.01")).Status(), "more than is left")
+
+	asked := s.provider.asked
+	s.provider.err = payments.ErrUnavailable // the answer is lost
+	lost := s.h.View(t.Context(), refund("24"))
+	require.Equal(t, "failed", lost.Status())
+	require.Contains(t, lost.Error, "look at the provider's page")
+	require.Equal(t, asked+1, s.provider.asked)
+	require.Equal(t, 1, s.audited(t, "purchase.refund_requested"))
+	s.provider.err, s.provider.refund.ID = nil, "3018286"
+	require.Contains(t, s.result(t, refund("")), `"done"`)
+	require.Equal(t, billing.Refunded, s.status(t, p), "all that was left")
+	require.Zero(t, s.balance(t))
+}
+
+// A worker that dies after the provider's yes leaves a task that begins again.
+func TestAPartialRefundThatBeganBeforeIsNotAskedForAgain(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	p := s.buy(t)
+	s.event(t, success(p))
+	s.h.Drain(t.Context())
+	var id contract.ID
+	require.NoError(t, s.worker.InSystem(t.Context(), func(tx *gorm.DB) (err error) {
+		id, err = aifeatures.NewTasks(s.h.Queue).RefundPurchase(t.Context(), tx, &aifeatures.RefundPurchaseArgs{PaymentReference: p.Reference, Actor: "kofi", Reason: "a part", Amount: "24"}, task.ForTenant(s.tenant))
+		return err
+	}))
+	s.exec(t, "insert into billing.refund_request (task_id, tenant_id, reference, amount_minor, currency) values ($1, $2, $3, 2400, 'GHS')", id, s.tenant, p.Reference)
+	s.h.Drain(t.Context())
+	v := s.h.View(t.Context(), id)
+	require.Equal(t, "failed", v.Status())
+	require.Contains(t, v.Error, "look at the provider's page")
+	require.Zero(t, s.provider.asked)
+}
+
+func TestASubscriptionPaymentIsRefundedAndItsMonthFollows(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	trial := s.subscription(t).PeriodEnd
+	p := s.order(t)
+	refund := func(amount string) contract.ID {
+		id := s.enqueue(t, func(tx *gorm.DB, tasks *subscriptionspb.Tasks) (contract.ID, error) {
+			return tasks.RefundPayment(t.Context(), tx, &subscriptionspb.RefundPaymentArgs{PaymentReference: p.Reference, Actor: "kofi", Reason: "asked for", Amount: amount}, task.ForTenant(s.tenant))
+		})
+		s.h.Drain(t.Context())
+		return id
+	}
+	require.Equal(t, "failed", s.h.View(t.Context(), refund("")).Status(), "nothing was paid")
+	require.Zero(t, s.provider.asked)
+	s.act(t, successOfMonth(p))
+	s.h.Drain(t.Context())
+	end := s.subscription(t).PeriodEnd
+	require.Greater(t, end, trial)
+	s.provider.refund = payments.Refund{ID: "1", State: payments.ReturnDone, ProviderStatus: "processed"}
+	require.Contains(t, s.result(t, refund("20")), `"done"`)
+	require.True(t, end.Equal(s.subscription(t).PeriodEnd), "a part takes no days")
+	s.provider.refund.ID = "2"
+	require.Contains(t, s.result(t, refund("")), `"done"`)
+	require.True(t, trial.Equal(s.subscription(t).PeriodEnd), "all of it has gone back, and the month with it")
+	require.Contains(t, s.result(t, refund("")), `"already_refunded"`)
+	require.Equal(t, 2, s.provider.asked)
+	require.Equal(t, 2, s.audited(t, "subscription.refund_requested"))
+	var parts string
+	require.NoError(t, s.admin.QueryRow(t.Context(), "select string_agg(changes->>'amount', ', ' order by id) from audit.entry where action = 'payment.refunded'").Scan(&parts))
+	require.Equal(t, "GHS 20.00, GHS 100.00", parts)
 }
 
 func TestAReviewIsDecidedOnce(t *testing.T) {

@@ -270,36 +270,84 @@ func TestALostWebhookIsFoundByTheReconciler(t *testing.T) {
 func TestYesterdaysListIsComparedWithTheLedger(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
-	lost, known, back, unlisted := s.buy(t), s.buy(t), s.buy(t), s.buy(t)
-	for _, p := range []*billing.Purchase{known, back, unlisted} {
+	lost, known, back, unlisted, other, moved := s.buy(t), s.buy(t), s.buy(t), s.buy(t), s.buy(t), s.buy(t)
+	for _, p := range []*billing.Purchase{known, back, unlisted, other, moved} {
 		s.event(t, success(p))
 	}
 	s.h.Drain(t.Context())
-	s.exec(t, "update billing.credit_purchase set created_at = date_trunc('day', now() at time zone 'UTC') at time zone 'UTC' - interval '6 hours'")
+	s.yesterday(t, "billing.credit_purchase")
 	says := func(p *billing.Purchase, status payments.Status) payments.Verification {
 		return payments.Verification{Provider: "paystack", Reference: p.Reference, Status: status, Amount: p.Total, ProviderTransactionID: "txn-" + p.Reference}
 	}
 	stranger := says(&billing.Purchase{Reference: "AI-NEVER", Quote: lost.Quote}, payments.StatusSucceeded)
-	s.provider.list = []payments.Verification{says(lost, payments.StatusSucceeded), says(known, payments.StatusSucceeded), says(back, payments.StatusReversed), stranger,
+	less, elsewhere := says(other, payments.StatusSucceeded), says(moved, payments.StatusSucceeded)
+	less.Amount.Minor--
+	elsewhere.ProviderTransactionID = "another"
+	s.provider.list = []payments.Verification{says(lost, payments.StatusSucceeded), says(known, payments.StatusSucceeded), says(back, payments.StatusReversed), stranger, less, elsewhere,
 		says(&billing.Purchase{Reference: "SHOP-1", Quote: lost.Quote}, payments.StatusSucceeded)}
 	s.provider.err = payments.ErrUnknownReference // of whatever is asked
-	require.NoError(t, s.worker.InSystem(t.Context(), func(tx *gorm.DB) error {
-		_, err := aifeatures.NewTasks(s.h.Queue).ComparePayments(t.Context(), tx, &aifeatures.ComparePaymentsArgs{})
-		return err
-	}))
-	s.h.Drain(t.Context())
-	require.JSONEq(t, `{"status":"done","listed":5,"asked":3,"unknown":1}`, string(s.h.Tasks(t.Context(), "ai_features.compare_payments")[0].Result))
-	asked := map[string]bool{}
-	for _, v := range s.h.Tasks(t.Context(), "ai_features.verify_payment") {
+	require.JSONEq(t, `{"status":"done","listed":7,"asked":5,"unknown":1}`, s.compare(t))
+	require.ElementsMatch(t, []string{lost.Reference, back.Reference, unlisted.Reference, other.Reference, moved.Reference}, s.verified(t, "ai_features.verify_payment"))
+	var reviews int
+	require.NoError(t, s.admin.QueryRow(t.Context(), "select count(*) from billing.payment_review where reference = 'AI-NEVER' and reason = 'unknown_reference' and received_minor = 9600").Scan(&reviews))
+	require.Equal(t, 1, reviews)
+}
+
+// yesterday lets payments have been opened yesterday.
+func (s *shop) yesterday(t *testing.T, table string) {
+	t.Helper()
+	s.exec(t, "update "+table+" set created_at = date_trunc('day', now() at time zone 'UTC') at time zone 'UTC' - interval '6 hours'")
+}
+
+// compare compares yesterday's list and returns the result.
+func (s *shop) compare(t *testing.T) string {
+	t.Helper()
+	id := s.ask(t, func(tx *gorm.DB, tasks *aifeatures.Tasks) (contract.ID, error) {
+		return tasks.ComparePayments(t.Context(), tx, &aifeatures.ComparePaymentsArgs{})
+	})
+	return s.result(t, id)
+}
+
+// verified returns the references that tasks of that name were to ask about.
+func (s *shop) verified(t *testing.T, name string) (references []string) {
+	t.Helper()
+	for _, v := range s.h.Tasks(t.Context(), name) {
 		var args struct {
 			Reference string `json:"payment_reference"`
 		}
 		require.NoError(t, json.Unmarshal(v.Args, &args))
-		asked[args.Reference] = true
+		references = append(references, args.Reference)
 	}
-	require.Equal(t, map[string]bool{lost.Reference: true, back.Reference: true, unlisted.Reference: true}, asked)
+	return references
+}
+
+func TestYesterdaysListIsComparedWithSubscriptionPaymentsToo(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	lost, known, back, unlisted, other, cancelled := s.order(t), s.order(t), s.order(t), s.order(t), s.order(t), s.order(t)
+	for _, p := range []*billing.SubscriptionPayment{known, back, unlisted, other} {
+		s.act(t, successOfMonth(p))
+	}
+	s.h.Drain(t.Context())
+	s.exec(t, "update billing.subscription_payment set status = 'CANCELLED' where id = $1", cancelled.ID)
+	s.yesterday(t, "billing.subscription_payment")
+	says := func(p *billing.SubscriptionPayment, status payments.Status) payments.Verification {
+		return payments.Verification{Provider: "paystack", Reference: p.Reference, Status: status, Amount: p.Total, ProviderTransactionID: "txn-" + p.Reference}
+	}
+	stranger, less := says(lost, payments.StatusSucceeded), says(other, payments.StatusSucceeded)
+	stranger.Reference = "SUB-NEVER"
+	less.Amount.Minor--
+	s.provider.list = []payments.Verification{says(lost, payments.StatusSucceeded), says(known, payments.StatusSucceeded), says(back, payments.StatusReversed), stranger, less,
+		says(cancelled, payments.StatusSucceeded)}
+	s.provider.only = lost.Reference
+	s.provider.answer = payments.Verification{Status: payments.StatusSucceeded, ProviderStatus: "success", Amount: lost.Total, ProviderTransactionID: "found"}
+	end := s.subscription(t).PeriodEnd
+	require.JSONEq(t, `{"status":"done","listed":6,"asked":5,"unknown":1}`, s.compare(t))
+	require.ElementsMatch(t, []string{lost.Reference, back.Reference, unlisted.Reference, other.Reference, cancelled.Reference}, s.verified(t, "subscriptions.verify_payment"))
+	require.Empty(t, s.verified(t, "ai_features.verify_payment"))
+	require.Greater(t, s.subscription(t).PeriodEnd, end, "what was paid and not heard of has its month")
 	var reviews int
-	require.NoError(t, s.admin.QueryRow(t.Context(), "select count(*) from billing.payment_review where reference = 'AI-NEVER' and reason = 'unknown_reference' and received_minor = 9600").Scan(&reviews))
+	require.NoError(t, s.admin.QueryRow(t.Context(), "select count(*) from billing.payment_review where reference = 'SUB-NEVER' and reason = 'unknown_reference' and received_minor = 12000").Scan(&reviews))
 	require.Equal(t, 1, reviews)
 }
 
@@ -393,6 +441,17 @@ func TestEveryTaskPassesTheTrial(t *testing.T) {
 				return arrange(t, pg, func(s *shop, p *billing.Purchase) tasktest.Sample {
 					settle(t, pg, billing.Evidence{Provider: "paystack", Reference: p.Reference, Status: payments.StatusSucceeded, Amount: p.Total, TransactionID: "t"})
 					return tasktest.Sample{Args: &aifeatures.RefundPurchaseArgs{PaymentReference: p.Reference, Actor: "kofi", Reason: "asked for"}, Tenant: s.tenant}
+				})
+			},
+			"subscriptions.refund_payment": func(t *testing.T, pg *postgrestest.Database) tasktest.Sample {
+				t.Helper()
+				return arrange(t, pg, func(s *shop, _ *billing.Purchase) tasktest.Sample {
+					p := s.order(t)
+					require.NoError(t, pg.Open("makola_billing").InSystem(t.Context(), func(tx *gorm.DB) error {
+						_, err := billing.SettleSubscriptions(t.Context(), tx, []billing.Evidence{{Provider: "paystack", Reference: p.Reference, Status: payments.StatusSucceeded, Amount: p.Total, TransactionID: "t"}}, time.Now())
+						return err
+					}))
+					return tasktest.Sample{Args: &subscriptionspb.RefundPaymentArgs{PaymentReference: p.Reference, Actor: "esi", Reason: "asked for"}, Tenant: s.tenant}
 				})
 			},
 			"subscriptions.process_payment": func(t *testing.T, pg *postgrestest.Database) tasktest.Sample {

@@ -239,17 +239,18 @@ func (a *AIFeatures) conclude(ctx context.Context, tx *gorm.DB, c *claim, o bill
 			return nil
 		}
 		c.result.status = "unmatched"
-	case billing.AlreadyProcessed, billing.InReview, billing.MarkedFailed, billing.Ignored, billing.Returned, billing.DisputeOpened:
+	case billing.AlreadyProcessed, billing.InReview, billing.MarkedFailed, billing.Ignored, billing.Returned, billing.PartlyReturned, billing.DisputeOpened:
 	}
 	return nil
 }
 
-// tellPayers stores a mail and a notice for the payer of each purchase that has gone to review just now: they paid, and wait for a person.
+// tellPayers stores a mail and a notice for the payer of each purchase that has gone to review just now, because they paid and wait for a person, and of each whose payment
+// has failed.
 func (a *AIFeatures) tellPayers(ctx context.Context, tx *gorm.DB, settled []*claim, outcomes []billing.Outcome) error {
 	var ids []uuid.UUID
 	cause := map[uuid.UUID]contract.Run{}
 	for i, o := range outcomes {
-		if o.Parked {
+		if o.Parked || o.Kind == billing.MarkedFailed {
 			ids = append(ids, o.Purchase)
 			cause[o.Purchase] = settled[i].run
 		}
@@ -265,14 +266,28 @@ func (a *AIFeatures) tellPayers(ctx context.Context, tx *gorm.DB, settled []*cla
 	var notices []notifications.Notice
 	for id, r := range receipts {
 		p := r.Purchase
-		review := notifications.PaymentReview{
-			Name: r.Name, Business: r.Business, Reference: p.Reference, ExpectedMinor: p.Total.Minor, ExpectedCurrency: p.Total.Currency,
-			ReceivedMinor: p.Received.Minor, ReceivedCurrency: p.Received.Currency, ReportedAt: cause[id].CreatedAt, Timezone: r.Timezone,
+		m := notifications.Email{Tenant: p.Tenant, To: r.Email, Cause: cause[id]}
+		var notice notifications.Notice
+		switch p.Status {
+		case billing.Review:
+			m.Key = "pay:" + p.Reference + ":review"
+			review := notifications.PaymentReview{
+				Name: r.Name, Business: r.Business, Reference: p.Reference, ExpectedMinor: p.Total.Minor, ExpectedCurrency: p.Total.Currency,
+				ReceivedMinor: p.Received.Minor, ReceivedCurrency: p.Received.Currency, ReportedAt: cause[id].CreatedAt, Timezone: r.Timezone,
+			}
+			m.Content, notice = review, reviewNotice(review, creditsLink)
+		case billing.Failed:
+			m.Key = "pay:" + p.Reference + ":failed"
+			failed := notifications.PaymentFailed{
+				Name: r.Name, Business: r.Business, Reference: p.Reference, ExpectedMinor: p.Total.Minor, ExpectedCurrency: p.Total.Currency,
+				ReportedAt: cause[id].CreatedAt, Timezone: r.Timezone,
+			}
+			m.Content, notice = failed, failedNotice(failed, creditsLink)
+		case billing.Pending, billing.Completed, billing.Refunded, billing.Expired, billing.Disputed:
+			continue // more has happened to it in the same batch
 		}
-		mails = append(mails, notifications.Email{Tenant: p.Tenant, Key: "pay:" + p.Reference + ":review", To: r.Email, Cause: cause[id], Content: review})
-		notice := reviewNotice(review, creditsLink)
 		notice.Tenant = p.Tenant
-		notices = append(notices, notice)
+		mails, notices = append(mails, m), append(notices, notice)
 	}
 	if _, err := notifications.Post(tx, a.Bell, notices); err != nil {
 		return err

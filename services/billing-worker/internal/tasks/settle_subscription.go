@@ -108,12 +108,12 @@ func (s *Subscriptions) ask(ctx context.Context, tx *gorm.DB, c *claim, event bi
 	return err
 }
 
-// tell stores the receipt of each month that was paid for just now, and a mail for the payer of each payment that has gone to review.
+// tell stores the receipt of each month that was paid for just now, and a mail for the payer of each payment that has gone to review or has failed.
 func (s *Subscriptions) tell(ctx context.Context, tx *gorm.DB, settled []*claim, outcomes []billing.SubscriptionOutcome) error {
 	var ids []uuid.UUID
 	cause := map[uuid.UUID]contract.Run{}
 	for i, o := range outcomes {
-		if o.Kind == billing.Credited || o.Parked {
+		if o.Kind == billing.Credited || o.Kind == billing.MarkedFailed || o.Parked {
 			ids = append(ids, o.Payment)
 			cause[o.Payment] = settled[i].run
 		}
@@ -121,7 +121,8 @@ func (s *Subscriptions) tell(ctx context.Context, tx *gorm.DB, settled []*claim,
 	return mailMonths(ctx, tx, s.Mail, s.Bell, ids, cause)
 }
 
-// mailMonths stores the mails and notices about payments, by the state they are in: a receipt, or word that a person looks. One payment has one of each kind.
+// mailMonths stores the mails and notices about payments, by the state they are in: a receipt, word that a person looks, or that nothing was received. One payment has one of
+// each kind.
 func mailMonths(ctx context.Context, tx *gorm.DB, mail *notificationspb.Tasks, bell *task.Queue, ids []uuid.UUID, cause map[uuid.UUID]contract.Run) error {
 	receipts, err := billing.SubscriptionReceipts(tx, ids)
 	if err != nil {
@@ -145,6 +146,16 @@ func mailMonths(ctx context.Context, tx *gorm.DB, mail *notificationspb.Tasks, b
 			}
 			m.Content = review
 			notice := reviewNotice(review, subscriptionLink)
+			notice.Tenant = p.Tenant
+			notices = append(notices, notice)
+		case p.Status == billing.SubPaymentFailed && cause[id].ID != uuid.Nil: // news of a provider, not a decision about a refund
+			m.Key = "pay:" + p.Reference + ":failed"
+			failed := notifications.PaymentFailed{
+				Name: r.Name, Business: r.Business, Reference: p.Reference, ExpectedMinor: p.Total.Minor, ExpectedCurrency: p.Total.Currency,
+				ReportedAt: cause[id].CreatedAt, Timezone: r.Timezone, Product: "subscription",
+			}
+			m.Content = failed
+			notice := failedNotice(failed, subscriptionLink)
 			notice.Tenant = p.Tenant
 			notices = append(notices, notice)
 		default:

@@ -41,6 +41,7 @@ type shop struct {
 // provider answers verify with what a test put there; everything else of it is unused here. The real client's tests are beside it.
 type provider struct {
 	answer payments.Verification
+	only   string // The one reference that it knows; empty means that it knows all.
 	refund payments.Refund
 	list   []payments.Verification
 	err    error
@@ -86,6 +87,9 @@ func (p *provider) Verify(ctx context.Context, reference string, opened ...payme
 	p.opened = opened
 	if err := ctx.Err(); err != nil {
 		return payments.Verification{}, err
+	}
+	if p.only != "" && reference != p.only {
+		return payments.Verification{}, payments.ErrUnknownReference
 	}
 	a := p.answer
 	a.Reference = reference

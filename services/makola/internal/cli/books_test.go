@@ -102,6 +102,15 @@ func TestOperatorsAskForChangesWithAReason(t *testing.T) {
 	require.Equal(t, 1, r.count("select count(distinct args->>'grant_id') from task.task where name = 'ai_features.grant_credits' and tenant_id = $1 and args->>'actor' = 'kofi' and args->>'credits' = '12.50'", shop))
 	r.ok("credits", "refund", p.Reference, "--reason", "asked for", "--wait", "0")
 	require.Equal(t, map[string]string{"payment_reference": p.Reference, "actor": "ama", "reason": "asked for"}, asked[map[string]string](r, "ai_features.refund_purchase"))
+	r.report(event(p), 0)
+	for _, amount := range []string{"0", "-1", "96.01", "1.005", "much"} {
+		code, _, errs := r.run("credits", "refund", p.Reference, "--reason", "a part", "--amount", amount)
+		require.Equal(t, exitUsage, code, errs)
+	}
+	for range 2 {
+		r.ok("credits", "refund", p.Reference, "--reason", "a part", "--amount", "20.50", "--wait", "0")
+	}
+	require.Equal(t, 1, r.count("select count(*) from task.task where name = 'ai_features.refund_purchase' and args->>'amount' = '20.50' and tenant_id = $1", shop))
 	r.ok("credits", "reverse", shop.String(), uuid.Nil.String(), "--reason", "a mistake", "--wait", "0")
 	require.Equal(t, "a mistake", asked[map[string]string](r, "ai_features.reverse_transfer")["reason"])
 }

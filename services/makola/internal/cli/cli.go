@@ -94,7 +94,7 @@ func exitCode(err error) int {
 		return exitFaults
 	case errors.Is(err, errRefused):
 		return exitRefused
-	case errors.Is(err, task.ErrNotFound), errors.Is(err, billing.ErrNotFound), errors.Is(err, billing.ErrReviewNotFound), errors.Is(err, billing.ErrEventNotFound),
+	case errors.Is(err, task.ErrNotFound), errors.Is(err, billing.ErrNotFound), errors.Is(err, billing.ErrSubscriptionPaymentNotFound), errors.Is(err, billing.ErrReviewNotFound), errors.Is(err, billing.ErrEventNotFound),
 		errors.Is(err, billing.ErrNoSubscription):
 		return exitNotFound
 	case errors.Is(err, errUsage), errors.As(err, &faults):

@@ -86,11 +86,12 @@ from, which stay ended if they have ended. A purchase is refunded instead.
 
 func newCreditsRefund(e *env) *cobra.Command {
 	var r request
+	var amount string
 	c := &cobra.Command{
 		Use: "refund REFERENCE", Short: "Have the provider give a purchase's money back",
-		Long: `Asks the provider to give the whole payment back. The credits go when the provider says that the money has gone, which may take days: what is unspent of
-them is taken back, and what was spent becomes a debt with a review.
-` + requestHelp,
+		Long: `Asks the provider to give the payment back: all that is left of it, or --amount. The credits go when the provider says that the money has gone, which may take
+days, and a part takes its share: what is unspent of them is taken back, and what was spent becomes a debt with a review.
+` + refundHelp + requestHelp,
 		Args: exactly(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := r.decided(); err != nil {
@@ -101,11 +102,42 @@ them is taken back, and what was spent becomes a debt with a review.
 				if err != nil {
 					return uuid.Nil, err
 				}
-				return tasks.RefundPurchase(c.Context(), tx, &aifeatures.RefundPurchaseArgs{PaymentReference: p.Reference, Actor: r.actor, Reason: r.reason},
-					task.ForTenant(p.Tenant), task.Unique("refund:"+p.Reference+":"+r.reason))
+				if err := checkPart(amount, p.Received, p.Returned); err != nil {
+					return uuid.Nil, err
+				}
+				return tasks.RefundPurchase(c.Context(), tx, &aifeatures.RefundPurchaseArgs{PaymentReference: p.Reference, Actor: r.actor, Reason: r.reason, Amount: amount},
+					task.ForTenant(p.Tenant), task.Unique(refundKey(p.Reference, amount, r.reason)))
 			})
 		},
 	}
 	r.flags(e, c)
+	amountFlag(c, &amount)
 	return c
+}
+
+// refundHelp is about refunds of either product.
+const refundHelp = `A part whose answer was lost is not asked for again by itself: look at the provider's page, and repeat the command with another --reason if it was not given back.
+`
+
+func amountFlag(c *cobra.Command, amount *string) {
+	c.Flags().StringVar(amount, "amount", "", "the part to give back, such as 20 or 20.50, in the currency of the payment; without it all that is left")
+}
+
+// checkPart refuses a part that is none of what was paid. Whether anything was paid is for billing-worker to say.
+func checkPart(amount string, received, returned money.Amount) error {
+	if amount == "" || !received.Positive() {
+		return nil
+	}
+	if _, _, err := billing.Part(amount, received, returned); err != nil {
+		return fmt.Errorf("%w: --amount: %w", errUsage, err)
+	}
+	return nil
+}
+
+// refundKey names a request for a refund, so that repeating the command asks once.
+func refundKey(reference, amount, reason string) string {
+	if amount == "" {
+		return "refund:" + reference + ":" + reason
+	}
+	return "refund:" + reference + ":" + amount + ":" + reason
 }

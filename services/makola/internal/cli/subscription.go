@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -16,7 +17,7 @@ import (
 )
 
 func newSubscription(e *env) *cobra.Command {
-	return group("subscription", "Show, suspend and activate a business's subscription", newSubscriptionShow(e),
+	return group("subscription", "Show, suspend and activate a business's subscription, and refund its payments", newSubscriptionShow(e), newSubscriptionRefund(e),
 		newSubscriptionChange(e, "suspend", "Take a business's access away", "No payment brings a suspended subscription back, only makola subscription activate.",
 			func(c *cobra.Command, tx *gorm.DB, tasks *subscriptionspb.Tasks, business uuid.UUID, r *request) (contract.ID, error) {
 				return tasks.SuspendSubscription(c.Context(), tx, &subscriptionspb.SuspendSubscriptionArgs{BusinessId: business.String(), Actor: r.actor, Reason: r.reason}, task.ForTenant(business))
@@ -45,6 +46,37 @@ func newSubscriptionChange(e *env, use, short, long string, enqueue func(*cobra.
 		},
 	}
 	r.flags(e, c)
+	return c
+}
+
+func newSubscriptionRefund(e *env) *cobra.Command {
+	var r request
+	var amount string
+	c := &cobra.Command{
+		Use: "refund REFERENCE", Short: "Have the provider give a subscription payment back",
+		Long: `Asks the provider to give the payment back: all that is left of it, or --amount. A part takes no days away. When all of it has gone back, which the provider may say days
+later, its month goes if it is the last one; if later months stand on it, a review is filed and a person decides.
+` + refundHelp + requestHelp,
+		Args: exactly(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := r.decided(); err != nil {
+				return err
+			}
+			return r.enqueue(c.Context(), e, func(tx *gorm.DB, queue *task.Queue) (contract.ID, error) {
+				p, err := billing.SubscriptionPaymentByReference(tx, args[0])
+				if err != nil {
+					return uuid.Nil, err
+				}
+				if err := checkPart(amount, p.Received, p.Returned); err != nil {
+					return uuid.Nil, err
+				}
+				return subscriptionspb.NewTasks(queue).RefundPayment(c.Context(), tx, &subscriptionspb.RefundPaymentArgs{PaymentReference: p.Reference, Actor: r.actor, Reason: r.reason, Amount: amount},
+					task.ForTenant(p.Tenant), task.Unique(refundKey(p.Reference, amount, r.reason)))
+			})
+		},
+	}
+	r.flags(e, c)
+	amountFlag(c, &amount)
 	return c
 }
 
@@ -83,6 +115,7 @@ type paymentLine struct {
 	Reference   string     `json:"reference"`
 	Status      string     `json:"status"`
 	Amount      string     `json:"amount"`
+	Returned    string     `json:"returned,omitempty"`
 	Reason      string     `json:"review_reason,omitempty"`
 	PeriodStart *time.Time `json:"period_start,omitempty"`
 	PeriodEnd   *time.Time `json:"period_end,omitempty"`
@@ -102,8 +135,14 @@ func printSubscription(e *env, s *billing.Subscription, payments []*billing.Subs
 		rows = append(rows, []string{"suspended", clock(s.SuspendedAt) + ": " + oneLine(s.SuspendReason, 100)})
 	}
 	for _, p := range payments {
-		lines = append(lines, paymentLine{p.Reference, string(p.Status), p.Total.Display(), p.ReviewReason, p.PeriodStart, p.PeriodEnd, p.CreatedAt})
-		rows = append(rows, []string{p.Reference, string(p.Status), p.Total.Display(), clock(p.PeriodStart) + " to " + clock(p.PeriodEnd), p.ReviewReason})
+		l := paymentLine{Reference: p.Reference, Status: string(p.Status), Amount: p.Total.Display(), Reason: p.ReviewReason, PeriodStart: p.PeriodStart, PeriodEnd: p.PeriodEnd, CreatedAt: p.CreatedAt}
+		note := p.ReviewReason
+		if p.Returned.Positive() {
+			l.Returned = p.Returned.Display()
+			note = strings.TrimSpace(l.Returned + " went back " + note)
+		}
+		lines = append(lines, l)
+		rows = append(rows, []string{l.Reference, l.Status, l.Amount, clock(l.PeriodStart) + " to " + clock(l.PeriodEnd), note})
 	}
 	return e.print(map[string]any{
 		"business_id": s.Tenant, "status": status, "stored_status": s.Stored, "payment_status": s.PaymentStatus, "storefronts": s.Storefronts, "period_start": s.PeriodStart, "period_end": s.PeriodEnd,

@@ -44,4 +44,17 @@ func TestOperatorsLookAtAndDecideAboutASubscription(t *testing.T) {
 	}
 	code, _, _ := r.run("subscription", "show", uuid.NewString())
 	require.Equal(t, exitNotFound, code)
+
+	code, _, _ = r.run("subscription", "refund", "SUB-NONE", "--reason", "x")
+	require.Equal(t, exitNotFound, code)
+	code, _, _ = r.run("subscription", "refund", p.Reference)
+	require.Equal(t, exitUsage, code, "without a reason")
+	_, err := r.look.Exec(t.Context(), "update billing.subscription_payment set amount_received = amount_expected, currency_received = currency, amount_returned = 2000")
+	require.NoError(t, err)
+	require.Contains(t, r.ok("subscription", "show", shop.String()), "GHS 20.00 went back")
+	code, _, _ = r.run("subscription", "refund", p.Reference, "--reason", "x", "--amount", "100.01")
+	require.Equal(t, exitUsage, code, "more than is left")
+	require.Zero(t, r.count("select count(*) from task.task where name = 'subscriptions.refund_payment'"))
+	r.ok("subscription", "refund", p.Reference, "--reason", "asked for", "--amount", "40", "--wait", "0")
+	require.Equal(t, map[string]string{"payment_reference": p.Reference, "actor": "ama", "reason": "asked for", "amount": "40"}, asked[map[string]string](r, "subscriptions.refund_payment"))
 }

@@ -61,6 +61,8 @@ func (s *Set) Render(c notifications.Content) (Message, error) {
 		l = s.creditsPurchased(c)
 	case notifications.PaymentReview:
 		l = s.paymentReview(c)
+	case notifications.PaymentFailed:
+		l = s.paymentFailed(c)
 	case notifications.SubscriptionActivated:
 		l = s.subscriptionActivated(c)
 	case notifications.VerifyEmail:

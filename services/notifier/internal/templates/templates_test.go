@@ -109,6 +109,14 @@ func samples() map[string]notifications.Content {
 			Name: "Ama Mensah", Business: "Ama's Provisions", Reference: "SUB-06FZ8Q9W3M7K2X4B5N6P7R8S9T", Product: "subscription",
 			ExpectedMinor: 12000, ExpectedCurrency: money.GHS, ReceivedMinor: 11900, ReceivedCurrency: money.GHS, ReportedAt: paidAt, Timezone: "Africa/Accra",
 		},
+		"payment_failed": notifications.PaymentFailed{
+			Name: "Ama Mensah", Business: "Ama's Provisions", Reference: "AI-06FZ8Q9W3M7K2X4B5N6P7R8S9T",
+			ExpectedMinor: 9600, ExpectedCurrency: money.GHS, ReportedAt: paidAt, Timezone: "Africa/Accra",
+		},
+		"payment_failed_subscription": notifications.PaymentFailed{
+			Name: "Ama Mensah", Business: "Ama's Provisions", Reference: "SUB-06FZ8Q9W3M7K2X4B5N6P7R8S9T", Product: "subscription",
+			ExpectedMinor: 12000, ExpectedCurrency: money.GHS, ReportedAt: paidAt, Timezone: "Africa/Accra",
+		},
 		"payment_review": notifications.PaymentReview{
 			Name: "Ama Mensah", Business: "Ama's Provisions", Reference: "AI-06FZ8Q9W3M7K2X4B5N6P7R8S9T",
 			ExpectedMinor: 9600, ExpectedCurrency: money.GHS, ReceivedMinor: 9500, ReceivedCurrency: money.GHS, ReportedAt: paidAt, Timezone: "Africa/Accra",
@@ -150,6 +158,7 @@ func TestPeoplesWordsCannotBreakOut(t *testing.T) {
 		"low_stock":        notifications.LowStock{Name: evil, Business: evil, Currency: "GHS\r\n", Total: 1, Items: []notifications.LowStockItem{{Product: evil, SKU: evil, Place: evil, Unit: evil, Left: 1, ValueMinor: 1}}},
 		"expiring_stock":   notifications.ExpiringStock{Name: evil, Business: evil, Currency: "GHS\r\n", Total: 1, Items: []notifications.ExpiringItem{{Product: evil, SKU: evil, Place: evil, Date: evil, Unit: evil, Days: 5, ValueMinor: 1}}},
 		"stock_movement":   notifications.StockMovement{Name: evil, Business: evil, Currency: "GHS\r\n", From: evil, To: evil, Now: notifications.Flow{Sales: 1}, Top: []notifications.Seller{{Product: evil, SKU: evil, Units: 1}}},
+		"payment_failed":   notifications.PaymentFailed{Name: evil, Business: evil, Reference: evil, ExpectedCurrency: "<b>", Timezone: "../../etc/passwd", ReportedAt: paidAt, Product: evil},
 		"payment_review":   notifications.PaymentReview{Name: evil, Business: evil, Reference: evil, ExpectedCurrency: "<b>", ReceivedCurrency: "<b>", Timezone: "../../etc/passwd", ReportedAt: paidAt},
 	}
 	for name, content := range contents {
