@@ -194,8 +194,8 @@ begin
   update inventory.stock_item i set on_hand = i.on_hand + n.delta
     from (select tenant_id, stock_item_id, sum(delta) as delta from new_rows group by 1, 2) n
    where i.tenant_id = n.tenant_id and i.id = n.stock_item_id and n.delta <> 0;
-  update inventory.stock_level l set on_hand = l.on_hand + n.delta, updated_at = now()
-    from (select tenant_id, location_id, product_id, sum(delta) as delta from new_rows group by 1, 2, 3) n
+  update inventory.stock_level l set on_hand = l.on_hand + n.delta, updated_at = greatest(l.updated_at, n.at)
+    from (select tenant_id, location_id, product_id, sum(delta) as delta, max(at) as at from new_rows group by 1, 2, 3) n
    where l.tenant_id = n.tenant_id and l.location_id = n.location_id and l.product_id = n.product_id;
   return null;
 end $f$;
