@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/google/uuid"
 	"gorm.io/gorm"
@@ -36,10 +35,8 @@ func (d *BusinessDetails) normalize() error {
 		}
 		d.Email = &email
 	}
-	if d.Timezone != nil {
-		if _, err := time.LoadLocation(*d.Timezone); err != nil || *d.Timezone == "" || *d.Timezone == "Local" {
-			return ErrTimezone
-		}
+	if d.Timezone != nil && !knownZone(*d.Timezone) {
+		return ErrTimezone
 	}
 	return nil
 }

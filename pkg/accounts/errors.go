@@ -29,6 +29,17 @@ var (
 	// ErrTimezone reports a time zone that nobody knows.
 	ErrTimezone = problem.New(problem.Invalid, "", "",
 		problem.FieldError{Pointer: "/timezone", Field: "timezone", Code: "unknown", Message: "must be a time zone such as Africa/Accra"})
+	// ErrSettingsTimezone is ErrTimezone for the settings.
+	ErrSettingsTimezone = problem.New(problem.Invalid, "", "",
+		problem.FieldError{Pointer: "/regional/timezone", Field: "timezone", Code: "unknown", Message: "must be a time zone such as Africa/Accra"})
+	// ErrSettingsCurrency reports a currency that we cannot count in.
+	ErrSettingsCurrency = problem.New(problem.Invalid, "", "",
+		problem.FieldError{Pointer: "/regional/currency", Field: "currency", Code: "unknown", Message: "must be the code of a currency such as GHS"})
+	// ErrQuietHours reports quiet hours that are no two times of a day, or begin when they end.
+	ErrQuietHours = problem.New(problem.Invalid, "", "",
+		problem.FieldError{Pointer: "/notifications/quiet_hours", Field: "quiet_hours", Code: "invalid", Message: "must have a start and an end, two different times such as 21:00 and 06:00"})
+	// ErrSettingsChanged reports settings that somebody else has changed since the client read them.
+	ErrSettingsChanged = problem.New(problem.Precondition, "", "")
 	// ErrBadCredentials reports an unknown address, a wrong password or a person who was switched off: the answer does not say which.
 	ErrBadCredentials = problem.New(problem.Unauthenticated, "bad_credentials", "The e-mail address or the password is wrong.")
 	// ErrRefreshToken reports a refresh token that is unknown, used up, revoked or out of date. Sign in again.

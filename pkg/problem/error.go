@@ -26,6 +26,8 @@ type FieldError struct {
 	Code string `json:"code"`
 	// Message is for people.
 	Message string `json:"message"`
+	// Values are the facts behind it that a program may want, such as how many are available. Nil when there are none.
+	Values map[string]any `json:"values,omitempty"`
 }
 
 // New makes an Error. An empty code or detail is replaced by the kind's general one.

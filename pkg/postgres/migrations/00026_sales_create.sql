@@ -87,6 +87,7 @@ create table sales.sale (
   returned_minor       bigint      not null default 0,
   cash_refunded_minor  bigint      not null default 0,
   due_minor            bigint      not null default 0,
+  change_minor         bigint      not null default 0,
   payment_type         text,
   is_credit_sale       boolean     not null default false,
   override_by          uuid,
@@ -103,7 +104,7 @@ create table sales.sale (
   constraint sale_type_check check (type in ('RETAIL','WHOLESALE')),
   constraint sale_status_check check (status in ('DRAFT','PENDING','PARTIAL','COMPLETED','REFUNDED','CANCELLED')),
   constraint sale_payment_type_check check (payment_type in ('CASH','CARD','MOBILE','CREDIT','MIXED')),
-  constraint sale_amounts_check check (least(subtotal_minor, discount_minor, tax_minor, paid_minor, returned_minor, cash_refunded_minor, due_minor) >= 0
+  constraint sale_amounts_check check (least(subtotal_minor, discount_minor, tax_minor, paid_minor, returned_minor, cash_refunded_minor, due_minor, change_minor) >= 0
     and total_minor = greatest(0, subtotal_minor - discount_minor) + tax_minor and returned_minor <= total_minor and cash_refunded_minor <= paid_minor),
   constraint sale_books_check check (status in ('DRAFT','CANCELLED') or total_minor - returned_minor = paid_minor - cash_refunded_minor + due_minor),
   constraint sale_standing_check check (case status
@@ -121,8 +122,10 @@ create index sale_completed on sales.sale (tenant_id, completed_at, id) where co
 create index sale_storefront on sales.sale (tenant_id, storefront_id, completed_at, id) where completed_at is not null;
 create index sale_customer on sales.sale (tenant_id, customer_id, id);
 create index sale_due on sales.sale (tenant_id, completed_at, id) where due_minor > 0;
+create index sale_status on sales.sale (tenant_id, status, id) where status <> 'COMPLETED';
 create index sale_draft on sales.sale (updated_at) where status = 'DRAFT';
 comment on table sales.sale is 'A cart while DRAFT, a sale from checkout on. total - returned = paid - cash refunded + due; the constraints hold it.';
+comment on column sales.sale.change_minor is 'Cash that was handed over at checkout and given back: no part of what was paid.';
 comment on column sales.sale.returned_minor is 'Value of goods taken back. A refund first lowers what is owed; the rest is paid back (cash_refunded_minor).';
 
 create table sales.sale_item (
@@ -134,6 +137,7 @@ create table sales.sale_item (
   quantity         bigint  not null,
   unit_price_minor bigint  not null,
   discount_minor   bigint  not null default 0,
+  sale_discount_minor bigint not null default 0,
   tax_rate_bp      int     not null default 0,
   tax_minor        bigint  not null default 0,
   total_minor      bigint  not null,
@@ -145,11 +149,12 @@ create table sales.sale_item (
   constraint sale_item_tenant_key unique (tenant_id, id),
   constraint sale_item_line_key unique (sale_id, line),
   constraint sale_item_quantity_check check (quantity between 1 and 1000000 and returned between 0 and quantity),
-  constraint sale_item_money_check check (unit_price_minor >= 0 and discount_minor >= 0 and tax_minor >= 0 and tax_rate_bp between 0 and 10000 and cost_minor >= 0 and total_minor = quantity * unit_price_minor - discount_minor and total_minor >= 0),
+  constraint sale_item_money_check check (unit_price_minor >= 0 and discount_minor >= 0 and tax_minor >= 0 and tax_rate_bp between 0 and 10000 and cost_minor >= 0 and total_minor = quantity * unit_price_minor - discount_minor and total_minor >= 0 and sale_discount_minor between 0 and total_minor),
   constraint sale_item_sale_fkey foreign key (tenant_id, sale_id) references sales.sale (tenant_id, id)
 );
 create index sale_item_product on sales.sale_item (tenant_id, product_id, id);
 comment on column sales.sale_item.total_minor is 'quantity x unit price - discount, before tax.';
+comment on column sales.sale_item.sale_discount_minor is 'Its share of the discount on the whole sale, not in total_minor; the shares add up to the unit. What the line is worth when it comes back is total - share + tax.';
 comment on column sales.sale_item.cost_minor is 'What the whole line cost, landed, by the items it was taken from; set at checkout.';
 
 create table sales.reservation (
@@ -189,7 +194,7 @@ create table sales.payment (
   at           timestamptz not null default clock_timestamp(),
   constraint payment_pkey primary key (id),
   constraint payment_amount_check check (amount_minor > 0),
-  constraint payment_method_check check (method in ('CASH','MOMO','CARD','PAYSTACK','STRIPE','BANK_TRANSFER','CHECK')),
+  constraint payment_method_check check (method in ('CASH','MOMO','CARD','PAYSTACK','STRIPE','BANK_TRANSFER','CHECK','EXCHANGE')),
   constraint payment_status_check check (status in ('SUCCESSFUL','PENDING','FAILED','CANCELLED')),
   constraint payment_text_check check (length(reference) <= 100),
   constraint payment_sale_fkey foreign key (tenant_id, sale_id) references sales.sale (tenant_id, id),
@@ -198,7 +203,7 @@ create table sales.payment (
 create index payment_sale on sales.payment (sale_id);
 create index payment_at on sales.payment (tenant_id, at, id);
 create index payment_customer on sales.payment (tenant_id, customer_id, id);
-comment on table sales.payment is 'Money that came in, append only.';
+comment on table sales.payment is 'What was paid, append only. The method EXCHANGE is no money: goods that came back paid for others.';
 
 create table sales.refund (
   id             uuid        not null,
@@ -209,6 +214,7 @@ create table sales.refund (
   currency       char(3)     not null,
   amount_minor   bigint      not null,
   cash_minor     bigint      not null default 0,
+  exchanged_minor bigint     not null default 0,
   method         text,
   restock        boolean     not null default true,
   reason         text        not null,
@@ -219,12 +225,13 @@ create table sales.refund (
   constraint refund_tenant_key unique (tenant_id, id),
   constraint refund_type_check check (type in ('FULL','PARTIAL','EXCHANGE')),
   constraint refund_status_check check (status in ('PENDING','APPROVED','PROCESSED','REJECTED')),
-  constraint refund_amount_check check (amount_minor >= 0 and cash_minor between 0 and amount_minor),
+  constraint refund_amount_check check (amount_minor >= 0 and cash_minor between 0 and amount_minor and exchanged_minor between 0 and cash_minor),
   constraint refund_text_check check (length(reason) between 1 and 500),
   constraint refund_sale_fkey foreign key (tenant_id, sale_id) references sales.sale (tenant_id, id)
 );
 create index refund_sale on sales.refund (sale_id);
 create index refund_at on sales.refund (tenant_id, at, id);
+comment on column sales.refund.cash_minor is 'The part of amount that lowered no debt. exchanged_minor of it paid for the exchange sale; the rest was given back by method.';
 
 create table sales.refund_item (
   id           uuid   not null,
@@ -333,7 +340,7 @@ select tenant_id, storefront_id, product_id, sum(quantity)::bigint as quantity
   from sales.reservation where status = 'ACTIVE' and expires_at > now() group by 1, 2, 3;
 comment on view sales.v_reserved is 'What carts hold of a product in a storefront. Stock that is available is what is on hand without it.';
 create view sales.v_sold with (security_invoker = true) as
-select s.tenant_id, s.storefront_id, s.id as sale_id, s.completed_at, s.customer_id, i.id as sale_item_id, i.product_id, i.quantity, i.returned, i.total_minor, i.tax_minor, i.cost_minor, s.currency
+select s.tenant_id, s.storefront_id, s.id as sale_id, s.completed_at, s.customer_id, i.id as sale_item_id, i.product_id, i.quantity, i.returned, i.total_minor, i.tax_minor, i.cost_minor, s.currency, i.sale_discount_minor
   from sales.sale s join sales.sale_item i on i.tenant_id = s.tenant_id and i.sale_id = s.id
  where s.status in ('PENDING','PARTIAL','COMPLETED','REFUNDED');
 comment on view sales.v_sold is 'Lines of sales that took place: no carts, nothing cancelled.';
@@ -344,9 +351,9 @@ grant select on all tables in schema sales to makola_gateway, makola_inventory, 
 grant insert on sales.customer, sales.credit_transaction, sales.sale, sales.sale_item, sales.reservation, sales.payment, sales.refund, sales.refund_item, sales.receivable,
   sales.receivable_payment, sales.receipt_counter to makola_gateway;
 grant update (name, email, phone, address, type, credit_limit_minor, credit_terms_days, credit_blocked, is_active, updated_at) on sales.customer to makola_gateway;
-grant update (customer_id, receipt_number, type, status, subtotal_minor, discount_minor, tax_minor, total_minor, paid_minor, returned_minor, cash_refunded_minor, due_minor, payment_type,
+grant update (customer_id, receipt_number, type, status, subtotal_minor, discount_minor, tax_minor, total_minor, paid_minor, returned_minor, cash_refunded_minor, due_minor, change_minor, payment_type,
   is_credit_sale, override_by, override_reason, notes, updated_at, completed_at, ended_at) on sales.sale to makola_gateway;
-grant update (quantity, unit_price_minor, discount_minor, tax_rate_bp, tax_minor, total_minor, cost_minor, returned) on sales.sale_item to makola_gateway;
+grant update (quantity, unit_price_minor, discount_minor, sale_discount_minor, tax_rate_bp, tax_minor, total_minor, cost_minor, returned) on sales.sale_item to makola_gateway;
 grant delete on sales.sale_item to makola_gateway;
 grant update (quantity, status, expires_at, ended_at) on sales.reservation to makola_gateway;
 grant update (paid_minor, returned_minor, outstanding_minor, status, updated_at) on sales.receivable to makola_gateway;

@@ -110,7 +110,7 @@ func (k *Contract) Operations() iter.Seq[*Operation] { return maps.Values(k.oper
 func plain(ref *openapi3.SchemaRef) error {
 	s := ref.Value
 	switch {
-	case len(s.Type.Slice()) != 1:
+	case len(s.Type.Slice()) != 1 && (len(s.Type.Slice()) != 2 || !s.Type.IncludesNull()): // its null is understood in both
 		return fmt.Errorf("want exactly one type, have %v", s.Type.Slice())
 	case len(s.AllOf)+len(s.AnyOf)+len(s.OneOf) > 0 || s.Not != nil:
 		return errors.New("want no combined schemas")

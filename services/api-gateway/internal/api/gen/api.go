@@ -398,6 +398,84 @@ func (e SessionTokenType) Valid() bool {
 	}
 }
 
+// Defines values for SettingsReceiptPaper.
+const (
+	SettingsReceiptPaperA4          SettingsReceiptPaper = "a4"
+	SettingsReceiptPaperThermal80Mm SettingsReceiptPaper = "thermal-80mm"
+)
+
+// Valid indicates whether the value is a known member of the SettingsReceiptPaper enum.
+func (e SettingsReceiptPaper) Valid() bool {
+	switch e {
+	case SettingsReceiptPaperA4:
+		return true
+	case SettingsReceiptPaperThermal80Mm:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SettingsRegionalLanguage.
+const (
+	SettingsRegionalLanguageEn SettingsRegionalLanguage = "en"
+	SettingsRegionalLanguageEs SettingsRegionalLanguage = "es"
+	SettingsRegionalLanguageFr SettingsRegionalLanguage = "fr"
+)
+
+// Valid indicates whether the value is a known member of the SettingsRegionalLanguage enum.
+func (e SettingsRegionalLanguage) Valid() bool {
+	switch e {
+	case SettingsRegionalLanguageEn:
+		return true
+	case SettingsRegionalLanguageEs:
+		return true
+	case SettingsRegionalLanguageFr:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SettingsChangeRequestReceiptPaper.
+const (
+	SettingsChangeRequestReceiptPaperA4          SettingsChangeRequestReceiptPaper = "a4"
+	SettingsChangeRequestReceiptPaperThermal80Mm SettingsChangeRequestReceiptPaper = "thermal-80mm"
+)
+
+// Valid indicates whether the value is a known member of the SettingsChangeRequestReceiptPaper enum.
+func (e SettingsChangeRequestReceiptPaper) Valid() bool {
+	switch e {
+	case SettingsChangeRequestReceiptPaperA4:
+		return true
+	case SettingsChangeRequestReceiptPaperThermal80Mm:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SettingsChangeRequestRegionalLanguage.
+const (
+	SettingsChangeRequestRegionalLanguageEn SettingsChangeRequestRegionalLanguage = "en"
+	SettingsChangeRequestRegionalLanguageEs SettingsChangeRequestRegionalLanguage = "es"
+	SettingsChangeRequestRegionalLanguageFr SettingsChangeRequestRegionalLanguage = "fr"
+)
+
+// Valid indicates whether the value is a known member of the SettingsChangeRequestRegionalLanguage enum.
+func (e SettingsChangeRequestRegionalLanguage) Valid() bool {
+	switch e {
+	case SettingsChangeRequestRegionalLanguageEn:
+		return true
+	case SettingsChangeRequestRegionalLanguageEs:
+		return true
+	case SettingsChangeRequestRegionalLanguageFr:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for SubscriptionPaymentStatus.
 const (
 	SubscriptionPaymentStatusCANCELLED SubscriptionPaymentStatus = "CANCELLED"
@@ -1162,6 +1240,15 @@ type PurchaseRequestPackage string
 // PurchaseRequestProvider Who takes the payment. Without it the server's default, Paystack where it is configured. One that is not configured is refused, and the answer names those that are.
 type PurchaseRequestProvider string
 
+// QuietHours When no mail shall come that can wait, in the business's time zone; perhaps over midnight.
+type QuietHours struct {
+	// End Examples: 06:00
+	End string `json:"end"`
+
+	// Start Examples: 21:00
+	Start string `json:"start"`
+}
+
 // RefreshRequest defines model for RefreshRequest.
 type RefreshRequest struct {
 	RefreshToken string `json:"refresh_token"`
@@ -1227,6 +1314,151 @@ type SessionTokenType string
 type SessionList struct {
 	Items []OpenSession `json:"items"`
 }
+
+// Settings defines model for Settings.
+type Settings struct {
+	Inventory struct {
+		// DefaultReorderLevel At or below it stock is low, where a product says nothing itself.
+		DefaultReorderLevel int64 `json:"default_reorder_level"`
+
+		// SeparateApprover Whether who approves an adjustment must be another than who made it; null leaves that to the number of members.
+		SeparateApprover *bool `json:"separate_approver"`
+
+		// SeparateApproverEffective What that comes to now.
+		SeparateApproverEffective bool `json:"separate_approver_effective"`
+	} `json:"inventory"`
+	Notifications struct {
+		// EmailNotifications Mails at all. Those on security and payments are sent all the same.
+		EmailNotifications bool `json:"emailNotifications"`
+
+		// LowStockAlerts Mails on stock that runs low or expires.
+		LowStockAlerts bool `json:"lowStockAlerts"`
+
+		// MarketingEmails Mails with offers.
+		MarketingEmails bool `json:"marketingEmails"`
+
+		// PushNotifications Messages to phones; none are sent yet.
+		PushNotifications bool        `json:"pushNotifications"`
+		QuietHours        *QuietHours `json:"quiet_hours"`
+
+		// SalesUpdates Mails on how business goes.
+		SalesUpdates bool `json:"salesUpdates"`
+
+		// SmsNotifications Text messages; none are sent yet.
+		SmsNotifications bool `json:"smsNotifications"`
+
+		// SystemUpdates Mails on AI credits and on Makola itself.
+		SystemUpdates bool `json:"systemUpdates"`
+	} `json:"notifications"`
+	Receipt struct {
+		// Barcode Print the number as a bar code.
+		Barcode bool `json:"barcode"`
+
+		// Footer Printed at the bottom.
+		Footer string `json:"footer"`
+
+		// Header Printed at the top; may have several lines.
+		Header string               `json:"header"`
+		Paper  SettingsReceiptPaper `json:"paper"`
+
+		// ShowTaxes Print each tax on a line of its own.
+		ShowTaxes bool `json:"show_taxes"`
+	} `json:"receipt"`
+	Regional struct {
+		// Currency An ISO 4217 code.
+		//
+		// Examples: GHS
+		Currency string                   `json:"currency"`
+		Language SettingsRegionalLanguage `json:"language"`
+
+		// Timezone An IANA time zone.
+		//
+		// Examples: Africa/Accra
+		Timezone string `json:"timezone"`
+	} `json:"regional"`
+	Sales struct {
+		// DefaultTaxRateBp The tax on a sale that names none, in basis points: 1500 is 15 %.
+		DefaultTaxRateBp int `json:"default_tax_rate_bp"`
+	} `json:"sales"`
+}
+
+// SettingsReceiptPaper defines model for Settings.Receipt.Paper.
+type SettingsReceiptPaper string
+
+// SettingsRegionalLanguage defines model for Settings.Regional.Language.
+type SettingsRegionalLanguage string
+
+// SettingsChangeRequest defines model for SettingsChangeRequest.
+type SettingsChangeRequest struct {
+	Inventory *struct {
+		// DefaultReorderLevel At or below it stock is low, where a product says nothing itself.
+		DefaultReorderLevel *int64 `json:"default_reorder_level,omitempty"`
+
+		// SeparateApprover Whether who approves an adjustment must be another than who made it; null leaves that to the number of members.
+		SeparateApprover json.RawMessage `json:"separate_approver,omitempty"`
+	} `json:"inventory,omitempty"`
+	Notifications *struct {
+		// EmailNotifications Mails at all. Those on security and payments are sent all the same.
+		EmailNotifications *bool `json:"emailNotifications,omitempty"`
+
+		// LowStockAlerts Mails on stock that runs low or expires.
+		LowStockAlerts *bool `json:"lowStockAlerts,omitempty"`
+
+		// MarketingEmails Mails with offers.
+		MarketingEmails *bool `json:"marketingEmails,omitempty"`
+
+		// PushNotifications Messages to phones; none are sent yet.
+		PushNotifications *bool `json:"pushNotifications,omitempty"`
+
+		// QuietHours When no mail shall come that can wait; null is never.
+		QuietHours json.RawMessage `json:"quiet_hours,omitempty"`
+
+		// SalesUpdates Mails on how business goes.
+		SalesUpdates *bool `json:"salesUpdates,omitempty"`
+
+		// SmsNotifications Text messages; none are sent yet.
+		SmsNotifications *bool `json:"smsNotifications,omitempty"`
+
+		// SystemUpdates Mails on AI credits and on Makola itself.
+		SystemUpdates *bool `json:"systemUpdates,omitempty"`
+	} `json:"notifications,omitempty"`
+	Receipt *struct {
+		// Barcode Print the number as a bar code.
+		Barcode *bool `json:"barcode,omitempty"`
+
+		// Footer Printed at the bottom.
+		Footer *string `json:"footer,omitempty"`
+
+		// Header Printed at the top; may have several lines.
+		Header *string                            `json:"header,omitempty"`
+		Paper  *SettingsChangeRequestReceiptPaper `json:"paper,omitempty"`
+
+		// ShowTaxes Print each tax on a line of its own.
+		ShowTaxes *bool `json:"show_taxes,omitempty"`
+	} `json:"receipt,omitempty"`
+	Regional *struct {
+		// Currency An ISO 4217 code.
+		//
+		// Examples: GHS
+		Currency *string                                `json:"currency,omitempty"`
+		Language *SettingsChangeRequestRegionalLanguage `json:"language,omitempty"`
+
+		// Timezone An IANA time zone.
+		//
+		// Examples: Africa/Accra
+		Timezone *string `json:"timezone,omitempty"`
+	} `json:"regional,omitempty"`
+	Sales *struct {
+		// DefaultTaxRateBp The tax on a sale that names none, in basis points: 1500 is 15 %.
+		DefaultTaxRateBp *int `json:"default_tax_rate_bp,omitempty"`
+	} `json:"sales,omitempty"`
+}
+
+// SettingsChangeRequestReceiptPaper defines model for SettingsChangeRequest.Receipt.Paper.
+type SettingsChangeRequestReceiptPaper string
+
+// SettingsChangeRequestRegionalLanguage defines model for SettingsChangeRequest.Regional.Language.
+type SettingsChangeRequestRegionalLanguage string
 
 // Storefronts Which storefronts of the business a member sees.
 type Storefronts struct {
@@ -1714,6 +1946,12 @@ type ListMembersParams struct {
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
+// ChangeSettingsParams defines parameters for ChangeSettings.
+type ChangeSettingsParams struct {
+	// IfMatch The ETag of the settings that the change is made to.
+	IfMatch *string `json:"If-Match,omitempty"`
+}
+
 // ListSubscriptionPaymentsParams defines parameters for ListSubscriptionPayments.
 type ListSubscriptionPaymentsParams struct {
 	// Limit Most items on the page.
@@ -1821,6 +2059,9 @@ type AcceptInvitationJSONRequestBody = AcceptRequest
 
 // ChangeMemberJSONRequestBody defines body for ChangeMember for application/json ContentType.
 type ChangeMemberJSONRequestBody = MemberChangeRequest
+
+// ChangeSettingsJSONRequestBody defines body for ChangeSettings for application/json ContentType.
+type ChangeSettingsJSONRequestBody = SettingsChangeRequest
 
 // CancelSubscriptionJSONRequestBody defines body for CancelSubscription for application/json ContentType.
 type CancelSubscriptionJSONRequestBody = CancelSubscriptionRequest
@@ -1956,6 +2197,15 @@ type ServerInterface interface {
 	// ChangeMember Change a role, storefronts, or whether somebody may work here
 	// (PATCH /api/v1/members/{id})
 	ChangeMember(c *gin.Context, id MemberID)
+	// GetSettings What my business has chosen
+	// (GET /api/v1/settings)
+	GetSettings(c *gin.Context)
+	// ChangeSettings Change settings
+	// (PATCH /api/v1/settings)
+	ChangeSettings(c *gin.Context, params ChangeSettingsParams)
+	// ResetSettings Make every setting what it is for a new business
+	// (POST /api/v1/settings/reset)
+	ResetSettings(c *gin.Context)
 	// GetSubscription This business's subscription, as it is now
 	// (GET /api/v1/subscription)
 	GetSubscription(c *gin.Context)
@@ -3206,6 +3456,72 @@ func (siw *ServerInterfaceWrapper) ChangeMember(c *gin.Context) {
 	siw.Handler.ChangeMember(c, id)
 }
 
+// GetSettings operation middleware
+func (siw *ServerInterfaceWrapper) GetSettings(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetSettings(c)
+}
+
+// ChangeSettings operation middleware
+func (siw *ServerInterfaceWrapper) ChangeSettings(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ChangeSettingsParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch string
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for If-Match, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter If-Match: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IfMatch = &IfMatch
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ChangeSettings(c, params)
+}
+
+// ResetSettings operation middleware
+func (siw *ServerInterfaceWrapper) ResetSettings(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ResetSettings(c)
+}
+
 // GetSubscription operation middleware
 func (siw *ServerInterfaceWrapper) GetSubscription(c *gin.Context) {
 
@@ -3639,6 +3955,9 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.POST(options.BaseURL+"/api/v1/businesses", wrapper.OpenBusiness)
 	router.GET(options.BaseURL+"/api/v1/businesses/me", wrapper.GetBusiness)
 	router.PATCH(options.BaseURL+"/api/v1/businesses/me", wrapper.ChangeBusiness)
+	router.GET(options.BaseURL+"/api/v1/settings", wrapper.GetSettings)
+	router.PATCH(options.BaseURL+"/api/v1/settings", wrapper.ChangeSettings)
+	router.POST(options.BaseURL+"/api/v1/settings/reset", wrapper.ResetSettings)
 	router.GET(options.BaseURL+"/api/v1/members", wrapper.ListMembers)
 	router.DELETE(options.BaseURL+"/api/v1/members/:id", wrapper.RemoveMember)
 	router.PATCH(options.BaseURL+"/api/v1/members/:id", wrapper.ChangeMember)
@@ -9960,6 +10279,473 @@ func (response ChangeMemberdefaultApplicationProblemPlusJSONResponse) VisitChang
 	return err
 }
 
+type GetSettingsRequestObject struct {
+}
+
+type GetSettingsResponseObject interface {
+	VisitGetSettingsResponse(w http.ResponseWriter) error
+}
+
+type GetSettings200ResponseHeaders struct {
+	ETag *string
+}
+
+type GetSettings200JSONResponse struct {
+	Body    Settings
+	Headers GetSettings200ResponseHeaders
+}
+
+func (response GetSettings200JSONResponse) VisitGetSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSettings401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response GetSettings401ApplicationProblemPlusJSONResponse) VisitGetSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSettings403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetSettings403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetSettings403ResponseHeaders
+}
+
+func (response GetSettings403ApplicationProblemPlusJSONResponse) VisitGetSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSettings422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetSettings422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetSettings422ResponseHeaders
+}
+
+func (response GetSettings422ApplicationProblemPlusJSONResponse) VisitGetSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSettings429ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetSettings429ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetSettings429ResponseHeaders
+}
+
+func (response GetSettings429ApplicationProblemPlusJSONResponse) VisitGetSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSettingsdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetSettingsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    GetSettingsdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response GetSettingsdefaultApplicationProblemPlusJSONResponse) VisitGetSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeSettingsRequestObject struct {
+	Params ChangeSettingsParams
+	Body   *ChangeSettingsJSONRequestBody
+}
+
+type ChangeSettingsResponseObject interface {
+	VisitChangeSettingsResponse(w http.ResponseWriter) error
+}
+
+type ChangeSettings200ResponseHeaders struct {
+	ETag *string
+}
+
+type ChangeSettings200JSONResponse struct {
+	Body    Settings
+	Headers ChangeSettings200ResponseHeaders
+}
+
+func (response ChangeSettings200JSONResponse) VisitChangeSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeSettings401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeSettings401ApplicationProblemPlusJSONResponse) VisitChangeSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeSettings403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeSettings403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangeSettings403ResponseHeaders
+}
+
+func (response ChangeSettings403ApplicationProblemPlusJSONResponse) VisitChangeSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeSettings412ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeSettings412ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangeSettings412ResponseHeaders
+}
+
+func (response ChangeSettings412ApplicationProblemPlusJSONResponse) VisitChangeSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeSettings422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeSettings422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangeSettings422ResponseHeaders
+}
+
+func (response ChangeSettings422ApplicationProblemPlusJSONResponse) VisitChangeSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeSettings429ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeSettings429ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangeSettings429ResponseHeaders
+}
+
+func (response ChangeSettings429ApplicationProblemPlusJSONResponse) VisitChangeSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeSettingsdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeSettingsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    ChangeSettingsdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response ChangeSettingsdefaultApplicationProblemPlusJSONResponse) VisitChangeSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResetSettingsRequestObject struct {
+}
+
+type ResetSettingsResponseObject interface {
+	VisitResetSettingsResponse(w http.ResponseWriter) error
+}
+
+type ResetSettings200ResponseHeaders struct {
+	ETag *string
+}
+
+type ResetSettings200JSONResponse struct {
+	Body    Settings
+	Headers ResetSettings200ResponseHeaders
+}
+
+func (response ResetSettings200JSONResponse) VisitResetSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResetSettings401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ResetSettings401ApplicationProblemPlusJSONResponse) VisitResetSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResetSettings403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ResetSettings403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ResetSettings403ResponseHeaders
+}
+
+func (response ResetSettings403ApplicationProblemPlusJSONResponse) VisitResetSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResetSettings422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ResetSettings422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ResetSettings422ResponseHeaders
+}
+
+func (response ResetSettings422ApplicationProblemPlusJSONResponse) VisitResetSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResetSettings429ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ResetSettings429ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ResetSettings429ResponseHeaders
+}
+
+func (response ResetSettings429ApplicationProblemPlusJSONResponse) VisitResetSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResetSettingsdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ResetSettingsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    ResetSettingsdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response ResetSettingsdefaultApplicationProblemPlusJSONResponse) VisitResetSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetSubscriptionRequestObject struct {
 }
 
@@ -11834,6 +12620,15 @@ type StrictServerInterface interface {
 	// ChangeMember Change a role, storefronts, or whether somebody may work here
 	// (PATCH /api/v1/members/{id})
 	ChangeMember(ctx context.Context, request ChangeMemberRequestObject) (ChangeMemberResponseObject, error)
+	// GetSettings What my business has chosen
+	// (GET /api/v1/settings)
+	GetSettings(ctx context.Context, request GetSettingsRequestObject) (GetSettingsResponseObject, error)
+	// ChangeSettings Change settings
+	// (PATCH /api/v1/settings)
+	ChangeSettings(ctx context.Context, request ChangeSettingsRequestObject) (ChangeSettingsResponseObject, error)
+	// ResetSettings Make every setting what it is for a new business
+	// (POST /api/v1/settings/reset)
+	ResetSettings(ctx context.Context, request ResetSettingsRequestObject) (ResetSettingsResponseObject, error)
 	// GetSubscription This business's subscription, as it is now
 	// (GET /api/v1/subscription)
 	GetSubscription(ctx context.Context, request GetSubscriptionRequestObject) (GetSubscriptionResponseObject, error)
@@ -13296,6 +14091,98 @@ func (sh *strictHandler) ChangeMember(ctx *gin.Context, id MemberID) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(ChangeMemberResponseObject); ok {
 		if err := validResponse.VisitChangeMemberResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetSettings operation middleware
+func (sh *strictHandler) GetSettings(ctx *gin.Context) {
+	var request GetSettingsRequestObject
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetSettings(ctx.Request.Context(), request.(GetSettingsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetSettings")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetSettingsResponseObject); ok {
+		if err := validResponse.VisitGetSettingsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ChangeSettings operation middleware
+func (sh *strictHandler) ChangeSettings(ctx *gin.Context, params ChangeSettingsParams) {
+	var request ChangeSettingsRequestObject
+
+	request.Params = params
+
+	var body ChangeSettingsJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ChangeSettings(ctx.Request.Context(), request.(ChangeSettingsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ChangeSettings")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ChangeSettingsResponseObject); ok {
+		if err := validResponse.VisitChangeSettingsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ResetSettings operation middleware
+func (sh *strictHandler) ResetSettings(ctx *gin.Context) {
+	var request ResetSettingsRequestObject
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ResetSettings(ctx.Request.Context(), request.(ResetSettingsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ResetSettings")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ResetSettingsResponseObject); ok {
+		if err := validResponse.VisitResetSettingsResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
