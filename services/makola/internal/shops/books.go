@@ -119,37 +119,37 @@ type alert struct {
 }
 
 type customer struct {
-	id                         uuid.UUID
-	name, email, phone         string
-	address, kind              string
-	limit                      int64
-	terms                      int
-	blocked, walkIn            bool
-	by                         uuid.UUID
-	at                         time.Time
-	owes                       int64 // not written: the ledger's trigger does
-	late                       int   // what kind of payer, see lateness
-	open                       []int // receivables not yet settled
-	fromBranch, favouriteHours int
+	id                 uuid.UUID
+	name, email, phone string
+	address, kind      string
+	limit              int64
+	terms              int
+	blocked, walkIn    bool
+	by                 uuid.UUID
+	at                 time.Time
+	owes               int64 // not written: the ledger's trigger does
+	late               int   // what kind of payer, see lateness
+	open               []int // receivables not yet settled
 }
 
 type sale struct {
-	id, storefront, user, customer                 uuid.UUID
-	receipt, kind, status                          string
-	subtotal, discount, total                      int64
-	paid, returned, cashBack, due                  int64
-	payment                                        string
-	credit                                         bool
-	overrideBy                                     uuid.UUID
-	overrideReason                                 string
-	created, updated, completed, ended             time.Time
-	receivable, buyer, firstItem, items, placeFrom int // not written
+	id, storefront, user, customer     uuid.UUID
+	receipt, kind, status              string
+	subtotal, discount, total          int64
+	paid, returned, cashBack, due      int64
+	payment                            string
+	credit                             bool
+	overrideBy                         uuid.UUID
+	overrideReason                     string
+	created, updated, completed, ended time.Time
+	receivable, buyer, firstItem       int // not written
 }
 
 type saleItem struct {
 	id, sale, product                uuid.UUID
 	line                             int
 	quantity, price, discount, total int64
+	share                            int64 // of the discount on the whole sale
 	cost                             int64 // -1: not known, the sale is a cart
 	returned                         int64
 	name, sku                        string

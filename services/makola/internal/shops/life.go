@@ -470,12 +470,8 @@ func (l *life) order() {
 			if st.supplier != s || st.starved && l.daysLeft() < 45+9*(i%4) {
 				continue
 			}
-			have := st.ordered
-			for place := range st.shelves {
-				have += l.sellable(st, place)
-			}
-			if float64(have) < max(float64(l.trade.cover.lotMin)/2, st.rate*l.trade.cover.order) {
-				n := l.lot(st)
+			n := l.lot(st)
+			if have := st.ordered + l.sellable(st, 0); float64(have) < max(float64(min(n, l.trade.cover.lotMin))/2, st.rate*l.trade.cover.order) {
 				st.ordered += n
 				d.lines = append(d.lines, order{i, n})
 			}

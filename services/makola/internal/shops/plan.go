@@ -18,7 +18,7 @@ const MaxDays = 366
 const Password = "akwaaba-makola" //nolint:gosec // a published login of development
 
 // passwordHash is Password's. It is written here so that the same rows come out every time; TestThePasswordIsTheOneThatIsPrinted holds the two together.
-const passwordHash = "@HASH@" //nolint:gosec // see Password
+const passwordHash = "$argon2id$v=19$m=19456,t=2,p=1$Lsi9Eiw8WSHGBxj8whbWog$vCeMuc/Cto+16eL9+YIfRvArW7i/YkaM9VqajvZ2Iv4" //nolint:gosec // see Password
 
 // Plan says what is made.
 type Plan struct {

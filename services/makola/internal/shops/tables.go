@@ -87,8 +87,8 @@ func (b *Books) tables(s *Shop) []*table {
 		describe("sales.sale", id, b.sales, "id storefront_id user_id customer_id receipt_number type status currency subtotal_minor discount_minor total_minor paid_minor returned_minor cash_refunded_minor due_minor payment_type is_credit_sale override_by override_reason created_at updated_at completed_at", func(r *sale) []any {
 			return []any{r.id, r.storefront, r.user, r.customer, orNull(r.receipt), r.kind, r.status, currency, r.subtotal, r.discount, r.total, r.paid, r.returned, r.cashBack, r.due, orNull(r.payment), r.credit, orNull(r.overrideBy), r.overrideReason, r.created, r.updated, instant(r.completed)}
 		}),
-		describe("sales.sale_item", id, b.saleItems, "id sale_id product_id line quantity unit_price_minor discount_minor total_minor cost_minor returned product_name product_sku", func(r *saleItem) []any {
-			return []any{r.id, r.sale, r.product, r.line, r.quantity, r.price, r.discount, r.total, unless(-1, r.cost), r.returned, r.name, r.sku}
+		describe("sales.sale_item", id, b.saleItems, "id sale_id product_id line quantity unit_price_minor discount_minor sale_discount_minor total_minor cost_minor returned product_name product_sku", func(r *saleItem) []any {
+			return []any{r.id, r.sale, r.product, r.line, r.quantity, r.price, r.discount, r.share, r.total, unless(-1, r.cost), r.returned, r.name, r.sku}
 		}),
 		describe("sales.credit_transaction", id, b.credits, "id customer_id kind amount_minor balance_minor source_type source_id reference user_id at", func(r *credit) []any {
 			return []any{r.id, r.customer, r.kind, r.amount, r.balance, r.sourceType, r.source, r.reference, orNull(r.by), r.at}

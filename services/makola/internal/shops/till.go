@@ -130,6 +130,12 @@ func (l *life) sale(at time.Time, place int) {
 		s.discount = s.subtotal * int64(l.between(2, 5)) / 100 / 50 * 50
 	}
 	s.total = s.subtotal - s.discount
+	var upTo int64
+	for i := range list { // in proportion, so that the shares add up to the pesewa
+		line := &b.saleItems[s.firstItem+i]
+		line.share = s.discount*(upTo+line.total)/s.subtotal - s.discount*upTo/s.subtotal
+		upTo += line.total
+	}
 	if onCredit && !l.mayOwe(c, &s) {
 		onCredit = false
 	}
@@ -163,7 +169,7 @@ func (l *life) cart(created time.Time, place int, customer uuid.UUID, bulk bool,
 	b := l.books
 	s := sale{
 		id: l.ids.id(created), storefront: l.shop.branches[place].id, user: pick(l.chance, l.shop.cashiers(place)).ID, customer: customer, kind: "RETAIL", status: "DRAFT",
-		created: created, updated: created, firstItem: len(b.saleItems), items: len(list), receivable: -1, placeFrom: place,
+		created: created, updated: created, firstItem: len(b.saleItems), receivable: -1,
 	}
 	if bulk {
 		s.kind = "WHOLESALE"
@@ -253,10 +259,7 @@ func (l *life) settle(at time.Time, rec int, amount int64) {
 func (l *life) lower(at time.Time, rec int, amount int64) {
 	r := &l.books.receivables[rec]
 	r.open -= amount
-	r.updated = at
-	if r.paid > 0 {
-		r.status = "PARTIAL"
-	}
+	r.status, r.updated = "PARTIAL", at
 	if r.open == 0 {
 		r.status = "PAID"
 		c := &l.books.customers[r.buyer]
@@ -273,10 +276,7 @@ func (l *life) post(at time.Time, buyer int, t credit) {
 }
 
 func (l *life) method() string {
-	return l.methodAt(l.Float64())
-}
-
-func (l *life) methodAt(x float64) string {
+	x := l.Float64()
 	if x < l.trade.cash[0] {
 		return "CASH"
 	}
