@@ -11,7 +11,14 @@ import (
 )
 
 // lateness is how many days after the due date a customer who buys on credit pays, by what kind of payer they are.
-var lateness = [][2]int{{-12, 0}, {-3, 9}, {10, 45}, {50, 140}}
+var lateness = [][2]int{{-12, 0}, {-3, 9}, {10, 45}, {50, 100}, {130, 150}}
+
+// The kinds of payers who are not in time. Somebody slow becomes hopeless with what they buy hopelessFrom days before the end: it is late by some hundred days then.
+const (
+	slow         = 3
+	hopeless     = 4
+	hopelessFrom = 118
+)
 
 // meet makes the shop's customers. The first is nobody in particular.
 func (l *life) meet() {
@@ -41,7 +48,7 @@ func (l *life) meet() {
 			c.limit = int64(l.between(t.limit[0], t.limit[1])) * 100_00
 			c.terms = pick(l.chance, []int{14, 30, 30, 30, 60})
 			c.late = []int{0, 1, 0, 1, 2, 0, 3, 1}[i%8]
-			c.blocked = c.late == 3 && i%16 == 6
+			c.blocked = c.late == slow && i%16 == 6
 		}
 		b.customers = append(b.customers, c)
 	}
@@ -68,7 +75,18 @@ func (l *life) sell() {
 		if len(l.shop.branches) > 2 && l.often(0.42) {
 			place = 2
 		}
-		l.plan(at, func(at time.Time) { l.sale(at, place) })
+		l.plan(at, func(at time.Time) {
+			buyer, onCredit := l.buyer(at)
+			l.sale(at, place, buyer, onCredit)
+		})
+	}
+	for row := range l.books.customers {
+		if c := &l.books.customers[row]; c.late == slow && l.daysLeft() == hopelessFrom+c.terms-row%9 {
+			l.plan(l.at(11, l.IntN(60)), func(at time.Time) {
+				c.late = hopeless
+				l.sale(at, 1, row, true)
+			})
+		}
 	}
 }
 
@@ -114,9 +132,8 @@ func (l *life) buyer(at time.Time) (row int, onCredit bool) {
 }
 
 // sale is a checkout.
-func (l *life) sale(at time.Time, place int) {
+func (l *life) sale(at time.Time, place, buyer int, onCredit bool) {
 	b := l.books
-	buyer, onCredit := l.buyer(at)
 	bulk := buyer > 0 && b.customers[buyer].kind == "WHOLESALE" && l.often(0.6) || l.often(l.trade.wholesale)
 	list := l.wishes(place, bulk)
 	if len(list) == 0 {
@@ -195,14 +212,14 @@ func (l *life) cart(created time.Time, place int, customer uuid.UUID, bulk bool,
 
 // mayOwe decides whether a sale may be owed, as the shop's rules say; now and then a manager lets somebody have it all the same.
 func (l *life) mayOwe(c *customer, s *sale) bool {
-	if c.blocked || c.owes+s.total > c.limit {
+	if c.blocked && l.daysLeft() < hopelessFrom || c.owes+s.total > c.limit {
 		return false
 	}
 	overdue := slices.ContainsFunc(c.open, func(r int) bool { return l.books.receivables[r].due.Before(l.day) })
 	if !overdue {
 		return true
 	}
-	if !l.often(0.12) {
+	if c.late != hopeless && !l.often(0.12) || c.late == hopeless && c.blocked {
 		return false
 	}
 	s.overrideBy, s.overrideReason = l.shop.manager().ID, pick(l.chance, []string{"Promised to pay on Friday", "Customer of many years", "Paid a part by phone this morning"})
