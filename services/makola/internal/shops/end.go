@@ -1,21 +1,20 @@
 package shops
 
 import (
+	"bytes"
 	"slices"
 	"time"
-
-	"bytes"
 )
 
 // cartLife is how long a cart keeps what is in it.
 const cartLife = 30 * time.Minute
 
-// end leaves the shop as somebody finds it who comes in now: carts at the tills, adjustments that wait for the manager, a transfer that waits for the van, and alerts.
+// end leaves the shop as somebody finds it who comes in now: carts at the tills, adjustments that wait for the manager, transfers under way, and alerts.
 func (l *life) end() {
 	l.day = midnight(l.until.Add(-time.Microsecond))
 	l.leaveCarts()
 	l.leaveAdjustments()
-	l.leaveTransfer()
+	l.leaveTransfers()
 	l.raise()
 	for k, last := range l.counters {
 		l.books.counters = append(l.books.counters, counter{l.shop.branches[k.branch].id, k.day, last})
@@ -65,23 +64,31 @@ func (l *life) leaveAdjustments() {
 		at := l.until.Add(-time.Duration(l.between(2, 40)) * time.Hour)
 		lt := st.shelves[place].lots[0]
 		f := findings[i]
-		a := l.newAdjustment(at, st, place, lt, f.kind, max(f.sign, -lt.left), f.reason)
-		a.before = -1 // known when it is decided
-		l.books.adjustments = append(l.books.adjustments, a)
+		l.books.adjustments = append(l.books.adjustments, l.newAdjustment(at, st, place, lt, f.kind, f.sign, f.reason))
 	}
 }
 
-// leaveTransfer prepares one that has not left yet.
-func (l *life) leaveTransfer() {
-	place := len(l.shop.branches) - 1
-	tr := l.newTransfer(l.until.Add(-50*time.Minute), place)
-	tr.expected = l.day.AddDate(0, 0, 1)
-	for _, st := range l.goods {
-		if n := min(6, l.sellable(st, 0)); n > 0 && st.row%7 == 0 {
-			l.books.lines = append(l.books.lines, transferLine{tr.id, st.id, n})
+// leaveTransfers leaves one that waits to be sent, and one that is on the road: its goods have left the warehouse and are nowhere yet.
+func (l *life) leaveTransfers() {
+	for i, status := range []string{"pending", "in_transit"} {
+		tr := l.newTransfer(l.until.Add(-time.Duration(50-20*i)*time.Minute), 1+i%(len(l.shop.branches)-1))
+		tr.status, tr.expected = status, l.day.AddDate(0, 0, 1)
+		left := movement{kind: "TRANSFER_OUT", sourceType: "transfer", source: tr.id, by: tr.by, at: l.until.Add(-time.Microsecond)}
+		if status == "in_transit" {
+			tr.dispatched = left.at
 		}
+		for _, st := range l.goods {
+			n := min(6, l.sellable(st, 0)/2)
+			if n == 0 || st.row%7 != i {
+				continue
+			}
+			l.books.lines = append(l.books.lines, transferLine{tr.id, st.id, n})
+			if status == "in_transit" {
+				l.take(st, 0, n, left)
+			}
+		}
+		l.books.transfers = append(l.books.transfers, tr)
 	}
-	l.books.transfers = append(l.books.transfers, tr)
 }
 
 // buckets are the days before its expiry at which a stock item is warned of; 0 is for what has expired.

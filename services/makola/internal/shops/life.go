@@ -46,7 +46,7 @@ type stock struct {
 	rate     float64 // pieces sold a day, expected
 	ordered  int64
 	shelves  []shelf // by branch
-	starved  bool    // its supplier has none, towards the end
+	dry      int     // for how many days before the end its supplier has none
 }
 
 // shelf is a product at a place.
@@ -175,7 +175,7 @@ func (l *life) open() {
 		}
 		sum += math.Pow(float64(i)+2, -0.85)
 		l.weights = append(l.weights, sum)
-		st := &stock{good: g, row: len(b.products), id: p.id, supplier: k % len(t.suppliers), shelves: make([]shelf, len(s.branches)), starved: i == 3 || i == 7 || i == 12 || i == 18}
+		st := &stock{good: g, row: len(b.products), id: p.id, supplier: k % len(t.suppliers), shelves: make([]shelf, len(s.branches)), dry: dry[i]}
 		for j := range st.shelves {
 			st.shelves[j].reorder = -1
 		}
@@ -204,13 +204,16 @@ func (l *life) open() {
 func (l *life) lot(st *stock) int64 {
 	n := max(l.trade.cover.lotMin, int64(st.rate*l.trade.cover.lot))
 	if st.retail > 100_000 { // dear things are bought a few at a time
-		n = max(2, n/2)
+		n = max(3, n/2)
 	}
 	if n > 24 {
 		n = (n + 11) / 12 * 12
 	}
 	return n
 }
+
+// dry are the goods that suppliers run out of, by place in the catalogue, and for how many days before the end. Some are gone by then, some are low.
+var dry = map[int]int{3: 66, 7: 36, 12: 28, 15: 40, 21: 30}
 
 // barcode is an EAN-13 with Ghana's prefix, 603. Shops of one trade sell the same goods.
 func barcode(trade, good int) string {
@@ -467,7 +470,7 @@ func (l *life) order() {
 		}
 		d := delivery{supplier: s}
 		for i, st := range l.goods {
-			if st.supplier != s || st.starved && l.daysLeft() < 45+9*(i%4) {
+			if st.supplier != s || l.daysLeft() < st.dry {
 				continue
 			}
 			n := l.lot(st)

@@ -29,7 +29,7 @@ var booksAgree = map[string]string{
 	"movements before their item came": `
 		select m.id::text from inventory.movement m join inventory.stock_item i on i.id = m.stock_item_id where m.at < i.created_at`,
 	"transfers whose goods did not all arrive": `
-		select source_id::text from inventory.movement where source_type = 'transfer' group by 1 having sum(delta) <> 0`,
+		select m.source_id::text from inventory.movement m join inventory.transfer t on t.id = m.source_id where m.source_type = 'transfer' group by 1 having (sum(delta) <> 0) <> bool_or(t.status = 'in_transit')`,
 	"transfers that moved something else than they say": `
 		select t.id::text from inventory.transfer t join inventory.transfer_item i on i.transfer_id = t.id
 		  left join (select source_id, product_id, sum(delta) as n from inventory.movement where kind = 'TRANSFER_IN' group by 1, 2) m on m.source_id = t.id and m.product_id = i.product_id
@@ -156,6 +156,7 @@ func TestAYearOfThreeShopsAddsUp(t *testing.T) {
 				"adjustments to decide":      count(`select count(*) from inventory.stock_adjustment where tenant_id = $1 and status = 'PENDING'`),
 				"adjustments that were made": count(`select count(*) from inventory.stock_adjustment where tenant_id = $1 and status = 'COMPLETED'`),
 				"a transfer to send":         count(`select count(*) from inventory.transfer t where tenant_id = $1 and status = 'pending' and exists (select from inventory.transfer_item i where i.transfer_id = t.id)`),
+				"a transfer on the road":     count(`select count(*) from inventory.transfer where tenant_id = $1 and status = 'in_transit'`),
 				"sales of today":             count(`select count(*) from sales.sale where tenant_id = $1 and completed_at >= '2026-12-17'`),
 				"sales on credit":            count(`select count(*) from sales.receivable where tenant_id = $1`),
 				"several payments":           count(`select count(*) from (select sale_id from sales.payment where tenant_id = $1 group by 1 having count(*) > 1) s`),

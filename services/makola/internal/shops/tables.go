@@ -68,7 +68,7 @@ func (b *Books) tables(s *Shop) []*table {
 			if !r.decided.IsZero() {
 				updated = r.decided
 			}
-			return []any{r.id, r.item, r.location, r.product, r.kind, r.quantity, unless(-1, r.before), currency, r.cost, r.reason, r.reference, r.status, r.by, orNull(r.decider), instant(r.decided), instant(completed), r.at, updated}
+			return []any{r.id, r.item, r.location, r.product, r.kind, r.quantity, r.before, currency, r.cost, r.reason, r.reference, r.status, r.by, orNull(r.decider), instant(r.decided), instant(completed), r.at, updated}
 		}),
 		describe("inventory.transfer", id, b.transfers, "id reference type status source_id destination_id expected_arrival created_by created_at dispatched_by dispatched_at completed_by completed_at", func(r *transfer) []any {
 			dispatcher := r.by

@@ -87,7 +87,7 @@ var trades = []*trade{
 		name: "Electronics", goods: electronics, suppliers: []string{"Circle Phone Importers", "Accra Digital Wholesale", "Adum Appliances Ltd", "Shenzhen Direct Ghana"},
 		sales: 14, more: 0.24, hours: [24]int{8: 2, 9: 5, 10: 8, 11: 9, 12: 8, 13: 7, 14: 8, 15: 9, 16: 10, 17: 9, 18: 4},
 		week: [7]float64{0, 0.9, 0.85, 0.9, 1, 1.25, 1.5}, payday: 1.4, christmas: 2.2,
-		cover: cover{low: 3, fill: 7, full: 18, order: 20, lot: 38, lowMin: 1, fillMin: 2, fullMin: 4, lotMin: 6},
+		cover: cover{low: 3, fill: 7, full: 18, order: 20, lot: 38, lowMin: 1, fillMin: 3, fullMin: 5, lotMin: 8},
 		cash:  [3]float64{0.3, 0.52, 0.18}, named: 0.35, credit: 0.03, wholesale: 0.03, back: 0.02, restock: 0.7,
 		customers: 44, debtors: 8, limit: [2]int{30, 150}, receipt: "Container part",
 	},
