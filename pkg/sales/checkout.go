@@ -1,6 +1,7 @@
 package sales
 
 import (
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -39,6 +40,8 @@ type Tender struct {
 // Payout says how a sale is paid.
 type Payout struct {
 	Tenders []Tender
+	// All is the method of one payment of the whole, instead of Tenders; empty when there is none.
+	All string
 	// OnCredit lets the customer owe what is not paid.
 	OnCredit bool
 	// DueDate is when it must be paid; nil means after the customer's own terms.
@@ -89,6 +92,9 @@ func Complete(tx *gorm.DB, shelf Shelf, who Actor, id uuid.UUID, c Checkout, now
 
 // settle allots what is offered to what is to pay, and says what is due then. Change is given from cash alone.
 func (s *Sale) settle(c Payout, who Actor, now time.Time) (paid []Payment, err error) {
+	if c.All != "" && s.Total > 0 {
+		c.Tenders = append(slices.Clip(c.Tenders), Tender{Method: c.All, Minor: s.Total})
+	}
 	var others, cash int64
 	for _, t := range c.Tenders {
 		if t.Minor > MaxMinor {

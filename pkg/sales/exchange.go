@@ -95,6 +95,10 @@ func (s *Sale) replacement(tx *gorm.DB, who Actor, e Exchange, g *giveBack, offe
 	}
 	payout = e.Payout
 	g.exchange, g.exchanged = &id, min(g.cash, fresh.Total)
+	if payout.All != "" && fresh.Total > g.exchanged {
+		payout.Tenders = append(payout.Tenders, Tender{Method: payout.All, Minor: fresh.Total - g.exchanged})
+	}
+	payout.All = ""
 	if g.exchanged > 0 {
 		payout.Tenders = append([]Tender{{Method: byExchange, Minor: g.exchanged, Reference: text(s.Receipt)}}, payout.Tenders...)
 	}

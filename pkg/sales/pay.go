@@ -105,3 +105,16 @@ func take(tx *gorm.DB, who Actor, sale *uuid.UUID, customer uuid.UUID, t Tender,
 	}
 	return &p, who.record(tx, audit.Payment, "payment", p.ID, changes)
 }
+
+// PaymentByID returns a payment on account.
+func PaymentByID(tx *gorm.DB, id uuid.UUID) (p *Payment, err error) {
+	err = query(tx, "read payment", `select id, sale_id, customer_id, amount_minor, currency, method, reference, processed_by, at from sales.payment where id = $1`, func(rows pgx.Rows) error {
+		one, err := scanPayment(rows)
+		p = &one
+		return err
+	}, id)
+	if err == nil && p == nil {
+		err = ErrNotFound
+	}
+	return p, err
+}

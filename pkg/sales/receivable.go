@@ -89,8 +89,14 @@ func (c Clock) Age(since, now time.Time) (days int, bucket Ageing) {
 // Overdue reports whether a due date has passed.
 func (c Clock) Overdue(due, now time.Time) bool { return due.Before(c.terms.day(now)) }
 
-// Local is an instant on the business's clocks.
-func (c Clock) Local(at time.Time) time.Time { return at.In(c.terms.zone) }
+// Today is the business's date, as PostgreSQL's date type carries it.
+func (c Clock) Today(now time.Time) time.Time { return c.terms.day(now) }
+
+// Midnight is the instant at which a date begins for the business.
+func (c Clock) Midnight(day time.Time) time.Time { return c.terms.midnight(day) }
+
+// Currency is what the business counts in.
+func (c Clock) Currency() money.Currency { return c.terms.currency }
 
 // began returns the first instant of the day that lies days before now.
 func (c Clock) began(now time.Time, days int) time.Time {
@@ -185,6 +191,9 @@ type Ages struct {
 	Overdue  int64
 	By       map[Ageing]int64
 }
+
+// Amount is minor units in the sums' currency.
+func (a Ages) Amount(minor int64) money.Amount { return money.FromMinor(minor, a.Currency) }
 
 // SumReceivables sums the open debts of the storefronts in scope.
 func SumReceivables(tx *gorm.DB, scope Scope, clock Clock, now time.Time) (Ages, error) {

@@ -108,7 +108,7 @@ func (s *Sale) giveBack(r Return) (*giveBack, error) {
 			return nil, ErrReturnedTooMuch
 		}
 		seen[l.Item] = true
-		minor := portion(i.worth(), i.Returned, i.Returned+l.Quantity, i.Quantity)
+		minor := portion(i.Worth(), i.Returned, i.Returned+l.Quantity, i.Quantity)
 		i.Returned += l.Quantity
 		g.minor += minor
 		g.items = append(g.items, RefundItem{Item: i.ID, Quantity: l.Quantity, Minor: minor})

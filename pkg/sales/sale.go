@@ -79,8 +79,8 @@ type Item struct {
 	Name, SKU string
 }
 
-// worth is what the line is worth when all of it comes back.
-func (i Item) worth() int64 { return i.Total - i.SaleDiscount + i.Tax }
+// Worth is what the line is worth when all of it comes back.
+func (i Item) Worth() int64 { return i.Total - i.SaleDiscount + i.Tax }
 
 // Payment is something that was paid.
 type Payment struct {

@@ -55,22 +55,6 @@ func (t terms) midnight(day time.Time) time.Time {
 	return time.Date(y, m, d, 0, 0, 0, 0, t.zone)
 }
 
-// Period is the instants of the days from first to last, inclusive, as the business that tx is bound to lives them. Nil means today.
-func Period(tx *gorm.DB, first, last *time.Time, now time.Time) (from, to time.Time, err error) {
-	t, err := termsOf(tx)
-	if err != nil {
-		return from, to, err
-	}
-	today := t.day(now)
-	if first == nil {
-		first = &today
-	}
-	if last == nil {
-		last = &today
-	}
-	return t.midnight(*first), t.midnight(last.AddDate(0, 0, 1)), nil
-}
-
 // openStorefront refuses a place where nothing can be sold.
 func openStorefront(tx *gorm.DB, id uuid.UUID) error {
 	found := false

@@ -44,6 +44,11 @@ func TestEveryRouteWithAnotherBusinesssIds(t *testing.T) {
 	month := g.do("POST", subscriptionPayments, ama.access, map[string]any{}).is(t, 201, "").text("reference")
 	storefront := uuid.NewString() // nobody has any yet; the ids of others are as unknown
 
+	floor, own := g.floor(ama), g.floor(kofi)
+	customer := g.do("POST", "/api/v1/customers", ama.access, map[string]any{"name": "Esi Mensah", "phone": "0244 000 111"}).is(t, 201, "").text("id")
+	cart := g.cart(ama, floor.storefront, "", line{floor.rice, 2})
+	mine := g.cart(kofi, own.storefront, "", line{own.rice, 1})
+
 	const feature = "product_description"
 	charge := g.do("POST", "/api/v1/ai/features/"+feature+"/charge", ama.access, nil).is(t, 201, "").text("charge_id")
 
@@ -51,19 +56,29 @@ func TestEveryRouteWithAnotherBusinesssIds(t *testing.T) {
 	ids := map[string]string{
 		"/api/v1/ai/features/":   charge,
 		"/api/v1/auth/sessions/": session, "/api/v1/members/": ama.user, "/api/v1/invitations/": invitation, "/api/v1/tasks/": task, "/api/tasks/": task, purchases + "/": reference,
-		subscriptionPayments + "/": month,
+		subscriptionPayments + "/": month, "/api/v1/customers/": customer, "/api/v1/sales/": cart.id,
 	}
 	// What is sent where a route wants a body, by operation.
-	bodies := map[string]any{"ChangeMember": map[string]any{"is_active": false}, "CaptureFeatureCharge": map[string]any{}, "ReleaseFeatureCharge": map[string]any{}}
+	reason := map[string]any{"reason": "brought back"}
+	payment := map[string]any{"amount": "1.00", "method": "CASH"}
+	bodies := map[string]any{
+		"ChangeMember": map[string]any{"is_active": false}, "CaptureFeatureCharge": map[string]any{}, "ReleaseFeatureCharge": map[string]any{},
+		"ChangeCustomer": map[string]any{"name": "Kofi"}, "PayCustomer": payment, "PaySale": payment, "CompleteSale": map[string]any{"payment_type": "CASH"},
+		"AddSaleItem": map[string]any{"product_id": own.rice, "quantity": 1}, "ChangeSaleItem": map[string]any{"quantity": 1}, "RefundSale": reason, "CancelSale": reason,
+		"ExchangeSale": map[string]any{"reason": "brought back", "items": []any{map[string]any{"item_id": cart.items[0], "quantity": 1}}, "new_items": []any{map[string]any{"product_id": own.rice, "quantity": 1}}},
+	}
 	// What a route that wants it is asked with, instead of being listed.
 	queries := map[string]string{"/api/v1/ai/credits/verify": "?reference=" + reference}
 	// A request that is right but for ama's id, by operation and member of the body.
 	fields := map[string]any{
 		"CreateInvitation storefront_ids": map[string]any{"email": "new@example.com", "role": "STAFF", "storefront_ids": []string{storefront}},
 		"ChangeMember storefront_ids":     map[string]any{"storefront_ids": []string{storefront}},
+		"CreateSale storefront_id":        map[string]any{"storefront_id": floor.storefront},
+		"CreateSale customer_id":          map[string]any{"storefront_id": own.storefront, "customer_id": customer},
+		"AddSaleItem product_id":          map[string]any{"product_id": floor.rice, "quantity": 1},
 	}
 	// Ids of kofi's own, for the address of a route whose body is tried.
-	own := map[string]string{"ChangeMember": g.member(kofi, "STAFF", "").String()}
+	addresses := map[string]string{"ChangeMember": g.member(kofi, "STAFF", "").String(), "AddSaleItem": mine.id}
 
 	before := g.owned(ama.business)
 	tried := 0
@@ -81,7 +96,7 @@ func TestEveryRouteWithAnotherBusinesssIds(t *testing.T) {
 					require.NotNil(t, bodies[op.OperationID], "%s wants a body: say what to send", op.OperationID)
 				}
 				ask := func(id string) *answer {
-					a := g.do(method, strings.NewReplacer("{id}", id, "{reference}", id).Replace(path), kofi.access, bodies[op.OperationID])
+					a := g.do(method, strings.NewReplacer("{id}", id, "{reference}", id, "{item_id}", cart.items[0]).Replace(path), kofi.access, bodies[op.OperationID])
 					require.Equal(t, 404, a.StatusCode, "%s %s: %s", method, path, a.raw)
 					require.Regexp(t, `(^|_)not_found$`, a.body["code"], "%s %s", method, path)
 					delete(a.body, "instance")
@@ -94,7 +109,7 @@ func TestEveryRouteWithAnotherBusinesssIds(t *testing.T) {
 			for _, field := range idFields(op) {
 				name := op.OperationID + " " + field
 				require.NotNil(t, fields[name], "%s takes an id: say what to send", name)
-				address := strings.ReplaceAll(path, "{id}", own[op.OperationID])
+				address := strings.ReplaceAll(path, "{id}", addresses[op.OperationID])
 				a := g.do(method, address, kofi.access, fields[name])
 				require.Contains(t, []int{404, 422}, a.StatusCode, "%s: %s", name, a.raw)
 				require.NotContains(t, string(a.raw), storefront)
@@ -123,7 +138,7 @@ func TestEveryRouteWithAnotherBusinesssIds(t *testing.T) {
 			continue
 		}
 		a := g.do("GET", path, kofi.access, nil).is(t, 200, "")
-		for _, secret := range []string{ama.user, ama.business, session, invitation, task, reference, month, "ama@example.com", "yaa@example.com"} {
+		for _, secret := range []string{ama.user, ama.business, session, invitation, task, reference, month, "ama@example.com", "yaa@example.com", customer, cart.id, floor.storefront, "Esi Mensah"} {
 			require.NotContains(t, string(a.raw), secret, path)
 		}
 	}

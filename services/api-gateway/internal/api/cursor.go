@@ -24,6 +24,10 @@ const (
 	cursorUsage       byte = 'u'
 
 	cursorSubscriptionPayments byte = 's'
+
+	cursorCustomers   byte = 'C'
+	cursorSales       byte = 'S'
+	cursorReceivables byte = 'R'
 )
 
 // errCursor reports a cursor that we did not make.

@@ -195,7 +195,7 @@ func (g *gateway) conforms(req *http.Request, a *answer) {
 	}
 	for path, item := range g.doc.Paths.Map() {
 		op := item.GetOperation(req.Method)
-		if op == nil || !pathMatches(path, req.URL.Path) {
+		if op == nil || !pathMatches(path, req.URL.Path) || path != req.URL.Path && g.doc.Paths.Value(req.URL.Path) != nil {
 			continue
 		}
 		covered.Store(op.OperationID, true)
@@ -208,7 +208,7 @@ func (g *gateway) conforms(req *http.Request, a *answer) {
 	}
 }
 
-// pathMatches compares a path of the description with one that was asked; a literal path wins over nothing here, because none of ours overlap.
+// pathMatches compares a path of the description with one that was asked.
 func pathMatches(pattern, path string) bool {
 	want, got := strings.Split(pattern, "/"), strings.Split(path, "/")
 	if len(want) != len(got) {

@@ -77,6 +77,114 @@ func (e ChargeStatus) Valid() bool {
 	}
 }
 
+// Defines values for CheckoutRequestPaymentType.
+const (
+	CheckoutRequestPaymentTypeCARD   CheckoutRequestPaymentType = "CARD"
+	CheckoutRequestPaymentTypeCASH   CheckoutRequestPaymentType = "CASH"
+	CheckoutRequestPaymentTypeCREDIT CheckoutRequestPaymentType = "CREDIT"
+	CheckoutRequestPaymentTypeMIXED  CheckoutRequestPaymentType = "MIXED"
+	CheckoutRequestPaymentTypeMOBILE CheckoutRequestPaymentType = "MOBILE"
+)
+
+// Valid indicates whether the value is a known member of the CheckoutRequestPaymentType enum.
+func (e CheckoutRequestPaymentType) Valid() bool {
+	switch e {
+	case CheckoutRequestPaymentTypeCARD:
+		return true
+	case CheckoutRequestPaymentTypeCASH:
+		return true
+	case CheckoutRequestPaymentTypeCREDIT:
+		return true
+	case CheckoutRequestPaymentTypeMIXED:
+		return true
+	case CheckoutRequestPaymentTypeMOBILE:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for CustomerType.
+const (
+	CustomerTypeRETAIL    CustomerType = "RETAIL"
+	CustomerTypeWHOLESALE CustomerType = "WHOLESALE"
+)
+
+// Valid indicates whether the value is a known member of the CustomerType enum.
+func (e CustomerType) Valid() bool {
+	switch e {
+	case CustomerTypeRETAIL:
+		return true
+	case CustomerTypeWHOLESALE:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for CustomerChangeRequestType.
+const (
+	CustomerChangeRequestTypeRETAIL    CustomerChangeRequestType = "RETAIL"
+	CustomerChangeRequestTypeWHOLESALE CustomerChangeRequestType = "WHOLESALE"
+)
+
+// Valid indicates whether the value is a known member of the CustomerChangeRequestType enum.
+func (e CustomerChangeRequestType) Valid() bool {
+	switch e {
+	case CustomerChangeRequestTypeRETAIL:
+		return true
+	case CustomerChangeRequestTypeWHOLESALE:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for CustomerRequestType.
+const (
+	CustomerRequestTypeRETAIL    CustomerRequestType = "RETAIL"
+	CustomerRequestTypeWHOLESALE CustomerRequestType = "WHOLESALE"
+)
+
+// Valid indicates whether the value is a known member of the CustomerRequestType enum.
+func (e CustomerRequestType) Valid() bool {
+	switch e {
+	case CustomerRequestTypeRETAIL:
+		return true
+	case CustomerRequestTypeWHOLESALE:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ExchangeRequestPaymentType.
+const (
+	ExchangeRequestPaymentTypeCARD   ExchangeRequestPaymentType = "CARD"
+	ExchangeRequestPaymentTypeCASH   ExchangeRequestPaymentType = "CASH"
+	ExchangeRequestPaymentTypeCREDIT ExchangeRequestPaymentType = "CREDIT"
+	ExchangeRequestPaymentTypeMIXED  ExchangeRequestPaymentType = "MIXED"
+	ExchangeRequestPaymentTypeMOBILE ExchangeRequestPaymentType = "MOBILE"
+)
+
+// Valid indicates whether the value is a known member of the ExchangeRequestPaymentType enum.
+func (e ExchangeRequestPaymentType) Valid() bool {
+	switch e {
+	case ExchangeRequestPaymentTypeCARD:
+		return true
+	case ExchangeRequestPaymentTypeCASH:
+		return true
+	case ExchangeRequestPaymentTypeCREDIT:
+		return true
+	case ExchangeRequestPaymentTypeMIXED:
+		return true
+	case ExchangeRequestPaymentTypeMOBILE:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for InvitationRequestRole.
 const (
 	InvitationRequestRoleADMIN   InvitationRequestRole = "ADMIN"
@@ -200,6 +308,39 @@ func (e LotSource) Valid() bool {
 	case LotSourcePURCHASE:
 		return true
 	case LotSourceTRIAL:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PaymentMethod.
+const (
+	PaymentMethodBANKTRANSFER PaymentMethod = "BANK_TRANSFER"
+	PaymentMethodCARD         PaymentMethod = "CARD"
+	PaymentMethodCASH         PaymentMethod = "CASH"
+	PaymentMethodCHECK        PaymentMethod = "CHECK"
+	PaymentMethodMOMO         PaymentMethod = "MOMO"
+	PaymentMethodPAYSTACK     PaymentMethod = "PAYSTACK"
+	PaymentMethodSTRIPE       PaymentMethod = "STRIPE"
+)
+
+// Valid indicates whether the value is a known member of the PaymentMethod enum.
+func (e PaymentMethod) Valid() bool {
+	switch e {
+	case PaymentMethodBANKTRANSFER:
+		return true
+	case PaymentMethodCARD:
+		return true
+	case PaymentMethodCASH:
+		return true
+	case PaymentMethodCHECK:
+		return true
+	case PaymentMethodMOMO:
+		return true
+	case PaymentMethodPAYSTACK:
+		return true
+	case PaymentMethodSTRIPE:
 		return true
 	default:
 		return false
@@ -332,6 +473,57 @@ func (e PurchaseRequestProvider) Valid() bool {
 	}
 }
 
+// Defines values for ReceivableAgeing.
+const (
+	ReceivableAgeingCURRENT ReceivableAgeing = "CURRENT"
+	ReceivableAgeingN30DAYS ReceivableAgeing = "30_DAYS"
+	ReceivableAgeingN60DAYS ReceivableAgeing = "60_DAYS"
+	ReceivableAgeingN90PLUS ReceivableAgeing = "90_PLUS"
+)
+
+// Valid indicates whether the value is a known member of the ReceivableAgeing enum.
+func (e ReceivableAgeing) Valid() bool {
+	switch e {
+	case ReceivableAgeingCURRENT:
+		return true
+	case ReceivableAgeingN30DAYS:
+		return true
+	case ReceivableAgeingN60DAYS:
+		return true
+	case ReceivableAgeingN90PLUS:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ReceivableStatus.
+const (
+	ReceivableStatusINCOLLECTION ReceivableStatus = "IN_COLLECTION"
+	ReceivableStatusPAID         ReceivableStatus = "PAID"
+	ReceivableStatusPARTIAL      ReceivableStatus = "PARTIAL"
+	ReceivableStatusPENDING      ReceivableStatus = "PENDING"
+	ReceivableStatusWRITTENOFF   ReceivableStatus = "WRITTEN_OFF"
+)
+
+// Valid indicates whether the value is a known member of the ReceivableStatus enum.
+func (e ReceivableStatus) Valid() bool {
+	switch e {
+	case ReceivableStatusINCOLLECTION:
+		return true
+	case ReceivableStatusPAID:
+		return true
+	case ReceivableStatusPARTIAL:
+		return true
+	case ReceivableStatusPENDING:
+		return true
+	case ReceivableStatusWRITTENOFF:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Role.
 const (
 	RoleADMIN   Role = "ADMIN"
@@ -350,6 +542,138 @@ func (e Role) Valid() bool {
 	case RoleOWNER:
 		return true
 	case RoleSTAFF:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SaleType.
+const (
+	SaleTypeRETAIL    SaleType = "RETAIL"
+	SaleTypeWHOLESALE SaleType = "WHOLESALE"
+)
+
+// Valid indicates whether the value is a known member of the SaleType enum.
+func (e SaleType) Valid() bool {
+	switch e {
+	case SaleTypeRETAIL:
+		return true
+	case SaleTypeWHOLESALE:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SaleHeadType.
+const (
+	SaleHeadTypeRETAIL    SaleHeadType = "RETAIL"
+	SaleHeadTypeWHOLESALE SaleHeadType = "WHOLESALE"
+)
+
+// Valid indicates whether the value is a known member of the SaleHeadType enum.
+func (e SaleHeadType) Valid() bool {
+	switch e {
+	case SaleHeadTypeRETAIL:
+		return true
+	case SaleHeadTypeWHOLESALE:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SaleReceivableStatus.
+const (
+	SaleReceivableStatusINCOLLECTION SaleReceivableStatus = "IN_COLLECTION"
+	SaleReceivableStatusPAID         SaleReceivableStatus = "PAID"
+	SaleReceivableStatusPARTIAL      SaleReceivableStatus = "PARTIAL"
+	SaleReceivableStatusPENDING      SaleReceivableStatus = "PENDING"
+	SaleReceivableStatusWRITTENOFF   SaleReceivableStatus = "WRITTEN_OFF"
+)
+
+// Valid indicates whether the value is a known member of the SaleReceivableStatus enum.
+func (e SaleReceivableStatus) Valid() bool {
+	switch e {
+	case SaleReceivableStatusINCOLLECTION:
+		return true
+	case SaleReceivableStatusPAID:
+		return true
+	case SaleReceivableStatusPARTIAL:
+		return true
+	case SaleReceivableStatusPENDING:
+		return true
+	case SaleReceivableStatusWRITTENOFF:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SaleRefundType.
+const (
+	SaleRefundTypeEXCHANGE SaleRefundType = "EXCHANGE"
+	SaleRefundTypeFULL     SaleRefundType = "FULL"
+	SaleRefundTypePARTIAL  SaleRefundType = "PARTIAL"
+)
+
+// Valid indicates whether the value is a known member of the SaleRefundType enum.
+func (e SaleRefundType) Valid() bool {
+	switch e {
+	case SaleRefundTypeEXCHANGE:
+		return true
+	case SaleRefundTypeFULL:
+		return true
+	case SaleRefundTypePARTIAL:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SaleRequestType.
+const (
+	SaleRequestTypeRETAIL    SaleRequestType = "RETAIL"
+	SaleRequestTypeWHOLESALE SaleRequestType = "WHOLESALE"
+)
+
+// Valid indicates whether the value is a known member of the SaleRequestType enum.
+func (e SaleRequestType) Valid() bool {
+	switch e {
+	case SaleRequestTypeRETAIL:
+		return true
+	case SaleRequestTypeWHOLESALE:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SaleStatus.
+const (
+	SaleStatusCANCELLED SaleStatus = "CANCELLED"
+	SaleStatusCOMPLETED SaleStatus = "COMPLETED"
+	SaleStatusDRAFT     SaleStatus = "DRAFT"
+	SaleStatusPARTIAL   SaleStatus = "PARTIAL"
+	SaleStatusPENDING   SaleStatus = "PENDING"
+	SaleStatusREFUNDED  SaleStatus = "REFUNDED"
+)
+
+// Valid indicates whether the value is a known member of the SaleStatus enum.
+func (e SaleStatus) Valid() bool {
+	switch e {
+	case SaleStatusCANCELLED:
+		return true
+	case SaleStatusCOMPLETED:
+		return true
+	case SaleStatusDRAFT:
+		return true
+	case SaleStatusPARTIAL:
+		return true
+	case SaleStatusPENDING:
+		return true
+	case SaleStatusREFUNDED:
 		return true
 	default:
 		return false
@@ -635,6 +959,75 @@ func (e TaskState) Valid() bool {
 	}
 }
 
+// Defines values for ListCustomersParamsType.
+const (
+	ListCustomersParamsTypeRETAIL    ListCustomersParamsType = "RETAIL"
+	ListCustomersParamsTypeWHOLESALE ListCustomersParamsType = "WHOLESALE"
+)
+
+// Valid indicates whether the value is a known member of the ListCustomersParamsType enum.
+func (e ListCustomersParamsType) Valid() bool {
+	switch e {
+	case ListCustomersParamsTypeRETAIL:
+		return true
+	case ListCustomersParamsTypeWHOLESALE:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListReceivablesParamsStatus.
+const (
+	ListReceivablesParamsStatusINCOLLECTION ListReceivablesParamsStatus = "IN_COLLECTION"
+	ListReceivablesParamsStatusPAID         ListReceivablesParamsStatus = "PAID"
+	ListReceivablesParamsStatusPARTIAL      ListReceivablesParamsStatus = "PARTIAL"
+	ListReceivablesParamsStatusPENDING      ListReceivablesParamsStatus = "PENDING"
+	ListReceivablesParamsStatusWRITTENOFF   ListReceivablesParamsStatus = "WRITTEN_OFF"
+)
+
+// Valid indicates whether the value is a known member of the ListReceivablesParamsStatus enum.
+func (e ListReceivablesParamsStatus) Valid() bool {
+	switch e {
+	case ListReceivablesParamsStatusINCOLLECTION:
+		return true
+	case ListReceivablesParamsStatusPAID:
+		return true
+	case ListReceivablesParamsStatusPARTIAL:
+		return true
+	case ListReceivablesParamsStatusPENDING:
+		return true
+	case ListReceivablesParamsStatusWRITTENOFF:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListReceivablesParamsAgeing.
+const (
+	ListReceivablesParamsAgeingCURRENT ListReceivablesParamsAgeing = "CURRENT"
+	ListReceivablesParamsAgeingN30DAYS ListReceivablesParamsAgeing = "30_DAYS"
+	ListReceivablesParamsAgeingN60DAYS ListReceivablesParamsAgeing = "60_DAYS"
+	ListReceivablesParamsAgeingN90PLUS ListReceivablesParamsAgeing = "90_PLUS"
+)
+
+// Valid indicates whether the value is a known member of the ListReceivablesParamsAgeing enum.
+func (e ListReceivablesParamsAgeing) Valid() bool {
+	switch e {
+	case ListReceivablesParamsAgeingCURRENT:
+		return true
+	case ListReceivablesParamsAgeingN30DAYS:
+		return true
+	case ListReceivablesParamsAgeingN60DAYS:
+		return true
+	case ListReceivablesParamsAgeingN90PLUS:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for GetSubscriptionPricingParamsProvider.
 const (
 	GetSubscriptionPricingParamsProviderFlutterwave GetSubscriptionPricingParamsProvider = "flutterwave"
@@ -673,6 +1066,48 @@ type AcceptedStatus string
 
 // AccessRole For STAFF alone.
 type AccessRole string
+
+// AccountPayment defines model for AccountPayment.
+type AccountPayment struct {
+	Customer Customer    `json:"customer"`
+	Payment  SalePayment `json:"payment"`
+}
+
+// AgeingSums defines model for AgeingSums.
+type AgeingSums struct {
+	Count    int64  `json:"count"`
+	Currency string `json:"currency"`
+
+	// Current A decimal amount in the currency named beside it.
+	//
+	// Examples: 96.00
+	Current Money `json:"current"`
+
+	// Days30 A decimal amount in the currency named beside it.
+	//
+	// Examples: 96.00
+	Days30 Money `json:"days_30"`
+
+	// Days60 A decimal amount in the currency named beside it.
+	//
+	// Examples: 96.00
+	Days60 Money `json:"days_60"`
+
+	// Days90Plus A decimal amount in the currency named beside it.
+	//
+	// Examples: 96.00
+	Days90Plus Money `json:"days_90_plus"`
+
+	// Overdue A decimal amount in the currency named beside it.
+	//
+	// Examples: 96.00
+	Overdue Money `json:"overdue"`
+
+	// Total A decimal amount in the currency named beside it.
+	//
+	// Examples: 96.00
+	Total Money `json:"total"`
+}
 
 // AuditEntry defines model for AuditEntry.
 type AuditEntry struct {
@@ -770,6 +1205,15 @@ type BusinessChangeRequest struct {
 	Website  *string `json:"website,omitempty"`
 }
 
+// CancelRequest defines model for CancelRequest.
+type CancelRequest struct {
+	Reason       string         `json:"reason"`
+	RefundMethod *PaymentMethod `json:"refund_method,omitempty"`
+
+	// Restock Whether the goods go back on the shelf; true by default.
+	Restock *bool `json:"restock,omitempty"`
+}
+
 // CancelSubscriptionRequest defines model for CancelSubscriptionRequest.
 type CancelSubscriptionRequest struct {
 	// Immediately At once, instead of when the period is over.
@@ -820,6 +1264,61 @@ type Charge struct {
 // ChargeStatus cancelled: the purchase that the credits came from was refunded.
 type ChargeStatus string
 
+// CheckoutRequest defines model for CheckoutRequest.
+type CheckoutRequest struct {
+	// CreditOverrideReason Why a manager overrides the rules of credit.
+	CreditOverrideReason *string `json:"credit_override_reason,omitempty"`
+
+	// Discount Off the whole.
+	//
+	// Examples: 12.50
+	Discount *string `json:"discount,omitempty"`
+
+	// DiscountPercent Off the whole, in percent.
+	//
+	// Examples: 5
+	DiscountPercent *string             `json:"discount_percent,omitempty"`
+	DueDate         *openapi_types.Date `json:"due_date,omitempty"`
+	Notes           *string             `json:"notes,omitempty"`
+
+	// PaymentType CREDIT and MIXED let the customer owe what is not paid.
+	PaymentType *CheckoutRequestPaymentType `json:"payment_type,omitempty"`
+	Payments    *[]TenderRequest            `json:"payments,omitempty"`
+}
+
+// CheckoutRequestPaymentType CREDIT and MIXED let the customer owe what is not paid.
+type CheckoutRequestPaymentType string
+
+// CreditStatus defines model for CreditStatus.
+type CreditStatus struct {
+	// AvailableCredit A decimal amount in the currency named beside it.
+	//
+	// Examples: 96.00
+	AvailableCredit Money `json:"available_credit"`
+	CanPurchase     bool  `json:"can_purchase"`
+
+	// CreditLimit A decimal amount in the currency named beside it.
+	//
+	// Examples: 96.00
+	CreditLimit   Money               `json:"credit_limit"`
+	Currency      string              `json:"currency"`
+	CustomerID    openapi_types.UUID  `json:"customer_id"`
+	OldestDueDate *openapi_types.Date `json:"oldest_due_date"`
+
+	// OutstandingBalance A decimal amount in the currency named beside it.
+	//
+	// Examples: 96.00
+	OutstandingBalance Money `json:"outstanding_balance"`
+
+	// OverdueBalance A decimal amount in the currency named beside it.
+	//
+	// Examples: 96.00
+	OverdueBalance Money `json:"overdue_balance"`
+
+	// Reason Why not: walk_in, inactive, blocked, overdue or limit.
+	Reason *string `json:"reason"`
+}
+
 // Credits AI credits with two decimal places.
 //
 // Examples: 50.00
@@ -840,6 +1339,96 @@ type CustomPackage struct {
 	MinAmount Money `json:"min_amount"`
 }
 
+// Customer defines model for Customer.
+type Customer struct {
+	Address string `json:"address"`
+
+	// AvailableCredit A decimal amount in the currency named beside it.
+	//
+	// Examples: 96.00
+	AvailableCredit Money     `json:"available_credit"`
+	CreatedAt       time.Time `json:"created_at"`
+	CreditBlocked   bool      `json:"credit_blocked"`
+
+	// CreditLimit A decimal amount in the currency named beside it.
+	//
+	// Examples: 96.00
+	CreditLimit     Money              `json:"credit_limit"`
+	CreditTermsDays int                `json:"credit_terms_days"`
+	Currency        string             `json:"currency"`
+	Email           *string            `json:"email"`
+	ID              openapi_types.UUID `json:"id"`
+	IsActive        bool               `json:"is_active"`
+
+	// IsWalkIn Stands for whoever has no name.
+	IsWalkIn bool   `json:"is_walk_in"`
+	Name     string `json:"name"`
+
+	// OutstandingBalance A decimal amount in the currency named beside it.
+	//
+	// Examples: 96.00
+	OutstandingBalance Money        `json:"outstanding_balance"`
+	Phone              *string      `json:"phone"`
+	Type               CustomerType `json:"type"`
+	UpdatedAt          time.Time    `json:"updated_at"`
+}
+
+// CustomerType defines model for Customer.Type.
+type CustomerType string
+
+// CustomerChangeRequest defines model for CustomerChangeRequest.
+type CustomerChangeRequest struct {
+	Address       *string `json:"address,omitempty"`
+	CreditBlocked *bool   `json:"credit_blocked,omitempty"`
+
+	// CreditLimit How much may be owed; nothing by default.
+	//
+	// Examples: 500.00
+	CreditLimit *string `json:"credit_limit,omitempty"`
+
+	// CreditTermsDays Days until a debt is due, 30 by default.
+	CreditTermsDays *int    `json:"credit_terms_days,omitempty"`
+	Email           *string `json:"email,omitempty"`
+	IsActive        *bool   `json:"is_active,omitempty"`
+	Name            *string `json:"name,omitempty"`
+
+	// Phone Examples: +233241234567
+	Phone *string                    `json:"phone,omitempty"`
+	Type  *CustomerChangeRequestType `json:"type,omitempty"`
+}
+
+// CustomerChangeRequestType defines model for CustomerChangeRequest.Type.
+type CustomerChangeRequestType string
+
+// CustomerPage defines model for CustomerPage.
+type CustomerPage struct {
+	Items      []Customer `json:"items"`
+	NextCursor *string    `json:"next_cursor"`
+}
+
+// CustomerRequest defines model for CustomerRequest.
+type CustomerRequest struct {
+	Address       *string `json:"address,omitempty"`
+	CreditBlocked *bool   `json:"credit_blocked,omitempty"`
+
+	// CreditLimit How much may be owed; nothing by default.
+	//
+	// Examples: 500.00
+	CreditLimit *string `json:"credit_limit,omitempty"`
+
+	// CreditTermsDays Days until a debt is due, 30 by default.
+	CreditTermsDays *int    `json:"credit_terms_days,omitempty"`
+	Email           *string `json:"email,omitempty"`
+	Name            string  `json:"name"`
+
+	// Phone Examples: +233241234567
+	Phone *string              `json:"phone,omitempty"`
+	Type  *CustomerRequestType `json:"type,omitempty"`
+}
+
+// CustomerRequestType defines model for CustomerRequest.Type.
+type CustomerRequestType string
+
 // EmailRequest defines model for EmailRequest.
 type EmailRequest struct {
 	Email string `json:"email"`
@@ -848,6 +1437,33 @@ type EmailRequest struct {
 // EndedSessions defines model for EndedSessions.
 type EndedSessions struct {
 	Ended int `json:"ended"`
+}
+
+// ExchangeRequest defines model for ExchangeRequest.
+type ExchangeRequest struct {
+	// CreditOverrideReason Why a manager overrides the rules of credit.
+	CreditOverrideReason *string             `json:"credit_override_reason,omitempty"`
+	DueDate              *openapi_types.Date `json:"due_date,omitempty"`
+	Items                []ReturnLineRequest `json:"items"`
+	NewItems             []SaleItemRequest   `json:"new_items"`
+
+	// PaymentType CREDIT and MIXED let the customer owe what is not paid.
+	PaymentType  *ExchangeRequestPaymentType `json:"payment_type,omitempty"`
+	Payments     *[]TenderRequest            `json:"payments,omitempty"`
+	Reason       string                      `json:"reason"`
+	RefundMethod *PaymentMethod              `json:"refund_method,omitempty"`
+
+	// Restock Whether the goods go back on the shelf; true by default.
+	Restock *bool `json:"restock,omitempty"`
+}
+
+// ExchangeRequestPaymentType CREDIT and MIXED let the customer owe what is not paid.
+type ExchangeRequestPaymentType string
+
+// ExchangedSale defines model for ExchangedSale.
+type ExchangedSale struct {
+	Returned Sale `json:"returned"`
+	Sale     Sale `json:"sale"`
 }
 
 // FeatureUsage defines model for FeatureUsage.
@@ -882,6 +1498,9 @@ type FieldError struct {
 
 	// Pointer JSON pointer into the body.
 	Pointer *string `json:"pointer,omitempty"`
+
+	// Values The facts behind it, such as how many are available.
+	Values *map[string]interface{} `json:"values,omitempty"`
 }
 
 // Invitation defines model for Invitation.
@@ -1030,6 +1649,23 @@ type MemberPage struct {
 	NextCursor *string  `json:"next_cursor"`
 }
 
+// MethodSum defines model for MethodSum.
+type MethodSum struct {
+	Method string `json:"method"`
+
+	// PaidBack A decimal amount in the currency named beside it.
+	//
+	// Examples: 96.00
+	PaidBack Money `json:"paid_back"`
+	Payments int64 `json:"payments"`
+
+	// Received A decimal amount in the currency named beside it.
+	//
+	// Examples: 96.00
+	Received Money `json:"received"`
+	Refunds  int64 `json:"refunds"`
+}
+
 // Money A decimal amount in the currency named beside it.
 //
 // Examples: 96.00
@@ -1116,6 +1752,19 @@ type PasswordChangeRequest struct {
 type PasswordResetRequest struct {
 	NewPassword string `json:"new_password"`
 	Token       string `json:"token"`
+}
+
+// PaymentMethod defines model for PaymentMethod.
+type PaymentMethod string
+
+// PaymentRequest defines model for PaymentRequest.
+type PaymentRequest struct {
+	// Amount What is paid.
+	//
+	// Examples: 12.50
+	Amount    string        `json:"amount"`
+	Method    PaymentMethod `json:"method"`
+	Reference *string       `json:"reference,omitempty"`
 }
 
 // PricingTier defines model for PricingTier.
@@ -1249,9 +1898,91 @@ type QuietHours struct {
 	Start string `json:"start"`
 }
 
+// Receipt defines model for Receipt.
+type Receipt struct {
+	Address      string `json:"address"`
+	Barcode      bool   `json:"barcode"`
+	BusinessName string `json:"business_name"`
+	Cashier      string `json:"cashier"`
+
+	// CompletedAtLocal In the business's time zone.
+	//
+	// Examples: 2026-11-26 14:05
+	CompletedAtLocal string   `json:"completed_at_local"`
+	Footer           string   `json:"footer"`
+	Header           string   `json:"header"`
+	Language         string   `json:"language"`
+	Paper            string   `json:"paper"`
+	PhoneNumbers     []string `json:"phone_numbers"`
+	Sale             Sale     `json:"sale"`
+	ShowTaxes        bool     `json:"show_taxes"`
+	Tin              *string  `json:"tin"`
+}
+
+// Receivable defines model for Receivable.
+type Receivable struct {
+	// Ageing By days since the sale: 0 to 30, 31 to 60, 61 to 90, more.
+	Ageing       ReceivableAgeing   `json:"ageing"`
+	Currency     string             `json:"currency"`
+	CustomerID   openapi_types.UUID `json:"customer_id"`
+	CustomerName string             `json:"customer_name"`
+	Days         int64              `json:"days"`
+	DueDate      openapi_types.Date `json:"due_date"`
+	ID           openapi_types.UUID `json:"id"`
+
+	// Original A decimal amount in the currency named beside it.
+	//
+	// Examples: 96.00
+	Original Money `json:"original"`
+
+	// Outstanding A decimal amount in the currency named beside it.
+	//
+	// Examples: 96.00
+	Outstanding Money `json:"outstanding"`
+	Overdue     bool  `json:"overdue"`
+
+	// Paid A decimal amount in the currency named beside it.
+	//
+	// Examples: 96.00
+	Paid          Money  `json:"paid"`
+	ReceiptNumber string `json:"receipt_number"`
+
+	// Returned A decimal amount in the currency named beside it.
+	//
+	// Examples: 96.00
+	Returned     Money              `json:"returned"`
+	SaleID       openapi_types.UUID `json:"sale_id"`
+	SoldAt       time.Time          `json:"sold_at"`
+	Status       ReceivableStatus   `json:"status"`
+	StorefrontID openapi_types.UUID `json:"storefront_id"`
+}
+
+// ReceivableAgeing By days since the sale: 0 to 30, 31 to 60, 61 to 90, more.
+type ReceivableAgeing string
+
+// ReceivableStatus defines model for Receivable.Status.
+type ReceivableStatus string
+
+// ReceivablePage defines model for ReceivablePage.
+type ReceivablePage struct {
+	Items      []Receivable `json:"items"`
+	NextCursor *string      `json:"next_cursor"`
+	Open       AgeingSums   `json:"open"`
+}
+
 // RefreshRequest defines model for RefreshRequest.
 type RefreshRequest struct {
 	RefreshToken string `json:"refresh_token"`
+}
+
+// RefundRequest defines model for RefundRequest.
+type RefundRequest struct {
+	Items        *[]ReturnLineRequest `json:"items,omitempty"`
+	Reason       string               `json:"reason"`
+	RefundMethod *PaymentMethod       `json:"refund_method,omitempty"`
+
+	// Restock Whether the goods go back on the shelf; true by default.
+	Restock *bool `json:"restock,omitempty"`
 }
 
 // RegisterRequest defines model for RegisterRequest.
@@ -1281,8 +2012,412 @@ type ReleaseRequest struct {
 	Request *map[string]interface{} `json:"request,omitempty"`
 }
 
+// ReturnLineRequest defines model for ReturnLineRequest.
+type ReturnLineRequest struct {
+	ItemID   openapi_types.UUID `json:"item_id"`
+	Quantity int64              `json:"quantity"`
+}
+
 // Role defines model for Role.
 type Role string
+
+// Sale defines model for Sale.
+type Sale struct {
+	// AmountDue A decimal amount in the currency named beside it.
+	//
+	// Examples: 96.00
+	AmountDue Money `json:"amount_due"`
+
+	// AmountPaid A decimal amount in the currency named beside it.
+	//
+	// Examples: 96.00
+	AmountPaid Money `json:"amount_paid"`
+
+	// AmountRefunded A decimal amount in the currency named beside it.
+	//
+	// Examples: 96.00
+	AmountRefunded Money `json:"amount_refunded"`
+
+	// AmountReturned A decimal amount in the currency named beside it.
+	//
+	// Examples: 96.00
+	AmountReturned Money `json:"amount_returned"`
+
+	// Change A decimal amount in the currency named beside it.
+	//
+	// Examples: 96.00
+	Change       Money              `json:"change"`
+	CompletedAt  *time.Time         `json:"completed_at"`
+	CreatedAt    time.Time          `json:"created_at"`
+	Currency     string             `json:"currency"`
+	CustomerID   openapi_types.UUID `json:"customer_id"`
+	CustomerName string             `json:"customer_name"`
+
+	// Discount A decimal amount in the currency named beside it.
+	//
+	// Examples: 96.00
+	Discount       Money               `json:"discount"`
+	EndedAt        *time.Time          `json:"ended_at"`
+	ExchangeOf     *openapi_types.UUID `json:"exchange_of"`
+	ID             openapi_types.UUID  `json:"id"`
+	IsCreditSale   bool                `json:"is_credit_sale"`
+	Items          []SaleItem          `json:"items"`
+	Notes          string              `json:"notes"`
+	OverrideBy     *openapi_types.UUID `json:"override_by"`
+	OverrideReason *string             `json:"override_reason"`
+
+	// PaymentType CASH, CARD, MOBILE, CREDIT or MIXED.
+	PaymentType   *string         `json:"payment_type"`
+	Payments      []SalePayment   `json:"payments"`
+	ReceiptNumber *string         `json:"receipt_number"`
+	Receivable    *SaleReceivable `json:"receivable,omitempty"`
+	Refunds       []SaleRefund    `json:"refunds"`
+
+	// ReservedUntil Until when the goods of a cart are set aside; null when some are not.
+	ReservedUntil  *time.Time         `json:"reserved_until"`
+	Status         SaleStatus         `json:"status"`
+	StorefrontID   openapi_types.UUID `json:"storefront_id"`
+	StorefrontName string             `json:"storefront_name"`
+
+	// Subtotal A decimal amount in the currency named beside it.
+	//
+	// Examples: 96.00
+	Subtotal Money `json:"subtotal"`
+
+	// Tax A decimal amount in the currency named beside it.
+	//
+	// Examples: 96.00
+	Tax Money `json:"tax"`
+
+	// Total A decimal amount in the currency named beside it.
+	//
+	// Examples: 96.00
+	Total  Money              `json:"total"`
+	Type   SaleType           `json:"type"`
+	UserID openapi_types.UUID `json:"user_id"`
+}
+
+// SaleType defines model for Sale.Type.
+type SaleType string
+
+// SaleHead defines model for SaleHead.
+type SaleHead struct {
+	// AmountDue A decimal amount in the currency named beside it.
+	//
+	// Examples: 96.00
+	AmountDue Money `json:"amount_due"`
+
+	// AmountPaid A decimal amount in the currency named beside it.
+	//
+	// Examples: 96.00
+	AmountPaid Money `json:"amount_paid"`
+
+	// AmountRefunded A decimal amount in the currency named beside it.
+	//
+	// Examples: 96.00
+	AmountRefunded Money `json:"amount_refunded"`
+
+	// AmountReturned A decimal amount in the currency named beside it.
+	//
+	// Examples: 96.00
+	AmountReturned Money `json:"amount_returned"`
+
+	// Change A decimal amount in the currency named beside it.
+	//
+	// Examples: 96.00
+	Change       Money              `json:"change"`
+	CompletedAt  *time.Time         `json:"completed_at"`
+	CreatedAt    time.Time          `json:"created_at"`
+	Currency     string             `json:"currency"`
+	CustomerID   openapi_types.UUID `json:"customer_id"`
+	CustomerName string             `json:"customer_name"`
+
+	// Discount A decimal amount in the currency named beside it.
+	//
+	// Examples: 96.00
+	Discount       Money               `json:"discount"`
+	EndedAt        *time.Time          `json:"ended_at"`
+	ExchangeOf     *openapi_types.UUID `json:"exchange_of"`
+	ID             openapi_types.UUID  `json:"id"`
+	IsCreditSale   bool                `json:"is_credit_sale"`
+	Notes          string              `json:"notes"`
+	OverrideBy     *openapi_types.UUID `json:"override_by"`
+	OverrideReason *string             `json:"override_reason"`
+
+	// PaymentType CASH, CARD, MOBILE, CREDIT or MIXED.
+	PaymentType    *string            `json:"payment_type"`
+	ReceiptNumber  *string            `json:"receipt_number"`
+	Status         SaleStatus         `json:"status"`
+	StorefrontID   openapi_types.UUID `json:"storefront_id"`
+	StorefrontName string             `json:"storefront_name"`
+
+	// Subtotal A decimal amount in the currency named beside it.
+	//
+	// Examples: 96.00
+	Subtotal Money `json:"subtotal"`
+
+	// Tax A decimal amount in the currency named beside it.
+	//
+	// Examples: 96.00
+	Tax Money `json:"tax"`
+
+	// Total A decimal amount in the currency named beside it.
+	//
+	// Examples: 96.00
+	Total  Money              `json:"total"`
+	Type   SaleHeadType       `json:"type"`
+	UserID openapi_types.UUID `json:"user_id"`
+}
+
+// SaleHeadType defines model for SaleHead.Type.
+type SaleHeadType string
+
+// SaleItem defines model for SaleItem.
+type SaleItem struct {
+	// Discount A decimal amount in the currency named beside it.
+	//
+	// Examples: 96.00
+	Discount    Money              `json:"discount"`
+	ID          openapi_types.UUID `json:"id"`
+	ProductID   openapi_types.UUID `json:"product_id"`
+	ProductName string             `json:"product_name"`
+	ProductSku  string             `json:"product_sku"`
+	Quantity    int64              `json:"quantity"`
+	Returned    int64              `json:"returned"`
+
+	// SaleDiscount A decimal amount in the currency named beside it.
+	//
+	// Examples: 96.00
+	SaleDiscount Money `json:"sale_discount"`
+
+	// Tax A decimal amount in the currency named beside it.
+	//
+	// Examples: 96.00
+	Tax Money `json:"tax"`
+
+	// TaxRatePercent Examples: 15.00
+	TaxRatePercent string `json:"tax_rate_percent"`
+
+	// Total A decimal amount in the currency named beside it.
+	//
+	// Examples: 96.00
+	Total Money `json:"total"`
+
+	// UnitPrice A decimal amount in the currency named beside it.
+	//
+	// Examples: 96.00
+	UnitPrice Money `json:"unit_price"`
+
+	// Worth A decimal amount in the currency named beside it.
+	//
+	// Examples: 96.00
+	Worth Money `json:"worth"`
+}
+
+// SaleItemChangeRequest defines model for SaleItemChangeRequest.
+type SaleItemChangeRequest struct {
+	// Discount Off the line.
+	//
+	// Examples: 12.50
+	Discount *string `json:"discount,omitempty"`
+
+	// DiscountPercent Off the line, in percent.
+	//
+	// Examples: 10
+	DiscountPercent *string `json:"discount_percent,omitempty"`
+	Quantity        *int64  `json:"quantity,omitempty"`
+
+	// UnitPrice Another price. Managers only.
+	//
+	// Examples: 12.50
+	UnitPrice *string `json:"unit_price,omitempty"`
+}
+
+// SaleItemRequest defines model for SaleItemRequest.
+type SaleItemRequest struct {
+	// Discount Off the line.
+	//
+	// Examples: 12.50
+	Discount *string `json:"discount,omitempty"`
+
+	// DiscountPercent Off the line, in percent.
+	//
+	// Examples: 10
+	DiscountPercent *string            `json:"discount_percent,omitempty"`
+	ProductID       openapi_types.UUID `json:"product_id"`
+	Quantity        int64              `json:"quantity"`
+
+	// UnitPrice Another price than the storefront's. Managers only.
+	//
+	// Examples: 12.50
+	UnitPrice *string `json:"unit_price,omitempty"`
+}
+
+// SalePage defines model for SalePage.
+type SalePage struct {
+	Items      []SaleHead `json:"items"`
+	NextCursor *string    `json:"next_cursor"`
+}
+
+// SalePayment defines model for SalePayment.
+type SalePayment struct {
+	// Amount A decimal amount in the currency named beside it.
+	//
+	// Examples: 96.00
+	Amount     Money              `json:"amount"`
+	At         time.Time          `json:"at"`
+	Currency   string             `json:"currency"`
+	CustomerID openapi_types.UUID `json:"customer_id"`
+	ID         openapi_types.UUID `json:"id"`
+
+	// Method EXCHANGE is no money: goods that came back paid.
+	Method      string              `json:"method"`
+	ProcessedBy openapi_types.UUID  `json:"processed_by"`
+	Reference   string              `json:"reference"`
+	SaleID      *openapi_types.UUID `json:"sale_id"`
+}
+
+// SaleReceivable defines model for SaleReceivable.
+type SaleReceivable struct {
+	DueDate openapi_types.Date `json:"due_date"`
+	ID      openapi_types.UUID `json:"id"`
+
+	// Original A decimal amount in the currency named beside it.
+	//
+	// Examples: 96.00
+	Original Money `json:"original"`
+
+	// Outstanding A decimal amount in the currency named beside it.
+	//
+	// Examples: 96.00
+	Outstanding Money `json:"outstanding"`
+
+	// Paid A decimal amount in the currency named beside it.
+	//
+	// Examples: 96.00
+	Paid Money `json:"paid"`
+
+	// Returned A decimal amount in the currency named beside it.
+	//
+	// Examples: 96.00
+	Returned Money                `json:"returned"`
+	Status   SaleReceivableStatus `json:"status"`
+}
+
+// SaleReceivableStatus defines model for SaleReceivable.Status.
+type SaleReceivableStatus string
+
+// SaleRefund defines model for SaleRefund.
+type SaleRefund struct {
+	// Amount A decimal amount in the currency named beside it.
+	//
+	// Examples: 96.00
+	Amount         Money               `json:"amount"`
+	At             time.Time           `json:"at"`
+	CreatedBy      openapi_types.UUID  `json:"created_by"`
+	ExchangeSaleID *openapi_types.UUID `json:"exchange_sale_id"`
+
+	// Exchanged A decimal amount in the currency named beside it.
+	//
+	// Examples: 96.00
+	Exchanged Money              `json:"exchanged"`
+	ID        openapi_types.UUID `json:"id"`
+	Items     []SaleRefundItem   `json:"items"`
+	Method    *string            `json:"method"`
+
+	// PaidBack A decimal amount in the currency named beside it.
+	//
+	// Examples: 96.00
+	PaidBack Money          `json:"paid_back"`
+	Reason   string         `json:"reason"`
+	Restock  bool           `json:"restock"`
+	Type     SaleRefundType `json:"type"`
+}
+
+// SaleRefundType defines model for SaleRefund.Type.
+type SaleRefundType string
+
+// SaleRefundItem defines model for SaleRefundItem.
+type SaleRefundItem struct {
+	// Amount A decimal amount in the currency named beside it.
+	//
+	// Examples: 96.00
+	Amount   Money              `json:"amount"`
+	ItemID   openapi_types.UUID `json:"item_id"`
+	Quantity int64              `json:"quantity"`
+}
+
+// SaleRequest defines model for SaleRequest.
+type SaleRequest struct {
+	CustomerID   *openapi_types.UUID `json:"customer_id,omitempty"`
+	Notes        *string             `json:"notes,omitempty"`
+	StorefrontID openapi_types.UUID  `json:"storefront_id"`
+
+	// Type At whose prices; RETAIL by default.
+	Type *SaleRequestType `json:"type,omitempty"`
+}
+
+// SaleRequestType At whose prices; RETAIL by default.
+type SaleRequestType string
+
+// SaleStatus defines model for SaleStatus.
+type SaleStatus string
+
+// SalesSummary defines model for SalesSummary.
+type SalesSummary struct {
+	ByMethod     []MethodSum     `json:"by_method"`
+	ByStatus     []StatusSum     `json:"by_status"`
+	ByStorefront []StorefrontSum `json:"by_storefront"`
+
+	// CashOnHand A decimal amount in the currency named beside it.
+	//
+	// Examples: 96.00
+	CashOnHand Money     `json:"cash_on_hand"`
+	Currency   string    `json:"currency"`
+	From       time.Time `json:"from"`
+	To         time.Time `json:"to"`
+	Totals     SalesSums `json:"totals"`
+}
+
+// SalesSums defines model for SalesSums.
+type SalesSums struct {
+	Count int64 `json:"count"`
+
+	// Discount A decimal amount in the currency named beside it.
+	//
+	// Examples: 96.00
+	Discount Money `json:"discount"`
+
+	// Due A decimal amount in the currency named beside it.
+	//
+	// Examples: 96.00
+	Due Money `json:"due"`
+
+	// Net A decimal amount in the currency named beside it.
+	//
+	// Examples: 96.00
+	Net Money `json:"net"`
+
+	// Profit A decimal amount in the currency named beside it.
+	//
+	// Examples: 96.00
+	Profit Money `json:"profit"`
+
+	// Returned A decimal amount in the currency named beside it.
+	//
+	// Examples: 96.00
+	Returned Money `json:"returned"`
+
+	// Tax A decimal amount in the currency named beside it.
+	//
+	// Examples: 96.00
+	Tax Money `json:"tax"`
+
+	// Total A decimal amount in the currency named beside it.
+	//
+	// Examples: 96.00
+	Total Money `json:"total"`
+}
 
 // Session defines model for Session.
 type Session struct {
@@ -1459,6 +2594,24 @@ type SettingsChangeRequestReceiptPaper string
 
 // SettingsChangeRequestRegionalLanguage defines model for SettingsChangeRequest.Regional.Language.
 type SettingsChangeRequestRegionalLanguage string
+
+// StatusSum defines model for StatusSum.
+type StatusSum struct {
+	Count  int64      `json:"count"`
+	Status SaleStatus `json:"status"`
+
+	// Total A decimal amount in the currency named beside it.
+	//
+	// Examples: 96.00
+	Total Money `json:"total"`
+}
+
+// StorefrontSum defines model for StorefrontSum.
+type StorefrontSum struct {
+	StorefrontID   openapi_types.UUID `json:"storefront_id"`
+	StorefrontName string             `json:"storefront_name"`
+	Totals         SalesSums          `json:"totals"`
+}
 
 // Storefronts Which storefronts of the business a member sees.
 type Storefronts struct {
@@ -1656,6 +2809,16 @@ type Tax struct {
 	RatePercent string `json:"rate_percent"`
 }
 
+// TenderRequest defines model for TenderRequest.
+type TenderRequest struct {
+	// Amount What is handed over. Cash may be more than is to pay.
+	//
+	// Examples: 12.50
+	Amount    string        `json:"amount"`
+	Method    PaymentMethod `json:"method"`
+	Reference *string       `json:"reference,omitempty"`
+}
+
 // TokenRequest defines model for TokenRequest.
 type TokenRequest struct {
 	Token string `json:"token"`
@@ -1760,6 +2923,9 @@ type ChargeID = openapi_types.UUID
 // Cursor defines model for Cursor.
 type Cursor = string
 
+// CustomerID defines model for CustomerId.
+type CustomerID = openapi_types.UUID
+
 // Feature defines model for Feature.
 type Feature = string
 
@@ -1783,6 +2949,12 @@ type Limit = int
 
 // MemberID defines model for MemberId.
 type MemberID = openapi_types.UUID
+
+// SaleID defines model for SaleId.
+type SaleID = openapi_types.UUID
+
+// SaleItemID defines model for SaleItemId.
+type SaleItemID = openapi_types.UUID
 
 // SessionID defines model for SessionId.
 type SessionID = openapi_types.UUID
@@ -1913,6 +3085,42 @@ type ListAuditLogsParams struct {
 	Entity *string `form:"entity,omitempty" json:"entity,omitempty"`
 }
 
+// ListCustomersParams defines parameters for ListCustomers.
+type ListCustomersParams struct {
+	// Limit Most items on the page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The next_cursor of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Q A part of the name, the phone number or the e-mail address.
+	Q *string `form:"q,omitempty" json:"q,omitempty"`
+
+	// Type Only customers of this kind.
+	Type *ListCustomersParamsType `form:"type,omitempty" json:"type,omitempty"`
+
+	// IsActive Only those who are switched on, or off.
+	IsActive *bool `form:"is_active,omitempty" json:"is_active,omitempty"`
+
+	// HasOutstanding Only those who owe something, or nothing.
+	HasOutstanding *bool `form:"has_outstanding,omitempty" json:"has_outstanding,omitempty"`
+}
+
+// ListCustomersParamsType defines parameters for ListCustomers.
+type ListCustomersParamsType string
+
+// CreateCustomerParams defines parameters for CreateCustomer.
+type CreateCustomerParams struct {
+	// IdempotencyKey Your own name for this request, 1 to 100 letters, digits, `.`, `_`, `:` or `-`. Asking again with the same key and body, within a day, does nothing again and answers the same, with `Idempotent-Replayed: true`; with another body it is refused. Keys are a person's own.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// PayCustomerParams defines parameters for PayCustomer.
+type PayCustomerParams struct {
+	// IdempotencyKey Your own name for this request, 1 to 100 letters, digits, `.`, `_`, `:` or `-`. Asking again with the same key and body, within a day, does nothing again and answers the same, with `Idempotent-Replayed: true`; with another body it is refused. Keys are a person's own.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // ListInvitationsParams defines parameters for ListInvitations.
 type ListInvitationsParams struct {
 	// Limit Most items on the page.
@@ -1944,6 +3152,126 @@ type ListMembersParams struct {
 
 	// Cursor The next_cursor of the page before.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ListReceivablesParams defines parameters for ListReceivables.
+type ListReceivablesParams struct {
+	// Limit Most items on the page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The next_cursor of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// CustomerID Only what this customer owes.
+	CustomerID *openapi_types.UUID `form:"customer_id,omitempty" json:"customer_id,omitempty"`
+
+	// Status Only debts that stand there.
+	Status *ListReceivablesParamsStatus `form:"status,omitempty" json:"status,omitempty"`
+
+	// Ageing Only what was sold that long ago.
+	Ageing *ListReceivablesParamsAgeing `form:"ageing,omitempty" json:"ageing,omitempty"`
+
+	// Overdue Only debts whose due date has passed, or has not.
+	Overdue *bool `form:"overdue,omitempty" json:"overdue,omitempty"`
+}
+
+// ListReceivablesParamsStatus defines parameters for ListReceivables.
+type ListReceivablesParamsStatus string
+
+// ListReceivablesParamsAgeing defines parameters for ListReceivables.
+type ListReceivablesParamsAgeing string
+
+// ListSalesParams defines parameters for ListSales.
+type ListSalesParams struct {
+	// Limit Most items on the page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The next_cursor of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Status Only sales that stand there.
+	Status *SaleStatus `form:"status,omitempty" json:"status,omitempty"`
+
+	// StorefrontID Only sales of this storefront.
+	StorefrontID *openapi_types.UUID `form:"storefront_id,omitempty" json:"storefront_id,omitempty"`
+
+	// CustomerID Only sales to this customer.
+	CustomerID *openapi_types.UUID `form:"customer_id,omitempty" json:"customer_id,omitempty"`
+
+	// From Only sales that were completed on this day or later, as the business counts days.
+	From *openapi_types.Date `form:"from,omitempty" json:"from,omitempty"`
+
+	// To Only sales that were completed on this day or before.
+	To *openapi_types.Date `form:"to,omitempty" json:"to,omitempty"`
+
+	// MinDue Only sales on which this much is due at least.
+	MinDue *string `form:"min_due,omitempty" json:"min_due,omitempty"`
+
+	// DaysOutstanding Only sales that were completed that many days ago or more and are not paid in full.
+	DaysOutstanding *int `form:"days_outstanding,omitempty" json:"days_outstanding,omitempty"`
+
+	// ReceiptNumber Only the sale with this receipt number.
+	ReceiptNumber *string `form:"receipt_number,omitempty" json:"receipt_number,omitempty"`
+}
+
+// CreateSaleParams defines parameters for CreateSale.
+type CreateSaleParams struct {
+	// IdempotencyKey Your own name for this request, 1 to 100 letters, digits, `.`, `_`, `:` or `-`. Asking again with the same key and body, within a day, does nothing again and answers the same, with `Idempotent-Replayed: true`; with another body it is refused. Keys are a person's own.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// GetSalesSummaryParams defines parameters for GetSalesSummary.
+type GetSalesSummaryParams struct {
+	// From The first day, as the business counts days.
+	From *openapi_types.Date `form:"from,omitempty" json:"from,omitempty"`
+
+	// To The last day.
+	To *openapi_types.Date `form:"to,omitempty" json:"to,omitempty"`
+
+	// StorefrontID Only this storefront.
+	StorefrontID *openapi_types.UUID `form:"storefront_id,omitempty" json:"storefront_id,omitempty"`
+}
+
+// GetSalesTodayParams defines parameters for GetSalesToday.
+type GetSalesTodayParams struct {
+	// StorefrontID Only this storefront.
+	StorefrontID *openapi_types.UUID `form:"storefront_id,omitempty" json:"storefront_id,omitempty"`
+}
+
+// CancelSaleParams defines parameters for CancelSale.
+type CancelSaleParams struct {
+	// IdempotencyKey Your own name for this request, 1 to 100 letters, digits, `.`, `_`, `:` or `-`. Asking again with the same key and body, within a day, does nothing again and answers the same, with `Idempotent-Replayed: true`; with another body it is refused. Keys are a person's own.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// CompleteSaleParams defines parameters for CompleteSale.
+type CompleteSaleParams struct {
+	// IdempotencyKey Your own name for this request, 1 to 100 letters, digits, `.`, `_`, `:` or `-`. Asking again with the same key and body, within a day, does nothing again and answers the same, with `Idempotent-Replayed: true`; with another body it is refused. Keys are a person's own.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// ExchangeSaleParams defines parameters for ExchangeSale.
+type ExchangeSaleParams struct {
+	// IdempotencyKey Your own name for this request, 1 to 100 letters, digits, `.`, `_`, `:` or `-`. Asking again with the same key and body, within a day, does nothing again and answers the same, with `Idempotent-Replayed: true`; with another body it is refused. Keys are a person's own.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// AddSaleItemParams defines parameters for AddSaleItem.
+type AddSaleItemParams struct {
+	// IdempotencyKey Your own name for this request, 1 to 100 letters, digits, `.`, `_`, `:` or `-`. Asking again with the same key and body, within a day, does nothing again and answers the same, with `Idempotent-Replayed: true`; with another body it is refused. Keys are a person's own.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// PaySaleParams defines parameters for PaySale.
+type PaySaleParams struct {
+	// IdempotencyKey Your own name for this request, 1 to 100 letters, digits, `.`, `_`, `:` or `-`. Asking again with the same key and body, within a day, does nothing again and answers the same, with `Idempotent-Replayed: true`; with another body it is refused. Keys are a person's own.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// RefundSaleParams defines parameters for RefundSale.
+type RefundSaleParams struct {
+	// IdempotencyKey Your own name for this request, 1 to 100 letters, digits, `.`, `_`, `:` or `-`. Asking again with the same key and body, within a day, does nothing again and answers the same, with `Idempotent-Replayed: true`; with another body it is refused. Keys are a person's own.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // ChangeSettingsParams defines parameters for ChangeSettings.
@@ -2051,6 +3379,15 @@ type OpenBusinessJSONRequestBody = NewBusinessRequest
 // ChangeBusinessJSONRequestBody defines body for ChangeBusiness for application/json ContentType.
 type ChangeBusinessJSONRequestBody = BusinessChangeRequest
 
+// CreateCustomerJSONRequestBody defines body for CreateCustomer for application/json ContentType.
+type CreateCustomerJSONRequestBody = CustomerRequest
+
+// ChangeCustomerJSONRequestBody defines body for ChangeCustomer for application/json ContentType.
+type ChangeCustomerJSONRequestBody = CustomerChangeRequest
+
+// PayCustomerJSONRequestBody defines body for PayCustomer for application/json ContentType.
+type PayCustomerJSONRequestBody = PaymentRequest
+
 // CreateInvitationJSONRequestBody defines body for CreateInvitation for application/json ContentType.
 type CreateInvitationJSONRequestBody = InvitationRequest
 
@@ -2059,6 +3396,30 @@ type AcceptInvitationJSONRequestBody = AcceptRequest
 
 // ChangeMemberJSONRequestBody defines body for ChangeMember for application/json ContentType.
 type ChangeMemberJSONRequestBody = MemberChangeRequest
+
+// CreateSaleJSONRequestBody defines body for CreateSale for application/json ContentType.
+type CreateSaleJSONRequestBody = SaleRequest
+
+// CancelSaleJSONRequestBody defines body for CancelSale for application/json ContentType.
+type CancelSaleJSONRequestBody = CancelRequest
+
+// CompleteSaleJSONRequestBody defines body for CompleteSale for application/json ContentType.
+type CompleteSaleJSONRequestBody = CheckoutRequest
+
+// ExchangeSaleJSONRequestBody defines body for ExchangeSale for application/json ContentType.
+type ExchangeSaleJSONRequestBody = ExchangeRequest
+
+// AddSaleItemJSONRequestBody defines body for AddSaleItem for application/json ContentType.
+type AddSaleItemJSONRequestBody = SaleItemRequest
+
+// ChangeSaleItemJSONRequestBody defines body for ChangeSaleItem for application/json ContentType.
+type ChangeSaleItemJSONRequestBody = SaleItemChangeRequest
+
+// PaySaleJSONRequestBody defines body for PaySale for application/json ContentType.
+type PaySaleJSONRequestBody = PaymentRequest
+
+// RefundSaleJSONRequestBody defines body for RefundSale for application/json ContentType.
+type RefundSaleJSONRequestBody = RefundRequest
 
 // ChangeSettingsJSONRequestBody defines body for ChangeSettings for application/json ContentType.
 type ChangeSettingsJSONRequestBody = SettingsChangeRequest
@@ -2170,6 +3531,24 @@ type ServerInterface interface {
 	// ChangeBusiness Change the business
 	// (PATCH /api/v1/businesses/me)
 	ChangeBusiness(c *gin.Context)
+	// ListCustomers Customers, newest first
+	// (GET /api/v1/customers)
+	ListCustomers(c *gin.Context, params ListCustomersParams)
+	// CreateCustomer Make a customer
+	// (POST /api/v1/customers)
+	CreateCustomer(c *gin.Context, params CreateCustomerParams)
+	// GetCustomer One customer
+	// (GET /api/v1/customers/{id})
+	GetCustomer(c *gin.Context, id CustomerID)
+	// ChangeCustomer Change a customer
+	// (PATCH /api/v1/customers/{id})
+	ChangeCustomer(c *gin.Context, id CustomerID)
+	// GetCreditStatus Whether a customer may buy on credit now
+	// (GET /api/v1/customers/{id}/credit-status)
+	GetCreditStatus(c *gin.Context, id CustomerID)
+	// PayCustomer Take a payment on account
+	// (POST /api/v1/customers/{id}/payments)
+	PayCustomer(c *gin.Context, id CustomerID, params PayCustomerParams)
 	// ListInvitations Invitations of this business
 	// (GET /api/v1/invitations)
 	ListInvitations(c *gin.Context, params ListInvitationsParams)
@@ -2197,6 +3576,54 @@ type ServerInterface interface {
 	// ChangeMember Change a role, storefronts, or whether somebody may work here
 	// (PATCH /api/v1/members/{id})
 	ChangeMember(c *gin.Context, id MemberID)
+	// ListReceivables What customers owe
+	// (GET /api/v1/receivables)
+	ListReceivables(c *gin.Context, params ListReceivablesParams)
+	// ListSales Sales and carts, newest first
+	// (GET /api/v1/sales)
+	ListSales(c *gin.Context, params ListSalesParams)
+	// CreateSale Open a cart
+	// (POST /api/v1/sales)
+	CreateSale(c *gin.Context, params CreateSaleParams)
+	// GetSalesSummary What was sold and paid in a period
+	// (GET /api/v1/sales/summary)
+	GetSalesSummary(c *gin.Context, params GetSalesSummaryParams)
+	// GetSalesToday What was sold and paid today
+	// (GET /api/v1/sales/today)
+	GetSalesToday(c *gin.Context, params GetSalesTodayParams)
+	// GetSale One sale with its lines, payments and refunds
+	// (GET /api/v1/sales/{id})
+	GetSale(c *gin.Context, id SaleID)
+	// AbandonSale Give a cart up
+	// (POST /api/v1/sales/{id}/abandon)
+	AbandonSale(c *gin.Context, id SaleID)
+	// CancelSale Cancel a sale
+	// (POST /api/v1/sales/{id}/cancel)
+	CancelSale(c *gin.Context, id SaleID, params CancelSaleParams)
+	// CompleteSale Check a cart out
+	// (POST /api/v1/sales/{id}/complete)
+	CompleteSale(c *gin.Context, id SaleID, params CompleteSaleParams)
+	// ExchangeSale Take goods back and sell others for them
+	// (POST /api/v1/sales/{id}/exchange)
+	ExchangeSale(c *gin.Context, id SaleID, params ExchangeSaleParams)
+	// AddSaleItem Put a product into a cart
+	// (POST /api/v1/sales/{id}/items)
+	AddSaleItem(c *gin.Context, id SaleID, params AddSaleItemParams)
+	// RemoveSaleItem Take a line out of a cart
+	// (DELETE /api/v1/sales/{id}/items/{item_id})
+	RemoveSaleItem(c *gin.Context, id SaleID, itemID SaleItemID)
+	// ChangeSaleItem Change a line of a cart
+	// (PATCH /api/v1/sales/{id}/items/{item_id})
+	ChangeSaleItem(c *gin.Context, id SaleID, itemID SaleItemID)
+	// PaySale Take a payment on a sale that is not paid in full
+	// (POST /api/v1/sales/{id}/payments)
+	PaySale(c *gin.Context, id SaleID, params PaySaleParams)
+	// GetReceipt The receipt of a sale, for a printer of yours
+	// (GET /api/v1/sales/{id}/receipt)
+	GetReceipt(c *gin.Context, id SaleID)
+	// RefundSale Take goods back
+	// (POST /api/v1/sales/{id}/refund)
+	RefundSale(c *gin.Context, id SaleID, params RefundSaleParams)
 	// GetSettings What my business has chosen
 	// (GET /api/v1/settings)
 	GetSettings(c *gin.Context)
@@ -3164,6 +4591,237 @@ func (siw *ServerInterfaceWrapper) ChangeBusiness(c *gin.Context) {
 	siw.Handler.ChangeBusiness(c)
 }
 
+// ListCustomers operation middleware
+func (siw *ServerInterfaceWrapper) ListCustomers(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListCustomersParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "q" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "q", c.Request.URL.Query(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter q: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "type" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "type", c.Request.URL.Query(), &params.Type, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter type: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "is_active" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "is_active", c.Request.URL.Query(), &params.IsActive, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter is_active: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "has_outstanding" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "has_outstanding", c.Request.URL.Query(), &params.HasOutstanding, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter has_outstanding: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListCustomers(c, params)
+}
+
+// CreateCustomer operation middleware
+func (siw *ServerInterfaceWrapper) CreateCustomer(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateCustomerParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.CreateCustomer(c, params)
+}
+
+// GetCustomer operation middleware
+func (siw *ServerInterfaceWrapper) GetCustomer(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id CustomerID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetCustomer(c, id)
+}
+
+// ChangeCustomer operation middleware
+func (siw *ServerInterfaceWrapper) ChangeCustomer(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id CustomerID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ChangeCustomer(c, id)
+}
+
+// GetCreditStatus operation middleware
+func (siw *ServerInterfaceWrapper) GetCreditStatus(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id CustomerID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetCreditStatus(c, id)
+}
+
+// PayCustomer operation middleware
+func (siw *ServerInterfaceWrapper) PayCustomer(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id CustomerID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PayCustomerParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.PayCustomer(c, id, params)
+}
+
 // ListInvitations operation middleware
 func (siw *ServerInterfaceWrapper) ListInvitations(c *gin.Context) {
 
@@ -3454,6 +5112,719 @@ func (siw *ServerInterfaceWrapper) ChangeMember(c *gin.Context) {
 	}
 
 	siw.Handler.ChangeMember(c, id)
+}
+
+// ListReceivables operation middleware
+func (siw *ServerInterfaceWrapper) ListReceivables(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListReceivablesParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "customer_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "customer_id", c.Request.URL.Query(), &params.CustomerID, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter customer_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "status" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "status", c.Request.URL.Query(), &params.Status, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter status: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "ageing" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "ageing", c.Request.URL.Query(), &params.Ageing, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter ageing: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "overdue" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "overdue", c.Request.URL.Query(), &params.Overdue, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter overdue: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListReceivables(c, params)
+}
+
+// ListSales operation middleware
+func (siw *ServerInterfaceWrapper) ListSales(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListSalesParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "status" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "status", c.Request.URL.Query(), &params.Status, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter status: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "storefront_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "storefront_id", c.Request.URL.Query(), &params.StorefrontID, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter storefront_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "customer_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "customer_id", c.Request.URL.Query(), &params.CustomerID, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter customer_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "from", c.Request.URL.Query(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: "date"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter from: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "to" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "to", c.Request.URL.Query(), &params.To, runtime.BindQueryParameterOptions{Type: "string", Format: "date"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter to: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "min_due" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "min_due", c.Request.URL.Query(), &params.MinDue, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter min_due: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "days_outstanding" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "days_outstanding", c.Request.URL.Query(), &params.DaysOutstanding, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter days_outstanding: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "receipt_number" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "receipt_number", c.Request.URL.Query(), &params.ReceiptNumber, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter receipt_number: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListSales(c, params)
+}
+
+// CreateSale operation middleware
+func (siw *ServerInterfaceWrapper) CreateSale(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateSaleParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.CreateSale(c, params)
+}
+
+// GetSalesSummary operation middleware
+func (siw *ServerInterfaceWrapper) GetSalesSummary(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetSalesSummaryParams
+
+	// ------------- Optional query parameter "from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "from", c.Request.URL.Query(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: "date"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter from: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "to" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "to", c.Request.URL.Query(), &params.To, runtime.BindQueryParameterOptions{Type: "string", Format: "date"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter to: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "storefront_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "storefront_id", c.Request.URL.Query(), &params.StorefrontID, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter storefront_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetSalesSummary(c, params)
+}
+
+// GetSalesToday operation middleware
+func (siw *ServerInterfaceWrapper) GetSalesToday(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetSalesTodayParams
+
+	// ------------- Optional query parameter "storefront_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "storefront_id", c.Request.URL.Query(), &params.StorefrontID, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter storefront_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetSalesToday(c, params)
+}
+
+// GetSale operation middleware
+func (siw *ServerInterfaceWrapper) GetSale(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id SaleID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetSale(c, id)
+}
+
+// AbandonSale operation middleware
+func (siw *ServerInterfaceWrapper) AbandonSale(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id SaleID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.AbandonSale(c, id)
+}
+
+// CancelSale operation middleware
+func (siw *ServerInterfaceWrapper) CancelSale(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id SaleID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CancelSaleParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.CancelSale(c, id, params)
+}
+
+// CompleteSale operation middleware
+func (siw *ServerInterfaceWrapper) CompleteSale(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id SaleID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CompleteSaleParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.CompleteSale(c, id, params)
+}
+
+// ExchangeSale operation middleware
+func (siw *ServerInterfaceWrapper) ExchangeSale(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id SaleID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ExchangeSaleParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ExchangeSale(c, id, params)
+}
+
+// AddSaleItem operation middleware
+func (siw *ServerInterfaceWrapper) AddSaleItem(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id SaleID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params AddSaleItemParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.AddSaleItem(c, id, params)
+}
+
+// RemoveSaleItem operation middleware
+func (siw *ServerInterfaceWrapper) RemoveSaleItem(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id SaleID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "item_id" -------------
+	var itemID SaleItemID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "item_id", c.Param("item_id"), &itemID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter item_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.RemoveSaleItem(c, id, itemID)
+}
+
+// ChangeSaleItem operation middleware
+func (siw *ServerInterfaceWrapper) ChangeSaleItem(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id SaleID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "item_id" -------------
+	var itemID SaleItemID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "item_id", c.Param("item_id"), &itemID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter item_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ChangeSaleItem(c, id, itemID)
+}
+
+// PaySale operation middleware
+func (siw *ServerInterfaceWrapper) PaySale(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id SaleID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PaySaleParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.PaySale(c, id, params)
+}
+
+// GetReceipt operation middleware
+func (siw *ServerInterfaceWrapper) GetReceipt(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id SaleID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetReceipt(c, id)
+}
+
+// RefundSale operation middleware
+func (siw *ServerInterfaceWrapper) RefundSale(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id SaleID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RefundSaleParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.RefundSale(c, id, params)
 }
 
 // GetSettings operation middleware
@@ -3995,6 +6366,28 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/api/v1/tasks/:id/status", wrapper.GetTaskStatus)
 	router.GET(options.BaseURL+"/api/tasks/:id/status", wrapper.GetTaskStatusAlias)
 	router.GET(options.BaseURL+"/api/tasks/:id/status/", wrapper.GetTaskStatusAliasSlash)
+	router.GET(options.BaseURL+"/api/v1/customers", wrapper.ListCustomers)
+	router.POST(options.BaseURL+"/api/v1/customers", wrapper.CreateCustomer)
+	router.GET(options.BaseURL+"/api/v1/customers/:id", wrapper.GetCustomer)
+	router.PATCH(options.BaseURL+"/api/v1/customers/:id", wrapper.ChangeCustomer)
+	router.GET(options.BaseURL+"/api/v1/customers/:id/credit-status", wrapper.GetCreditStatus)
+	router.POST(options.BaseURL+"/api/v1/customers/:id/payments", wrapper.PayCustomer)
+	router.GET(options.BaseURL+"/api/v1/sales", wrapper.ListSales)
+	router.POST(options.BaseURL+"/api/v1/sales", wrapper.CreateSale)
+	router.GET(options.BaseURL+"/api/v1/sales/summary", wrapper.GetSalesSummary)
+	router.GET(options.BaseURL+"/api/v1/sales/today", wrapper.GetSalesToday)
+	router.GET(options.BaseURL+"/api/v1/sales/:id", wrapper.GetSale)
+	router.POST(options.BaseURL+"/api/v1/sales/:id/items", wrapper.AddSaleItem)
+	router.DELETE(options.BaseURL+"/api/v1/sales/:id/items/:item_id", wrapper.RemoveSaleItem)
+	router.PATCH(options.BaseURL+"/api/v1/sales/:id/items/:item_id", wrapper.ChangeSaleItem)
+	router.POST(options.BaseURL+"/api/v1/sales/:id/complete", wrapper.CompleteSale)
+	router.POST(options.BaseURL+"/api/v1/sales/:id/payments", wrapper.PaySale)
+	router.POST(options.BaseURL+"/api/v1/sales/:id/refund", wrapper.RefundSale)
+	router.POST(options.BaseURL+"/api/v1/sales/:id/exchange", wrapper.ExchangeSale)
+	router.POST(options.BaseURL+"/api/v1/sales/:id/cancel", wrapper.CancelSale)
+	router.POST(options.BaseURL+"/api/v1/sales/:id/abandon", wrapper.AbandonSale)
+	router.GET(options.BaseURL+"/api/v1/sales/:id/receipt", wrapper.GetReceipt)
+	router.GET(options.BaseURL+"/api/v1/receivables", wrapper.ListReceivables)
 }
 
 type ProblemResponseHeaders struct {
@@ -8703,6 +11096,1092 @@ func (response ChangeBusinessdefaultApplicationProblemPlusJSONResponse) VisitCha
 	return err
 }
 
+type ListCustomersRequestObject struct {
+	Params ListCustomersParams
+}
+
+type ListCustomersResponseObject interface {
+	VisitListCustomersResponse(w http.ResponseWriter) error
+}
+
+type ListCustomers200JSONResponse CustomerPage
+
+func (response ListCustomers200JSONResponse) VisitListCustomersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCustomers401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ListCustomers401ApplicationProblemPlusJSONResponse) VisitListCustomersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCustomers403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListCustomers403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ListCustomers403ResponseHeaders
+}
+
+func (response ListCustomers403ApplicationProblemPlusJSONResponse) VisitListCustomersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCustomers422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListCustomers422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ListCustomers422ResponseHeaders
+}
+
+func (response ListCustomers422ApplicationProblemPlusJSONResponse) VisitListCustomersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCustomersdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListCustomersdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    ListCustomersdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response ListCustomersdefaultApplicationProblemPlusJSONResponse) VisitListCustomersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCustomerRequestObject struct {
+	Params CreateCustomerParams
+	Body   *CreateCustomerJSONRequestBody
+}
+
+type CreateCustomerResponseObject interface {
+	VisitCreateCustomerResponse(w http.ResponseWriter) error
+}
+
+type CreateCustomer200JSONResponse Customer
+
+func (response CreateCustomer200JSONResponse) VisitCreateCustomerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCustomer201JSONResponse Customer
+
+func (response CreateCustomer201JSONResponse) VisitCreateCustomerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCustomer400ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response CreateCustomer400ApplicationProblemPlusJSONResponse) VisitCreateCustomerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCustomer401ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CreateCustomer401ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CreateCustomer401ResponseHeaders
+}
+
+func (response CreateCustomer401ApplicationProblemPlusJSONResponse) VisitCreateCustomerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCustomer403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CreateCustomer403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CreateCustomer403ResponseHeaders
+}
+
+func (response CreateCustomer403ApplicationProblemPlusJSONResponse) VisitCreateCustomerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCustomer409ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CreateCustomer409ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CreateCustomer409ResponseHeaders
+}
+
+func (response CreateCustomer409ApplicationProblemPlusJSONResponse) VisitCreateCustomerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCustomer413ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CreateCustomer413ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CreateCustomer413ResponseHeaders
+}
+
+func (response CreateCustomer413ApplicationProblemPlusJSONResponse) VisitCreateCustomerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCustomer415ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CreateCustomer415ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CreateCustomer415ResponseHeaders
+}
+
+func (response CreateCustomer415ApplicationProblemPlusJSONResponse) VisitCreateCustomerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCustomer422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CreateCustomer422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CreateCustomer422ResponseHeaders
+}
+
+func (response CreateCustomer422ApplicationProblemPlusJSONResponse) VisitCreateCustomerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCustomerdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CreateCustomerdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    CreateCustomerdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response CreateCustomerdefaultApplicationProblemPlusJSONResponse) VisitCreateCustomerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCustomerRequestObject struct {
+	ID CustomerID `json:"id"`
+}
+
+type GetCustomerResponseObject interface {
+	VisitGetCustomerResponse(w http.ResponseWriter) error
+}
+
+type GetCustomer200JSONResponse Customer
+
+func (response GetCustomer200JSONResponse) VisitGetCustomerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCustomer401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response GetCustomer401ApplicationProblemPlusJSONResponse) VisitGetCustomerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCustomer403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetCustomer403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetCustomer403ResponseHeaders
+}
+
+func (response GetCustomer403ApplicationProblemPlusJSONResponse) VisitGetCustomerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCustomer404ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetCustomer404ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetCustomer404ResponseHeaders
+}
+
+func (response GetCustomer404ApplicationProblemPlusJSONResponse) VisitGetCustomerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCustomer422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetCustomer422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetCustomer422ResponseHeaders
+}
+
+func (response GetCustomer422ApplicationProblemPlusJSONResponse) VisitGetCustomerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCustomerdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetCustomerdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    GetCustomerdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response GetCustomerdefaultApplicationProblemPlusJSONResponse) VisitGetCustomerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeCustomerRequestObject struct {
+	ID   CustomerID `json:"id"`
+	Body *ChangeCustomerJSONRequestBody
+}
+
+type ChangeCustomerResponseObject interface {
+	VisitChangeCustomerResponse(w http.ResponseWriter) error
+}
+
+type ChangeCustomer200JSONResponse Customer
+
+func (response ChangeCustomer200JSONResponse) VisitChangeCustomerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeCustomer400ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeCustomer400ApplicationProblemPlusJSONResponse) VisitChangeCustomerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeCustomer401ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeCustomer401ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangeCustomer401ResponseHeaders
+}
+
+func (response ChangeCustomer401ApplicationProblemPlusJSONResponse) VisitChangeCustomerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeCustomer403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeCustomer403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangeCustomer403ResponseHeaders
+}
+
+func (response ChangeCustomer403ApplicationProblemPlusJSONResponse) VisitChangeCustomerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeCustomer404ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeCustomer404ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangeCustomer404ResponseHeaders
+}
+
+func (response ChangeCustomer404ApplicationProblemPlusJSONResponse) VisitChangeCustomerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeCustomer409ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeCustomer409ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangeCustomer409ResponseHeaders
+}
+
+func (response ChangeCustomer409ApplicationProblemPlusJSONResponse) VisitChangeCustomerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeCustomer413ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeCustomer413ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangeCustomer413ResponseHeaders
+}
+
+func (response ChangeCustomer413ApplicationProblemPlusJSONResponse) VisitChangeCustomerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeCustomer415ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeCustomer415ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangeCustomer415ResponseHeaders
+}
+
+func (response ChangeCustomer415ApplicationProblemPlusJSONResponse) VisitChangeCustomerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeCustomer422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeCustomer422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangeCustomer422ResponseHeaders
+}
+
+func (response ChangeCustomer422ApplicationProblemPlusJSONResponse) VisitChangeCustomerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeCustomerdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeCustomerdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    ChangeCustomerdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response ChangeCustomerdefaultApplicationProblemPlusJSONResponse) VisitChangeCustomerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCreditStatusRequestObject struct {
+	ID CustomerID `json:"id"`
+}
+
+type GetCreditStatusResponseObject interface {
+	VisitGetCreditStatusResponse(w http.ResponseWriter) error
+}
+
+type GetCreditStatus200JSONResponse CreditStatus
+
+func (response GetCreditStatus200JSONResponse) VisitGetCreditStatusResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCreditStatus401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response GetCreditStatus401ApplicationProblemPlusJSONResponse) VisitGetCreditStatusResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCreditStatus403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetCreditStatus403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetCreditStatus403ResponseHeaders
+}
+
+func (response GetCreditStatus403ApplicationProblemPlusJSONResponse) VisitGetCreditStatusResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCreditStatus404ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetCreditStatus404ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetCreditStatus404ResponseHeaders
+}
+
+func (response GetCreditStatus404ApplicationProblemPlusJSONResponse) VisitGetCreditStatusResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCreditStatus422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetCreditStatus422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetCreditStatus422ResponseHeaders
+}
+
+func (response GetCreditStatus422ApplicationProblemPlusJSONResponse) VisitGetCreditStatusResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCreditStatusdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetCreditStatusdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    GetCreditStatusdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response GetCreditStatusdefaultApplicationProblemPlusJSONResponse) VisitGetCreditStatusResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PayCustomerRequestObject struct {
+	ID     CustomerID `json:"id"`
+	Params PayCustomerParams
+	Body   *PayCustomerJSONRequestBody
+}
+
+type PayCustomerResponseObject interface {
+	VisitPayCustomerResponse(w http.ResponseWriter) error
+}
+
+type PayCustomer201JSONResponse AccountPayment
+
+func (response PayCustomer201JSONResponse) VisitPayCustomerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PayCustomer400ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response PayCustomer400ApplicationProblemPlusJSONResponse) VisitPayCustomerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PayCustomer401ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type PayCustomer401ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers PayCustomer401ResponseHeaders
+}
+
+func (response PayCustomer401ApplicationProblemPlusJSONResponse) VisitPayCustomerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PayCustomer403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type PayCustomer403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers PayCustomer403ResponseHeaders
+}
+
+func (response PayCustomer403ApplicationProblemPlusJSONResponse) VisitPayCustomerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PayCustomer404ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type PayCustomer404ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers PayCustomer404ResponseHeaders
+}
+
+func (response PayCustomer404ApplicationProblemPlusJSONResponse) VisitPayCustomerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PayCustomer409ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type PayCustomer409ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers PayCustomer409ResponseHeaders
+}
+
+func (response PayCustomer409ApplicationProblemPlusJSONResponse) VisitPayCustomerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PayCustomer413ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type PayCustomer413ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers PayCustomer413ResponseHeaders
+}
+
+func (response PayCustomer413ApplicationProblemPlusJSONResponse) VisitPayCustomerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PayCustomer415ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type PayCustomer415ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers PayCustomer415ResponseHeaders
+}
+
+func (response PayCustomer415ApplicationProblemPlusJSONResponse) VisitPayCustomerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PayCustomer422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type PayCustomer422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers PayCustomer422ResponseHeaders
+}
+
+func (response PayCustomer422ApplicationProblemPlusJSONResponse) VisitPayCustomerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PayCustomerdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type PayCustomerdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    PayCustomerdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response PayCustomerdefaultApplicationProblemPlusJSONResponse) VisitPayCustomerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListInvitationsRequestObject struct {
 	Params ListInvitationsParams
 }
@@ -10265,6 +13744,3070 @@ type ChangeMemberdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ChangeMemberdefaultApplicationProblemPlusJSONResponse) VisitChangeMemberResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListReceivablesRequestObject struct {
+	Params ListReceivablesParams
+}
+
+type ListReceivablesResponseObject interface {
+	VisitListReceivablesResponse(w http.ResponseWriter) error
+}
+
+type ListReceivables200JSONResponse ReceivablePage
+
+func (response ListReceivables200JSONResponse) VisitListReceivablesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListReceivables401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ListReceivables401ApplicationProblemPlusJSONResponse) VisitListReceivablesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListReceivables403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListReceivables403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ListReceivables403ResponseHeaders
+}
+
+func (response ListReceivables403ApplicationProblemPlusJSONResponse) VisitListReceivablesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListReceivables422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListReceivables422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ListReceivables422ResponseHeaders
+}
+
+func (response ListReceivables422ApplicationProblemPlusJSONResponse) VisitListReceivablesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListReceivablesdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListReceivablesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    ListReceivablesdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response ListReceivablesdefaultApplicationProblemPlusJSONResponse) VisitListReceivablesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSalesRequestObject struct {
+	Params ListSalesParams
+}
+
+type ListSalesResponseObject interface {
+	VisitListSalesResponse(w http.ResponseWriter) error
+}
+
+type ListSales200JSONResponse SalePage
+
+func (response ListSales200JSONResponse) VisitListSalesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSales401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ListSales401ApplicationProblemPlusJSONResponse) VisitListSalesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSales403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListSales403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ListSales403ResponseHeaders
+}
+
+func (response ListSales403ApplicationProblemPlusJSONResponse) VisitListSalesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSales422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListSales422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ListSales422ResponseHeaders
+}
+
+func (response ListSales422ApplicationProblemPlusJSONResponse) VisitListSalesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSalesdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListSalesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    ListSalesdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response ListSalesdefaultApplicationProblemPlusJSONResponse) VisitListSalesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSaleRequestObject struct {
+	Params CreateSaleParams
+	Body   *CreateSaleJSONRequestBody
+}
+
+type CreateSaleResponseObject interface {
+	VisitCreateSaleResponse(w http.ResponseWriter) error
+}
+
+type CreateSale201JSONResponse Sale
+
+func (response CreateSale201JSONResponse) VisitCreateSaleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSale400ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response CreateSale400ApplicationProblemPlusJSONResponse) VisitCreateSaleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSale401ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CreateSale401ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CreateSale401ResponseHeaders
+}
+
+func (response CreateSale401ApplicationProblemPlusJSONResponse) VisitCreateSaleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSale402ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CreateSale402ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CreateSale402ResponseHeaders
+}
+
+func (response CreateSale402ApplicationProblemPlusJSONResponse) VisitCreateSaleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(402)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSale403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CreateSale403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CreateSale403ResponseHeaders
+}
+
+func (response CreateSale403ApplicationProblemPlusJSONResponse) VisitCreateSaleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSale409ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CreateSale409ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CreateSale409ResponseHeaders
+}
+
+func (response CreateSale409ApplicationProblemPlusJSONResponse) VisitCreateSaleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSale413ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CreateSale413ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CreateSale413ResponseHeaders
+}
+
+func (response CreateSale413ApplicationProblemPlusJSONResponse) VisitCreateSaleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSale415ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CreateSale415ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CreateSale415ResponseHeaders
+}
+
+func (response CreateSale415ApplicationProblemPlusJSONResponse) VisitCreateSaleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSale422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CreateSale422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CreateSale422ResponseHeaders
+}
+
+func (response CreateSale422ApplicationProblemPlusJSONResponse) VisitCreateSaleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSaledefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CreateSaledefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    CreateSaledefaultResponseHeaders
+	StatusCode int
+}
+
+func (response CreateSaledefaultApplicationProblemPlusJSONResponse) VisitCreateSaleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSalesSummaryRequestObject struct {
+	Params GetSalesSummaryParams
+}
+
+type GetSalesSummaryResponseObject interface {
+	VisitGetSalesSummaryResponse(w http.ResponseWriter) error
+}
+
+type GetSalesSummary200JSONResponse SalesSummary
+
+func (response GetSalesSummary200JSONResponse) VisitGetSalesSummaryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSalesSummary401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response GetSalesSummary401ApplicationProblemPlusJSONResponse) VisitGetSalesSummaryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSalesSummary403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetSalesSummary403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetSalesSummary403ResponseHeaders
+}
+
+func (response GetSalesSummary403ApplicationProblemPlusJSONResponse) VisitGetSalesSummaryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSalesSummary422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetSalesSummary422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetSalesSummary422ResponseHeaders
+}
+
+func (response GetSalesSummary422ApplicationProblemPlusJSONResponse) VisitGetSalesSummaryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSalesSummarydefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetSalesSummarydefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    GetSalesSummarydefaultResponseHeaders
+	StatusCode int
+}
+
+func (response GetSalesSummarydefaultApplicationProblemPlusJSONResponse) VisitGetSalesSummaryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSalesTodayRequestObject struct {
+	Params GetSalesTodayParams
+}
+
+type GetSalesTodayResponseObject interface {
+	VisitGetSalesTodayResponse(w http.ResponseWriter) error
+}
+
+type GetSalesToday200JSONResponse SalesSummary
+
+func (response GetSalesToday200JSONResponse) VisitGetSalesTodayResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSalesToday401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response GetSalesToday401ApplicationProblemPlusJSONResponse) VisitGetSalesTodayResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSalesToday403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetSalesToday403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetSalesToday403ResponseHeaders
+}
+
+func (response GetSalesToday403ApplicationProblemPlusJSONResponse) VisitGetSalesTodayResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSalesToday422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetSalesToday422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetSalesToday422ResponseHeaders
+}
+
+func (response GetSalesToday422ApplicationProblemPlusJSONResponse) VisitGetSalesTodayResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSalesTodaydefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetSalesTodaydefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    GetSalesTodaydefaultResponseHeaders
+	StatusCode int
+}
+
+func (response GetSalesTodaydefaultApplicationProblemPlusJSONResponse) VisitGetSalesTodayResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSaleRequestObject struct {
+	ID SaleID `json:"id"`
+}
+
+type GetSaleResponseObject interface {
+	VisitGetSaleResponse(w http.ResponseWriter) error
+}
+
+type GetSale200JSONResponse Sale
+
+func (response GetSale200JSONResponse) VisitGetSaleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSale401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response GetSale401ApplicationProblemPlusJSONResponse) VisitGetSaleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSale403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetSale403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetSale403ResponseHeaders
+}
+
+func (response GetSale403ApplicationProblemPlusJSONResponse) VisitGetSaleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSale404ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetSale404ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetSale404ResponseHeaders
+}
+
+func (response GetSale404ApplicationProblemPlusJSONResponse) VisitGetSaleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSale422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetSale422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetSale422ResponseHeaders
+}
+
+func (response GetSale422ApplicationProblemPlusJSONResponse) VisitGetSaleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSaledefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetSaledefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    GetSaledefaultResponseHeaders
+	StatusCode int
+}
+
+func (response GetSaledefaultApplicationProblemPlusJSONResponse) VisitGetSaleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AbandonSaleRequestObject struct {
+	ID SaleID `json:"id"`
+}
+
+type AbandonSaleResponseObject interface {
+	VisitAbandonSaleResponse(w http.ResponseWriter) error
+}
+
+type AbandonSale200JSONResponse Sale
+
+func (response AbandonSale200JSONResponse) VisitAbandonSaleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AbandonSale401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response AbandonSale401ApplicationProblemPlusJSONResponse) VisitAbandonSaleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AbandonSale403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type AbandonSale403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers AbandonSale403ResponseHeaders
+}
+
+func (response AbandonSale403ApplicationProblemPlusJSONResponse) VisitAbandonSaleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AbandonSale404ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type AbandonSale404ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers AbandonSale404ResponseHeaders
+}
+
+func (response AbandonSale404ApplicationProblemPlusJSONResponse) VisitAbandonSaleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AbandonSale409ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type AbandonSale409ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers AbandonSale409ResponseHeaders
+}
+
+func (response AbandonSale409ApplicationProblemPlusJSONResponse) VisitAbandonSaleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AbandonSale422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type AbandonSale422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers AbandonSale422ResponseHeaders
+}
+
+func (response AbandonSale422ApplicationProblemPlusJSONResponse) VisitAbandonSaleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AbandonSaledefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type AbandonSaledefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    AbandonSaledefaultResponseHeaders
+	StatusCode int
+}
+
+func (response AbandonSaledefaultApplicationProblemPlusJSONResponse) VisitAbandonSaleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelSaleRequestObject struct {
+	ID     SaleID `json:"id"`
+	Params CancelSaleParams
+	Body   *CancelSaleJSONRequestBody
+}
+
+type CancelSaleResponseObject interface {
+	VisitCancelSaleResponse(w http.ResponseWriter) error
+}
+
+type CancelSale200JSONResponse Sale
+
+func (response CancelSale200JSONResponse) VisitCancelSaleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelSale400ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response CancelSale400ApplicationProblemPlusJSONResponse) VisitCancelSaleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelSale401ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CancelSale401ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CancelSale401ResponseHeaders
+}
+
+func (response CancelSale401ApplicationProblemPlusJSONResponse) VisitCancelSaleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelSale403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CancelSale403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CancelSale403ResponseHeaders
+}
+
+func (response CancelSale403ApplicationProblemPlusJSONResponse) VisitCancelSaleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelSale404ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CancelSale404ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CancelSale404ResponseHeaders
+}
+
+func (response CancelSale404ApplicationProblemPlusJSONResponse) VisitCancelSaleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelSale409ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CancelSale409ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CancelSale409ResponseHeaders
+}
+
+func (response CancelSale409ApplicationProblemPlusJSONResponse) VisitCancelSaleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelSale413ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CancelSale413ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CancelSale413ResponseHeaders
+}
+
+func (response CancelSale413ApplicationProblemPlusJSONResponse) VisitCancelSaleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelSale415ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CancelSale415ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CancelSale415ResponseHeaders
+}
+
+func (response CancelSale415ApplicationProblemPlusJSONResponse) VisitCancelSaleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelSale422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CancelSale422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CancelSale422ResponseHeaders
+}
+
+func (response CancelSale422ApplicationProblemPlusJSONResponse) VisitCancelSaleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelSaledefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CancelSaledefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    CancelSaledefaultResponseHeaders
+	StatusCode int
+}
+
+func (response CancelSaledefaultApplicationProblemPlusJSONResponse) VisitCancelSaleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CompleteSaleRequestObject struct {
+	ID     SaleID `json:"id"`
+	Params CompleteSaleParams
+	Body   *CompleteSaleJSONRequestBody
+}
+
+type CompleteSaleResponseObject interface {
+	VisitCompleteSaleResponse(w http.ResponseWriter) error
+}
+
+type CompleteSale200JSONResponse Sale
+
+func (response CompleteSale200JSONResponse) VisitCompleteSaleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CompleteSale400ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response CompleteSale400ApplicationProblemPlusJSONResponse) VisitCompleteSaleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CompleteSale401ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CompleteSale401ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CompleteSale401ResponseHeaders
+}
+
+func (response CompleteSale401ApplicationProblemPlusJSONResponse) VisitCompleteSaleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CompleteSale402ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CompleteSale402ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CompleteSale402ResponseHeaders
+}
+
+func (response CompleteSale402ApplicationProblemPlusJSONResponse) VisitCompleteSaleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(402)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CompleteSale403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CompleteSale403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CompleteSale403ResponseHeaders
+}
+
+func (response CompleteSale403ApplicationProblemPlusJSONResponse) VisitCompleteSaleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CompleteSale404ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CompleteSale404ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CompleteSale404ResponseHeaders
+}
+
+func (response CompleteSale404ApplicationProblemPlusJSONResponse) VisitCompleteSaleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CompleteSale409ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CompleteSale409ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CompleteSale409ResponseHeaders
+}
+
+func (response CompleteSale409ApplicationProblemPlusJSONResponse) VisitCompleteSaleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CompleteSale413ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CompleteSale413ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CompleteSale413ResponseHeaders
+}
+
+func (response CompleteSale413ApplicationProblemPlusJSONResponse) VisitCompleteSaleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CompleteSale415ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CompleteSale415ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CompleteSale415ResponseHeaders
+}
+
+func (response CompleteSale415ApplicationProblemPlusJSONResponse) VisitCompleteSaleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CompleteSale422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CompleteSale422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CompleteSale422ResponseHeaders
+}
+
+func (response CompleteSale422ApplicationProblemPlusJSONResponse) VisitCompleteSaleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CompleteSaledefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CompleteSaledefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    CompleteSaledefaultResponseHeaders
+	StatusCode int
+}
+
+func (response CompleteSaledefaultApplicationProblemPlusJSONResponse) VisitCompleteSaleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExchangeSaleRequestObject struct {
+	ID     SaleID `json:"id"`
+	Params ExchangeSaleParams
+	Body   *ExchangeSaleJSONRequestBody
+}
+
+type ExchangeSaleResponseObject interface {
+	VisitExchangeSaleResponse(w http.ResponseWriter) error
+}
+
+type ExchangeSale200JSONResponse ExchangedSale
+
+func (response ExchangeSale200JSONResponse) VisitExchangeSaleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExchangeSale400ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ExchangeSale400ApplicationProblemPlusJSONResponse) VisitExchangeSaleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExchangeSale401ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ExchangeSale401ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ExchangeSale401ResponseHeaders
+}
+
+func (response ExchangeSale401ApplicationProblemPlusJSONResponse) VisitExchangeSaleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExchangeSale402ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ExchangeSale402ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ExchangeSale402ResponseHeaders
+}
+
+func (response ExchangeSale402ApplicationProblemPlusJSONResponse) VisitExchangeSaleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(402)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExchangeSale403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ExchangeSale403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ExchangeSale403ResponseHeaders
+}
+
+func (response ExchangeSale403ApplicationProblemPlusJSONResponse) VisitExchangeSaleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExchangeSale404ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ExchangeSale404ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ExchangeSale404ResponseHeaders
+}
+
+func (response ExchangeSale404ApplicationProblemPlusJSONResponse) VisitExchangeSaleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExchangeSale409ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ExchangeSale409ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ExchangeSale409ResponseHeaders
+}
+
+func (response ExchangeSale409ApplicationProblemPlusJSONResponse) VisitExchangeSaleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExchangeSale413ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ExchangeSale413ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ExchangeSale413ResponseHeaders
+}
+
+func (response ExchangeSale413ApplicationProblemPlusJSONResponse) VisitExchangeSaleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExchangeSale415ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ExchangeSale415ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ExchangeSale415ResponseHeaders
+}
+
+func (response ExchangeSale415ApplicationProblemPlusJSONResponse) VisitExchangeSaleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExchangeSale422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ExchangeSale422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ExchangeSale422ResponseHeaders
+}
+
+func (response ExchangeSale422ApplicationProblemPlusJSONResponse) VisitExchangeSaleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExchangeSaledefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ExchangeSaledefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    ExchangeSaledefaultResponseHeaders
+	StatusCode int
+}
+
+func (response ExchangeSaledefaultApplicationProblemPlusJSONResponse) VisitExchangeSaleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddSaleItemRequestObject struct {
+	ID     SaleID `json:"id"`
+	Params AddSaleItemParams
+	Body   *AddSaleItemJSONRequestBody
+}
+
+type AddSaleItemResponseObject interface {
+	VisitAddSaleItemResponse(w http.ResponseWriter) error
+}
+
+type AddSaleItem201JSONResponse Sale
+
+func (response AddSaleItem201JSONResponse) VisitAddSaleItemResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddSaleItem400ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response AddSaleItem400ApplicationProblemPlusJSONResponse) VisitAddSaleItemResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddSaleItem401ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type AddSaleItem401ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers AddSaleItem401ResponseHeaders
+}
+
+func (response AddSaleItem401ApplicationProblemPlusJSONResponse) VisitAddSaleItemResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddSaleItem402ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type AddSaleItem402ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers AddSaleItem402ResponseHeaders
+}
+
+func (response AddSaleItem402ApplicationProblemPlusJSONResponse) VisitAddSaleItemResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(402)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddSaleItem403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type AddSaleItem403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers AddSaleItem403ResponseHeaders
+}
+
+func (response AddSaleItem403ApplicationProblemPlusJSONResponse) VisitAddSaleItemResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddSaleItem404ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type AddSaleItem404ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers AddSaleItem404ResponseHeaders
+}
+
+func (response AddSaleItem404ApplicationProblemPlusJSONResponse) VisitAddSaleItemResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddSaleItem409ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type AddSaleItem409ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers AddSaleItem409ResponseHeaders
+}
+
+func (response AddSaleItem409ApplicationProblemPlusJSONResponse) VisitAddSaleItemResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddSaleItem413ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type AddSaleItem413ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers AddSaleItem413ResponseHeaders
+}
+
+func (response AddSaleItem413ApplicationProblemPlusJSONResponse) VisitAddSaleItemResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddSaleItem415ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type AddSaleItem415ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers AddSaleItem415ResponseHeaders
+}
+
+func (response AddSaleItem415ApplicationProblemPlusJSONResponse) VisitAddSaleItemResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddSaleItem422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type AddSaleItem422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers AddSaleItem422ResponseHeaders
+}
+
+func (response AddSaleItem422ApplicationProblemPlusJSONResponse) VisitAddSaleItemResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddSaleItemdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type AddSaleItemdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    AddSaleItemdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response AddSaleItemdefaultApplicationProblemPlusJSONResponse) VisitAddSaleItemResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveSaleItemRequestObject struct {
+	ID     SaleID     `json:"id"`
+	ItemID SaleItemID `json:"item_id"`
+}
+
+type RemoveSaleItemResponseObject interface {
+	VisitRemoveSaleItemResponse(w http.ResponseWriter) error
+}
+
+type RemoveSaleItem200JSONResponse Sale
+
+func (response RemoveSaleItem200JSONResponse) VisitRemoveSaleItemResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveSaleItem401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response RemoveSaleItem401ApplicationProblemPlusJSONResponse) VisitRemoveSaleItemResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveSaleItem403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type RemoveSaleItem403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers RemoveSaleItem403ResponseHeaders
+}
+
+func (response RemoveSaleItem403ApplicationProblemPlusJSONResponse) VisitRemoveSaleItemResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveSaleItem404ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type RemoveSaleItem404ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers RemoveSaleItem404ResponseHeaders
+}
+
+func (response RemoveSaleItem404ApplicationProblemPlusJSONResponse) VisitRemoveSaleItemResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveSaleItem409ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type RemoveSaleItem409ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers RemoveSaleItem409ResponseHeaders
+}
+
+func (response RemoveSaleItem409ApplicationProblemPlusJSONResponse) VisitRemoveSaleItemResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveSaleItem422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type RemoveSaleItem422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers RemoveSaleItem422ResponseHeaders
+}
+
+func (response RemoveSaleItem422ApplicationProblemPlusJSONResponse) VisitRemoveSaleItemResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveSaleItemdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type RemoveSaleItemdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    RemoveSaleItemdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response RemoveSaleItemdefaultApplicationProblemPlusJSONResponse) VisitRemoveSaleItemResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeSaleItemRequestObject struct {
+	ID     SaleID     `json:"id"`
+	ItemID SaleItemID `json:"item_id"`
+	Body   *ChangeSaleItemJSONRequestBody
+}
+
+type ChangeSaleItemResponseObject interface {
+	VisitChangeSaleItemResponse(w http.ResponseWriter) error
+}
+
+type ChangeSaleItem200JSONResponse Sale
+
+func (response ChangeSaleItem200JSONResponse) VisitChangeSaleItemResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeSaleItem400ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeSaleItem400ApplicationProblemPlusJSONResponse) VisitChangeSaleItemResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeSaleItem401ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeSaleItem401ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangeSaleItem401ResponseHeaders
+}
+
+func (response ChangeSaleItem401ApplicationProblemPlusJSONResponse) VisitChangeSaleItemResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeSaleItem402ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeSaleItem402ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangeSaleItem402ResponseHeaders
+}
+
+func (response ChangeSaleItem402ApplicationProblemPlusJSONResponse) VisitChangeSaleItemResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(402)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeSaleItem403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeSaleItem403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangeSaleItem403ResponseHeaders
+}
+
+func (response ChangeSaleItem403ApplicationProblemPlusJSONResponse) VisitChangeSaleItemResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeSaleItem404ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeSaleItem404ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangeSaleItem404ResponseHeaders
+}
+
+func (response ChangeSaleItem404ApplicationProblemPlusJSONResponse) VisitChangeSaleItemResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeSaleItem409ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeSaleItem409ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangeSaleItem409ResponseHeaders
+}
+
+func (response ChangeSaleItem409ApplicationProblemPlusJSONResponse) VisitChangeSaleItemResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeSaleItem413ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeSaleItem413ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangeSaleItem413ResponseHeaders
+}
+
+func (response ChangeSaleItem413ApplicationProblemPlusJSONResponse) VisitChangeSaleItemResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeSaleItem415ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeSaleItem415ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangeSaleItem415ResponseHeaders
+}
+
+func (response ChangeSaleItem415ApplicationProblemPlusJSONResponse) VisitChangeSaleItemResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeSaleItem422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeSaleItem422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangeSaleItem422ResponseHeaders
+}
+
+func (response ChangeSaleItem422ApplicationProblemPlusJSONResponse) VisitChangeSaleItemResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeSaleItemdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeSaleItemdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    ChangeSaleItemdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response ChangeSaleItemdefaultApplicationProblemPlusJSONResponse) VisitChangeSaleItemResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PaySaleRequestObject struct {
+	ID     SaleID `json:"id"`
+	Params PaySaleParams
+	Body   *PaySaleJSONRequestBody
+}
+
+type PaySaleResponseObject interface {
+	VisitPaySaleResponse(w http.ResponseWriter) error
+}
+
+type PaySale201JSONResponse Sale
+
+func (response PaySale201JSONResponse) VisitPaySaleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PaySale400ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response PaySale400ApplicationProblemPlusJSONResponse) VisitPaySaleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PaySale401ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type PaySale401ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers PaySale401ResponseHeaders
+}
+
+func (response PaySale401ApplicationProblemPlusJSONResponse) VisitPaySaleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PaySale403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type PaySale403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers PaySale403ResponseHeaders
+}
+
+func (response PaySale403ApplicationProblemPlusJSONResponse) VisitPaySaleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PaySale404ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type PaySale404ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers PaySale404ResponseHeaders
+}
+
+func (response PaySale404ApplicationProblemPlusJSONResponse) VisitPaySaleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PaySale409ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type PaySale409ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers PaySale409ResponseHeaders
+}
+
+func (response PaySale409ApplicationProblemPlusJSONResponse) VisitPaySaleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PaySale413ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type PaySale413ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers PaySale413ResponseHeaders
+}
+
+func (response PaySale413ApplicationProblemPlusJSONResponse) VisitPaySaleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PaySale415ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type PaySale415ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers PaySale415ResponseHeaders
+}
+
+func (response PaySale415ApplicationProblemPlusJSONResponse) VisitPaySaleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PaySale422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type PaySale422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers PaySale422ResponseHeaders
+}
+
+func (response PaySale422ApplicationProblemPlusJSONResponse) VisitPaySaleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PaySaledefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type PaySaledefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    PaySaledefaultResponseHeaders
+	StatusCode int
+}
+
+func (response PaySaledefaultApplicationProblemPlusJSONResponse) VisitPaySaleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReceiptRequestObject struct {
+	ID SaleID `json:"id"`
+}
+
+type GetReceiptResponseObject interface {
+	VisitGetReceiptResponse(w http.ResponseWriter) error
+}
+
+type GetReceipt200JSONResponse Receipt
+
+func (response GetReceipt200JSONResponse) VisitGetReceiptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReceipt401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response GetReceipt401ApplicationProblemPlusJSONResponse) VisitGetReceiptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReceipt403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetReceipt403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetReceipt403ResponseHeaders
+}
+
+func (response GetReceipt403ApplicationProblemPlusJSONResponse) VisitGetReceiptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReceipt404ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetReceipt404ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetReceipt404ResponseHeaders
+}
+
+func (response GetReceipt404ApplicationProblemPlusJSONResponse) VisitGetReceiptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReceipt409ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetReceipt409ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetReceipt409ResponseHeaders
+}
+
+func (response GetReceipt409ApplicationProblemPlusJSONResponse) VisitGetReceiptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReceipt422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetReceipt422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetReceipt422ResponseHeaders
+}
+
+func (response GetReceipt422ApplicationProblemPlusJSONResponse) VisitGetReceiptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReceiptdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetReceiptdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    GetReceiptdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response GetReceiptdefaultApplicationProblemPlusJSONResponse) VisitGetReceiptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefundSaleRequestObject struct {
+	ID     SaleID `json:"id"`
+	Params RefundSaleParams
+	Body   *RefundSaleJSONRequestBody
+}
+
+type RefundSaleResponseObject interface {
+	VisitRefundSaleResponse(w http.ResponseWriter) error
+}
+
+type RefundSale200JSONResponse Sale
+
+func (response RefundSale200JSONResponse) VisitRefundSaleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefundSale400ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response RefundSale400ApplicationProblemPlusJSONResponse) VisitRefundSaleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefundSale401ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type RefundSale401ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers RefundSale401ResponseHeaders
+}
+
+func (response RefundSale401ApplicationProblemPlusJSONResponse) VisitRefundSaleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefundSale403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type RefundSale403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers RefundSale403ResponseHeaders
+}
+
+func (response RefundSale403ApplicationProblemPlusJSONResponse) VisitRefundSaleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefundSale404ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type RefundSale404ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers RefundSale404ResponseHeaders
+}
+
+func (response RefundSale404ApplicationProblemPlusJSONResponse) VisitRefundSaleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefundSale409ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type RefundSale409ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers RefundSale409ResponseHeaders
+}
+
+func (response RefundSale409ApplicationProblemPlusJSONResponse) VisitRefundSaleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefundSale413ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type RefundSale413ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers RefundSale413ResponseHeaders
+}
+
+func (response RefundSale413ApplicationProblemPlusJSONResponse) VisitRefundSaleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefundSale415ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type RefundSale415ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers RefundSale415ResponseHeaders
+}
+
+func (response RefundSale415ApplicationProblemPlusJSONResponse) VisitRefundSaleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefundSale422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type RefundSale422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers RefundSale422ResponseHeaders
+}
+
+func (response RefundSale422ApplicationProblemPlusJSONResponse) VisitRefundSaleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RefundSaledefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type RefundSaledefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    RefundSaledefaultResponseHeaders
+	StatusCode int
+}
+
+func (response RefundSaledefaultApplicationProblemPlusJSONResponse) VisitRefundSaleResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -12593,6 +19136,24 @@ type StrictServerInterface interface {
 	// ChangeBusiness Change the business
 	// (PATCH /api/v1/businesses/me)
 	ChangeBusiness(ctx context.Context, request ChangeBusinessRequestObject) (ChangeBusinessResponseObject, error)
+	// ListCustomers Customers, newest first
+	// (GET /api/v1/customers)
+	ListCustomers(ctx context.Context, request ListCustomersRequestObject) (ListCustomersResponseObject, error)
+	// CreateCustomer Make a customer
+	// (POST /api/v1/customers)
+	CreateCustomer(ctx context.Context, request CreateCustomerRequestObject) (CreateCustomerResponseObject, error)
+	// GetCustomer One customer
+	// (GET /api/v1/customers/{id})
+	GetCustomer(ctx context.Context, request GetCustomerRequestObject) (GetCustomerResponseObject, error)
+	// ChangeCustomer Change a customer
+	// (PATCH /api/v1/customers/{id})
+	ChangeCustomer(ctx context.Context, request ChangeCustomerRequestObject) (ChangeCustomerResponseObject, error)
+	// GetCreditStatus Whether a customer may buy on credit now
+	// (GET /api/v1/customers/{id}/credit-status)
+	GetCreditStatus(ctx context.Context, request GetCreditStatusRequestObject) (GetCreditStatusResponseObject, error)
+	// PayCustomer Take a payment on account
+	// (POST /api/v1/customers/{id}/payments)
+	PayCustomer(ctx context.Context, request PayCustomerRequestObject) (PayCustomerResponseObject, error)
 	// ListInvitations Invitations of this business
 	// (GET /api/v1/invitations)
 	ListInvitations(ctx context.Context, request ListInvitationsRequestObject) (ListInvitationsResponseObject, error)
@@ -12620,6 +19181,54 @@ type StrictServerInterface interface {
 	// ChangeMember Change a role, storefronts, or whether somebody may work here
 	// (PATCH /api/v1/members/{id})
 	ChangeMember(ctx context.Context, request ChangeMemberRequestObject) (ChangeMemberResponseObject, error)
+	// ListReceivables What customers owe
+	// (GET /api/v1/receivables)
+	ListReceivables(ctx context.Context, request ListReceivablesRequestObject) (ListReceivablesResponseObject, error)
+	// ListSales Sales and carts, newest first
+	// (GET /api/v1/sales)
+	ListSales(ctx context.Context, request ListSalesRequestObject) (ListSalesResponseObject, error)
+	// CreateSale Open a cart
+	// (POST /api/v1/sales)
+	CreateSale(ctx context.Context, request CreateSaleRequestObject) (CreateSaleResponseObject, error)
+	// GetSalesSummary What was sold and paid in a period
+	// (GET /api/v1/sales/summary)
+	GetSalesSummary(ctx context.Context, request GetSalesSummaryRequestObject) (GetSalesSummaryResponseObject, error)
+	// GetSalesToday What was sold and paid today
+	// (GET /api/v1/sales/today)
+	GetSalesToday(ctx context.Context, request GetSalesTodayRequestObject) (GetSalesTodayResponseObject, error)
+	// GetSale One sale with its lines, payments and refunds
+	// (GET /api/v1/sales/{id})
+	GetSale(ctx context.Context, request GetSaleRequestObject) (GetSaleResponseObject, error)
+	// AbandonSale Give a cart up
+	// (POST /api/v1/sales/{id}/abandon)
+	AbandonSale(ctx context.Context, request AbandonSaleRequestObject) (AbandonSaleResponseObject, error)
+	// CancelSale Cancel a sale
+	// (POST /api/v1/sales/{id}/cancel)
+	CancelSale(ctx context.Context, request CancelSaleRequestObject) (CancelSaleResponseObject, error)
+	// CompleteSale Check a cart out
+	// (POST /api/v1/sales/{id}/complete)
+	CompleteSale(ctx context.Context, request CompleteSaleRequestObject) (CompleteSaleResponseObject, error)
+	// ExchangeSale Take goods back and sell others for them
+	// (POST /api/v1/sales/{id}/exchange)
+	ExchangeSale(ctx context.Context, request ExchangeSaleRequestObject) (ExchangeSaleResponseObject, error)
+	// AddSaleItem Put a product into a cart
+	// (POST /api/v1/sales/{id}/items)
+	AddSaleItem(ctx context.Context, request AddSaleItemRequestObject) (AddSaleItemResponseObject, error)
+	// RemoveSaleItem Take a line out of a cart
+	// (DELETE /api/v1/sales/{id}/items/{item_id})
+	RemoveSaleItem(ctx context.Context, request RemoveSaleItemRequestObject) (RemoveSaleItemResponseObject, error)
+	// ChangeSaleItem Change a line of a cart
+	// (PATCH /api/v1/sales/{id}/items/{item_id})
+	ChangeSaleItem(ctx context.Context, request ChangeSaleItemRequestObject) (ChangeSaleItemResponseObject, error)
+	// PaySale Take a payment on a sale that is not paid in full
+	// (POST /api/v1/sales/{id}/payments)
+	PaySale(ctx context.Context, request PaySaleRequestObject) (PaySaleResponseObject, error)
+	// GetReceipt The receipt of a sale, for a printer of yours
+	// (GET /api/v1/sales/{id}/receipt)
+	GetReceipt(ctx context.Context, request GetReceiptRequestObject) (GetReceiptResponseObject, error)
+	// RefundSale Take goods back
+	// (POST /api/v1/sales/{id}/refund)
+	RefundSale(ctx context.Context, request RefundSaleRequestObject) (RefundSaleResponseObject, error)
 	// GetSettings What my business has chosen
 	// (GET /api/v1/settings)
 	GetSettings(ctx context.Context, request GetSettingsRequestObject) (GetSettingsResponseObject, error)
@@ -13809,6 +20418,217 @@ func (sh *strictHandler) ChangeBusiness(ctx *gin.Context) {
 	}
 }
 
+// ListCustomers operation middleware
+func (sh *strictHandler) ListCustomers(ctx *gin.Context, params ListCustomersParams) {
+	var request ListCustomersRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListCustomers(ctx.Request.Context(), request.(ListCustomersRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListCustomers")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListCustomersResponseObject); ok {
+		if err := validResponse.VisitListCustomersResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CreateCustomer operation middleware
+func (sh *strictHandler) CreateCustomer(ctx *gin.Context, params CreateCustomerParams) {
+	var request CreateCustomerRequestObject
+
+	request.Params = params
+
+	var body CreateCustomerJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateCustomer(ctx.Request.Context(), request.(CreateCustomerRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateCustomer")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(CreateCustomerResponseObject); ok {
+		if err := validResponse.VisitCreateCustomerResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetCustomer operation middleware
+func (sh *strictHandler) GetCustomer(ctx *gin.Context, id CustomerID) {
+	var request GetCustomerRequestObject
+
+	request.ID = id
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetCustomer(ctx.Request.Context(), request.(GetCustomerRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetCustomer")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetCustomerResponseObject); ok {
+		if err := validResponse.VisitGetCustomerResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ChangeCustomer operation middleware
+func (sh *strictHandler) ChangeCustomer(ctx *gin.Context, id CustomerID) {
+	var request ChangeCustomerRequestObject
+
+	request.ID = id
+
+	var body ChangeCustomerJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ChangeCustomer(ctx.Request.Context(), request.(ChangeCustomerRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ChangeCustomer")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ChangeCustomerResponseObject); ok {
+		if err := validResponse.VisitChangeCustomerResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetCreditStatus operation middleware
+func (sh *strictHandler) GetCreditStatus(ctx *gin.Context, id CustomerID) {
+	var request GetCreditStatusRequestObject
+
+	request.ID = id
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetCreditStatus(ctx.Request.Context(), request.(GetCreditStatusRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetCreditStatus")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetCreditStatusResponseObject); ok {
+		if err := validResponse.VisitGetCreditStatusResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// PayCustomer operation middleware
+func (sh *strictHandler) PayCustomer(ctx *gin.Context, id CustomerID, params PayCustomerParams) {
+	var request PayCustomerRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body PayCustomerJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PayCustomer(ctx.Request.Context(), request.(PayCustomerRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PayCustomer")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(PayCustomerResponseObject); ok {
+		if err := validResponse.VisitPayCustomerResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListInvitations operation middleware
 func (sh *strictHandler) ListInvitations(ctx *gin.Context, params ListInvitationsParams) {
 	var request ListInvitationsRequestObject
@@ -14091,6 +20911,574 @@ func (sh *strictHandler) ChangeMember(ctx *gin.Context, id MemberID) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(ChangeMemberResponseObject); ok {
 		if err := validResponse.VisitChangeMemberResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListReceivables operation middleware
+func (sh *strictHandler) ListReceivables(ctx *gin.Context, params ListReceivablesParams) {
+	var request ListReceivablesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListReceivables(ctx.Request.Context(), request.(ListReceivablesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListReceivables")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListReceivablesResponseObject); ok {
+		if err := validResponse.VisitListReceivablesResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListSales operation middleware
+func (sh *strictHandler) ListSales(ctx *gin.Context, params ListSalesParams) {
+	var request ListSalesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListSales(ctx.Request.Context(), request.(ListSalesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListSales")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListSalesResponseObject); ok {
+		if err := validResponse.VisitListSalesResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CreateSale operation middleware
+func (sh *strictHandler) CreateSale(ctx *gin.Context, params CreateSaleParams) {
+	var request CreateSaleRequestObject
+
+	request.Params = params
+
+	var body CreateSaleJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateSale(ctx.Request.Context(), request.(CreateSaleRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateSale")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(CreateSaleResponseObject); ok {
+		if err := validResponse.VisitCreateSaleResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetSalesSummary operation middleware
+func (sh *strictHandler) GetSalesSummary(ctx *gin.Context, params GetSalesSummaryParams) {
+	var request GetSalesSummaryRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetSalesSummary(ctx.Request.Context(), request.(GetSalesSummaryRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetSalesSummary")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetSalesSummaryResponseObject); ok {
+		if err := validResponse.VisitGetSalesSummaryResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetSalesToday operation middleware
+func (sh *strictHandler) GetSalesToday(ctx *gin.Context, params GetSalesTodayParams) {
+	var request GetSalesTodayRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetSalesToday(ctx.Request.Context(), request.(GetSalesTodayRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetSalesToday")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetSalesTodayResponseObject); ok {
+		if err := validResponse.VisitGetSalesTodayResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetSale operation middleware
+func (sh *strictHandler) GetSale(ctx *gin.Context, id SaleID) {
+	var request GetSaleRequestObject
+
+	request.ID = id
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetSale(ctx.Request.Context(), request.(GetSaleRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetSale")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetSaleResponseObject); ok {
+		if err := validResponse.VisitGetSaleResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// AbandonSale operation middleware
+func (sh *strictHandler) AbandonSale(ctx *gin.Context, id SaleID) {
+	var request AbandonSaleRequestObject
+
+	request.ID = id
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.AbandonSale(ctx.Request.Context(), request.(AbandonSaleRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "AbandonSale")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(AbandonSaleResponseObject); ok {
+		if err := validResponse.VisitAbandonSaleResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CancelSale operation middleware
+func (sh *strictHandler) CancelSale(ctx *gin.Context, id SaleID, params CancelSaleParams) {
+	var request CancelSaleRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body CancelSaleJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CancelSale(ctx.Request.Context(), request.(CancelSaleRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CancelSale")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(CancelSaleResponseObject); ok {
+		if err := validResponse.VisitCancelSaleResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CompleteSale operation middleware
+func (sh *strictHandler) CompleteSale(ctx *gin.Context, id SaleID, params CompleteSaleParams) {
+	var request CompleteSaleRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body CompleteSaleJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CompleteSale(ctx.Request.Context(), request.(CompleteSaleRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CompleteSale")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(CompleteSaleResponseObject); ok {
+		if err := validResponse.VisitCompleteSaleResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ExchangeSale operation middleware
+func (sh *strictHandler) ExchangeSale(ctx *gin.Context, id SaleID, params ExchangeSaleParams) {
+	var request ExchangeSaleRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body ExchangeSaleJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ExchangeSale(ctx.Request.Context(), request.(ExchangeSaleRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ExchangeSale")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ExchangeSaleResponseObject); ok {
+		if err := validResponse.VisitExchangeSaleResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// AddSaleItem operation middleware
+func (sh *strictHandler) AddSaleItem(ctx *gin.Context, id SaleID, params AddSaleItemParams) {
+	var request AddSaleItemRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body AddSaleItemJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.AddSaleItem(ctx.Request.Context(), request.(AddSaleItemRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "AddSaleItem")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(AddSaleItemResponseObject); ok {
+		if err := validResponse.VisitAddSaleItemResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RemoveSaleItem operation middleware
+func (sh *strictHandler) RemoveSaleItem(ctx *gin.Context, id SaleID, itemID SaleItemID) {
+	var request RemoveSaleItemRequestObject
+
+	request.ID = id
+	request.ItemID = itemID
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RemoveSaleItem(ctx.Request.Context(), request.(RemoveSaleItemRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RemoveSaleItem")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(RemoveSaleItemResponseObject); ok {
+		if err := validResponse.VisitRemoveSaleItemResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ChangeSaleItem operation middleware
+func (sh *strictHandler) ChangeSaleItem(ctx *gin.Context, id SaleID, itemID SaleItemID) {
+	var request ChangeSaleItemRequestObject
+
+	request.ID = id
+	request.ItemID = itemID
+
+	var body ChangeSaleItemJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ChangeSaleItem(ctx.Request.Context(), request.(ChangeSaleItemRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ChangeSaleItem")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ChangeSaleItemResponseObject); ok {
+		if err := validResponse.VisitChangeSaleItemResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// PaySale operation middleware
+func (sh *strictHandler) PaySale(ctx *gin.Context, id SaleID, params PaySaleParams) {
+	var request PaySaleRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body PaySaleJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PaySale(ctx.Request.Context(), request.(PaySaleRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PaySale")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(PaySaleResponseObject); ok {
+		if err := validResponse.VisitPaySaleResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetReceipt operation middleware
+func (sh *strictHandler) GetReceipt(ctx *gin.Context, id SaleID) {
+	var request GetReceiptRequestObject
+
+	request.ID = id
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetReceipt(ctx.Request.Context(), request.(GetReceiptRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetReceipt")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetReceiptResponseObject); ok {
+		if err := validResponse.VisitGetReceiptResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RefundSale operation middleware
+func (sh *strictHandler) RefundSale(ctx *gin.Context, id SaleID, params RefundSaleParams) {
+	var request RefundSaleRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body RefundSaleJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RefundSale(ctx.Request.Context(), request.(RefundSaleRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RefundSale")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(RefundSaleResponseObject); ok {
+		if err := validResponse.VisitRefundSaleResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
