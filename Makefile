@@ -12,7 +12,7 @@ packages = $(addsuffix /...,$(modules))
 gotest = .local/bin/servers -- go test -count=1 -p 2 -timeout 30m
 
 ##@ Run
-.PHONY: up down status logs demo
+.PHONY: up down status logs demo seed
 up: ## start everything on this machine and print where it is (Compose when a Docker engine answers, else private servers)
 	@deploy/local/up.sh
 down: ## stop exactly what `make up` started; the data stays
@@ -23,6 +23,8 @@ logs: ## follow the logs; s=NAME for one service
 	@deploy/local/logs.sh $(s)
 demo: up ## register a shop, buy credits at the simulator, print the task timeline, the ledger and the mail
 	@deploy/local/demo.sh
+seed: ## make the demo shops (make up did); SCALE=100 makes a load set of 300 shops
+	@deploy/local/seed.sh $(or $(SCALE),1)
 
 ##@ Build and check
 .PHONY: gen check images migrate

@@ -187,12 +187,11 @@ put_providers() {
 
 put() { printf '%s=%q\n' "$1" "$2"; }
 
-# operator COMMAND … runs the operator's command; migrate, topology and seed-demo need other rights than the rest.
+# operator COMMAND … runs the operator's command; migrate, seed and topology need other rights than the rest.
 operator() {
   local db=operator user=operator
   case $1 in
-    migrate) db=owner ;;
-    seed-demo) db=gateway ;;
+    migrate | seed) db=owner ;;
     topology) user=admin ;;
   esac
   MAKOLA_ENV=development DATABASE_URL=$(database_url "$db") AMQP_URL=$(amqp_url "$user") AMQP_DECLARE=true "$bin/makola" "$@"

@@ -58,7 +58,7 @@ private() {
     say "migrating"
     operator migrate
     operator topology
-    operator seed-demo >"$state/demo"
+    operator seed >"$state/demo"
   fi
   say "starting the services"
   start_services
@@ -96,7 +96,7 @@ Makola runs in Compose.
   mails          $(published mail-viewer 8025)
   payments       $(published paystack-simulator 8095)  (simulator of Paystack, Flutterwave and Stripe)
   RabbitMQ       $(published rabbitmq 15672)  (makola_admin, password in docker-compose.yml)
-  $(docker logs --tail 1 "$(docker compose ps -aq seed)")
+$(docker logs --tail 4 "$(docker compose ps -aq seed)" | sed 's/^/  /')
 
 make status shows it, make logs follows it, make demo buys something, make down stops it.
 EOF

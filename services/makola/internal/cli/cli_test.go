@@ -142,24 +142,47 @@ func TestMigrateReachesTheNewestSchemaAndCanBeRepeated(t *testing.T) {
 	require.Contains(t, errs, "does not exist", "answered at once, not waited for")
 }
 
-func TestSeedDemoRegistersOneShop(t *testing.T) {
+func TestSeedMakesTheDemoShopsOnce(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	r.vars = []string{"DATABASE_URL=" + r.pg.URL("makola_gateway")}
-	first := r.ok("seed-demo")
-	require.True(t, strings.HasPrefix(first, "demo login     demo@makola.example, password "), first)
-	require.Equal(t, first, r.ok("seed-demo"))
-	require.Equal(t, 1, r.count(`select count(*) from accounts.business b join accounts.membership m on m.tenant_id = b.id and m.role = 'OWNER' where b.name = $1`, demoShop))
-	require.Equal(t, 1, r.count(`select count(*) from billing.subscription where status = 'TRIAL'`))
-	require.Equal(t, 1, r.count(`select count(*) from billing.ledger_account where tenant_id is not null and kind = 'credits' and balance = 5000`))
-	require.Equal(t, 1, r.count(`select count(*) from task.task t join accounts.business b on b.id = t.tenant_id where t.name = 'accounts.send_welcome_email'`))
+	r.vars = []string{"DATABASE_URL=" + r.pg.URL("makola_owner")}
+	first := strings.Split(r.ok("seed", "--days", "14", "--until", "2026-12-17"), "\n")
+	require.Len(t, first, 5) // four lines, which up.sh counts on
+	require.True(t, strings.HasPrefix(first[0], "demo shops     3 new, 0 there before, 0 left out"), first[0])
+	require.Equal(t, "demo login     demo@makola.example, password akwaaba-makola (Adwoa's Provision Store)", first[1])
+	rows := r.count(`select count(*) from inventory.movement`)
+	again := decode[map[string]any](r, "seed")
+	require.EqualValues(t, 3, again["present"])
+	require.Zero(t, again["rows"])
+	require.Equal(t, rows, r.count(`select count(*) from inventory.movement`))
+	for _, l := range again["logins"].([]any) {
+		people := l.(map[string]any)["people"].(map[string]any)
+		for email, role := range people {
+			require.Equal(t, 1, r.count(`select count(*) from accounts.user u join accounts.membership m on m.user_id = u.id join accounts.business b on b.id = m.tenant_id
+				where u.email = $1 and u.email_verified and u.is_active and m.role = $2 and b.name = $3`, email, role, l.(map[string]any)["business"]), email)
+		}
+	}
+	require.Equal(t, 3, r.count(`select count(*) from billing.subscription where status = 'TRIAL'`))
+}
+
+func TestSeedRefusesWhatItCannotDo(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	for _, args := range [][]string{{"--scale", "-1"}, {"--scale", "1000000"}, {"--until", "yesterday"}, {"--until", "1999-01-01"}, {"--days", "1000"}, {"--seed", "-1"}} {
+		code, _, errs := r.run(append([]string{"seed"}, args...)...)
+		require.Equal(t, exitUsage, code, errs)
+	}
+	r.vars = []string{"DATABASE_URL=" + r.pg.URL("makola_reports")}
+	code, _, errs := r.run("seed", "--days", "1")
+	require.Equal(t, exitFailed, code, errs)
+	require.Zero(t, r.count(`select count(*) from accounts.business`), "another role leaves nothing behind")
 }
 
 func TestDemoCommandsRefuseProduction(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.vars = []string{"MAKOLA_ENV=production", "DATABASE_URL=" + r.pg.URL("makola_owner")}
-	for _, command := range []string{"seed-demo", "demo"} {
+	for _, command := range []string{"seed", "demo"} {
 		code, _, errs := r.run(command)
 		require.Equal(t, exitRefused, code)
 		require.Contains(t, errs, "MAKOLA_ENV is production")

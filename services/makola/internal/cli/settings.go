@@ -21,7 +21,7 @@ type Config struct {
 }
 
 type environmentConfig struct {
-	Env string `env:"MAKOLA_ENV" envDefault:"development" doc:"development or production. In production seed-demo and demo refuse to run."`
+	Env string `env:"MAKOLA_ENV" envDefault:"development" doc:"development or production. In production seed and demo refuse to run."`
 }
 
 // databaseConfig is met by every command but topology, docs and help.
