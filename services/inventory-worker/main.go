@@ -21,7 +21,7 @@ func wire(ctx context.Context, cfg Config, app *service.App) error {
 	if err != nil {
 		return err
 	}
-	inventorypb.HandleTasks(w.Worker, &tasks.Inventory{Instance: app.Instance(), Tasks: inventorypb.NewTasks(w.Queue), Mail: notificationspb.NewTasks(w.Queue)})
+	inventorypb.HandleTasks(w.Worker, &tasks.Inventory{Instance: app.Instance(), Tasks: inventorypb.NewTasks(w.Queue), Mail: notificationspb.NewTasks(w.Queue), Bell: w.Queue})
 	salespb.HandleTasks(w.Worker, &tasks.Sales{Tasks: salespb.NewTasks(w.Queue)})
 	return nil
 }

@@ -72,6 +72,11 @@ func (i *Inventory) CheckExpiringProducts(ctx context.Context, tx *gorm.DB, args
 	if n > 0 {
 		result.Status = sent
 	}
+	if len(found.New) > 0 {
+		if _, err := notifications.Post(tx, i.Bell, []notifications.Notice{expiryNotice(ctx, business, found.New)}); err != nil {
+			return nil, fmt.Errorf("check expiring products: %w", err)
+		}
+	}
 	return result, nil
 }
 

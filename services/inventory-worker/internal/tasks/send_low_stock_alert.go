@@ -73,6 +73,11 @@ func (i *Inventory) SendLowStockAlert(ctx context.Context, tx *gorm.DB, args *in
 	if err != nil {
 		return nil, fmt.Errorf("send low stock alert: %w", err)
 	}
+	if all := found.For(inventory.Recipient{Owner: true}); all.New > 0 {
+		if _, err := notifications.Post(tx, i.Bell, []notifications.Notice{lowStockNotice(ctx, business, all)}); err != nil {
+			return nil, fmt.Errorf("send low stock alert: %w", err)
+		}
+	}
 	if n > 0 {
 		result.Status, result.Recipients = sent, int32(n)
 	}

@@ -35,7 +35,7 @@ type worker struct {
 }
 
 func register(r contract.Registrar, q *task.Queue) {
-	inventorypb.HandleTasks(r, &tasks.Inventory{Instance: "inventory-1", Tasks: inventorypb.NewTasks(q), Mail: notificationspb.NewTasks(q)})
+	inventorypb.HandleTasks(r, &tasks.Inventory{Instance: "inventory-1", Tasks: inventorypb.NewTasks(q), Mail: notificationspb.NewTasks(q), Bell: q})
 	salespb.HandleTasks(r, &tasks.Sales{Tasks: salespb.NewTasks(q)})
 }
 

@@ -123,6 +123,8 @@ func TestTheDigestIsWorstFirstAndSaysWhatIsNew(t *testing.T) {
 	require.EqualValues(t, 1000, m[0].Items[2].ValueMinor)
 	require.Nil(t, m[0].Items[1].CoverDays)
 
+	require.Equal(t, 1, w.count(`select count(*) from notifications.notice where kind = 'STOCK_OUT' and title = '3 items to reorder' and body = 'out is out of stock at Place MAIN.'`))
+
 	require.Equal(t, "no_alerts", w.tell(s).GetStatus(), "told")
 	require.Equal(t, "sent", w.tell(s, half.String()).GetStatus(), "asked for")
 	w.exec(`update inventory.stock_alert set notified_at = now() - interval '8 days'`)
@@ -206,6 +208,7 @@ func TestAnItemIsWarnedOfOnceInEachBucket(t *testing.T) {
 	require.Equal(t, []int{7, 1}, []int{m[0].Total, m[0].Expired})
 	require.EqualValues(t, 7*10*200, m[0].ValueMinor)
 	require.Negative(t, m[0].Items[0].Days, "what is over comes first")
+	require.Equal(t, 1, w.count(`select count(*) from notifications.notice where kind = 'STOCK_EXPIRING' and priority = 'HIGH' and title = '1 item has expired'`))
 
 	require.Equal(t, "no_alerts", check().GetStatus(), "told")
 	w.exec(`update inventory.stock_item set expiry_date = expiry_date - 1 where expiry_date is not null`)

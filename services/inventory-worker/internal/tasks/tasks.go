@@ -23,6 +23,8 @@ type Inventory struct {
 	// Tasks and Mail enqueue what follows.
 	Tasks *inventorypb.Tasks
 	Mail  *notificationspb.Tasks
+	// Bell tells the gateways that there are notices.
+	Bell *task.Queue
 }
 
 // Sales runs the tasks of the queue sales. It is safe for concurrent use.
