@@ -24,6 +24,17 @@ const (
 	cursorUsage       byte = 'u'
 
 	cursorSubscriptionPayments byte = 's'
+
+	cursorWarehouses  byte = 'W'
+	cursorStorefronts byte = 'F'
+	cursorCategories  byte = 'C'
+	cursorSuppliers   byte = 'S'
+	cursorProducts    byte = 'P'
+	cursorBatches     byte = 'B'
+	cursorItems       byte = 'I'
+	cursorAdjustments byte = 'A'
+	cursorTransfers   byte = 'T'
+	cursorMovements   byte = 'M'
 )
 
 // errCursor reports a cursor that we did not make.
