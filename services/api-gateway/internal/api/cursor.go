@@ -26,9 +26,19 @@ const (
 
 	cursorSubscriptionPayments byte = 's'
 
-	cursorCustomers   byte = 'C'
-	cursorSales       byte = 'S'
-	cursorReceivables byte = 'R'
+	cursorCustomers   byte = 'c'
+	cursorSales       byte = 'o'
+	cursorReceivables byte = 'r'
+	cursorWarehouses  byte = 'W'
+	cursorStorefronts byte = 'F'
+	cursorCategories  byte = 'C'
+	cursorSuppliers   byte = 'S'
+	cursorProducts    byte = 'P'
+	cursorBatches     byte = 'B'
+	cursorItems       byte = 'I'
+	cursorAdjustments byte = 'A'
+	cursorTransfers   byte = 'T'
+	cursorMovements   byte = 'M'
 )
 
 // errCursor reports a cursor that we did not make.
