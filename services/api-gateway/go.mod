@@ -16,6 +16,7 @@ require (
 	gorm.io/gorm v1.31.2
 	makola/pkg v0.0.0
 	makola/proto v0.0.0
+	pgregory.net/rapid v1.3.0
 )
 
 require (
