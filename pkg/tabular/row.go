@@ -1,0 +1,73 @@
+package tabular
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"makola/pkg/money"
+)
+
+// Row is one row of a table, as long as the header.
+type Row struct {
+	Line  int
+	Cells []string // In the order of the header, as the file has them.
+
+	table *Table
+}
+
+// Has reports whether the file has the field's column and the row something in it.
+func (r Row) Has(field string) bool { return r.Text(field) != "" }
+
+// Text is the field's cell without the spaces around it, or "" when the file lacks the column. A cell that an export of ours
+// protected with an apostrophe keeps it; see [Unprotect].
+func (r Row) Text(field string) string {
+	i, ok := r.table.columns[field]
+	if !ok {
+		return ""
+	}
+	return strings.TrimSpace(r.Cells[i])
+}
+
+// Integer is the field's cell as a whole number.
+func (r Row) Integer(field string) (int64, error) {
+	n, err := ParseInteger(r.Text(field))
+	return n, r.at(field, err)
+}
+
+// Money is the field's cell as an amount in c.
+func (r Row) Money(field string, c money.Currency) (money.Amount, error) {
+	a, err := ParseMoney(r.Text(field), c)
+	return a, r.at(field, err)
+}
+
+// Date is the field's cell as a calendar date, at midnight UTC.
+func (r Row) Date(field string) (time.Time, error) {
+	d, err := ParseDate(r.Text(field))
+	return d, r.at(field, err)
+}
+
+// Fault is an error at the field's cell with the caller's own reason: a price that may not be negative, a name that is too long.
+func (r Row) Fault(field, format string, args ...any) *Error {
+	return bad(r.Line, r.title(field), "%s", fmt.Sprintf(format, args...))
+}
+
+// title is how the file itself calls the field's column.
+func (r Row) title(field string) string {
+	if i, ok := r.table.columns[field]; ok {
+		return r.table.Header[i]
+	}
+	return field
+}
+
+// at adds the place to the fault of a parser.
+func (r Row) at(field string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if e, ok := errors.AsType[*Error](err); ok {
+		e.Line, e.Column = r.Line, r.title(field)
+	}
+	return err
+}
