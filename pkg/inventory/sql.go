@@ -1,7 +1,10 @@
 package inventory
 
 import (
+	"bytes"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -66,4 +69,47 @@ func optionalID(id uuid.UUID) *uuid.UUID {
 		return nil
 	}
 	return &id
+}
+
+// MaxPage is the most rows one page of a list holds.
+const MaxPage = 100
+
+// page cuts a list that was read with one row more than limit, and returns the id to go on with; uuid.Nil on the last page.
+func page[R any](list []R, limit int, id func(R) uuid.UUID) ([]R, uuid.UUID) {
+	if len(list) <= limit {
+		return list, uuid.Nil
+	}
+	return list[:limit], id(list[limit-1])
+}
+
+func clamp(limit int) int { return min(max(limit, 1), MaxPage) }
+
+// one runs a query of at most one row, and returns missing when there is none.
+func one[R any](tx *gorm.DB, what, statement string, missing error, scan func(pgx.Rows) (R, error), args ...any) (r R, err error) {
+	found := false
+	err = query(tx, what, statement, func(rows pgx.Rows) (err error) {
+		found = true
+		r, err = scan(rows)
+		return err
+	}, args...)
+	if err == nil && !found {
+		err = fmt.Errorf("%s: %w", what, missing)
+	}
+	return r, err
+}
+
+// ids returns the distinct ids of a list in order, without the zero id.
+func ids[R any](rows []R, of func(R) uuid.UUID) []uuid.UUID {
+	list := column(rows, of)
+	slices.SortFunc(list, func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) })
+	list = slices.Compact(list)
+	if len(list) > 0 && list[0] == uuid.Nil {
+		list = list[1:]
+	}
+	return list
+}
+
+// contains is the LIKE pattern that finds text anywhere, in lower case, with nothing in the text meaning anything but itself.
+func contains(text string) string {
+	return "%" + strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(strings.ToLower(text)) + "%"
 }
