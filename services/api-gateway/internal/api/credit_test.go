@@ -22,7 +22,7 @@ func TestCustomersByPhone(t *testing.T) {
 	g.do("PATCH", "/api/v1/customers/"+kofi, s.access, map[string]any{"phone": "+233244000111"}).is(t, 409, "phone_taken")
 	g.do("PATCH", "/api/v1/customers/"+kofi, s.access, map[string]any{"phone": "call me"}).is(t, 422, "invalid")
 	g.do("PATCH", "/api/v1/customers/"+kofi, s.access, map[string]any{"phone": "", "type": "WHOLESALE", "credit_limit": "50.00"}).is(t, 200, "").has(t, "phone", nil, "available_credit", "50.00")
-	for q, want := range map[string]int{"esi": 1, "MENSAH": 1, "4400": 1, "%25_": 1, "%5C": 1, "o": 1, "nobody": 0, "example.com": 1} {
+	for q, want := range map[string]int{"esi": 1, "MENSAH": 1, "4400": 1, "%25_": 1, "%5C": 1, "kof": 1, "nobody": 0, "example.com": 1} {
 		require.Len(t, g.do("GET", "/api/v1/customers?q="+q, s.access, nil).is(t, 200, "").list("items"), want, q)
 	}
 	cashier := g.staff(s, accounts.Staff, f.storefront)

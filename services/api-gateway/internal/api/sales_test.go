@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"os"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -27,6 +28,12 @@ func TestASaleForCashWithChange(t *testing.T) {
 	g.do("POST", saleAt(c.id, "complete"), s.access, map[string]any{"payment_type": "CASH"}).is(t, 409, "sale_not_draft")
 	r := g.do("GET", saleAt(c.id, "receipt"), s.access, nil).is(t, 200, "")
 	r.has(t, "business_name", "ama's shop", "cashier", "ama")
+	pdf := g.do("GET", saleAt(c.id, "receipt.pdf"), s.access, nil).is(t, 200, "")
+	require.Equal(t, "application/pdf", pdf.Header.Get("Content-Type"))
+	require.Equal(t, "%PDF-", string(pdf.raw[:5]))
+	if name := os.Getenv("RECEIPT_PDF"); name != "" { // to look at it
+		require.NoError(t, os.WriteFile(name, pdf.raw, 0o600))
+	}
 	g.do("POST", saleAt(c.id, "abandon"), s.access, nil).is(t, 409, "sale_not_draft")
 	require.Equal(t, 1, g.count(`select count(*) from audit.entry where action = 'SALE' and entity_id = $1`, c.id))
 	g.booksHold()

@@ -8,6 +8,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"time"
 
@@ -4868,6 +4869,9 @@ type ServerInterface interface {
 	// GetReceipt The receipt of a sale, for a printer of yours
 	// (GET /api/v1/sales/{id}/receipt)
 	GetReceipt(c *gin.Context, id SaleID)
+	// GetReceiptPDF The receipt of a sale as a PDF
+	// (GET /api/v1/sales/{id}/receipt.pdf)
+	GetReceiptPDF(c *gin.Context, id SaleID)
 	// RefundSale Take goods back
 	// (POST /api/v1/sales/{id}/refund)
 	RefundSale(c *gin.Context, id SaleID, params RefundSaleParams)
@@ -7490,6 +7494,31 @@ func (siw *ServerInterfaceWrapper) GetReceipt(c *gin.Context) {
 	siw.Handler.GetReceipt(c, id)
 }
 
+// GetReceiptPDF operation middleware
+func (siw *ServerInterfaceWrapper) GetReceiptPDF(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id SaleID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetReceiptPDF(c, id)
+}
+
 // RefundSale operation middleware
 func (siw *ServerInterfaceWrapper) RefundSale(c *gin.Context) {
 
@@ -9261,6 +9290,7 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.POST(options.BaseURL+"/api/v1/sales/:id/cancel", wrapper.CancelSale)
 	router.POST(options.BaseURL+"/api/v1/sales/:id/abandon", wrapper.AbandonSale)
 	router.GET(options.BaseURL+"/api/v1/sales/:id/receipt", wrapper.GetReceipt)
+	router.GET(options.BaseURL+"/api/v1/sales/:id/receipt.pdf", wrapper.GetReceiptPDF)
 	router.GET(options.BaseURL+"/api/v1/receivables", wrapper.ListReceivables)
 	router.GET(options.BaseURL+"/api/v1/warehouses", wrapper.ListWarehouses)
 	router.POST(options.BaseURL+"/api/v1/warehouses", wrapper.OpenWarehouse)
@@ -21404,6 +21434,174 @@ func (response GetReceiptdefaultApplicationProblemPlusJSONResponse) VisitGetRece
 	return err
 }
 
+type GetReceiptPDFRequestObject struct {
+	ID SaleID `json:"id"`
+}
+
+type GetReceiptPDFResponseObject interface {
+	VisitGetReceiptPDFResponse(w http.ResponseWriter) error
+}
+
+type GetReceiptPDF200ApplicationPdfResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response GetReceiptPDF200ApplicationPdfResponse) VisitGetReceiptPDFResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/pdf")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type GetReceiptPDF401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response GetReceiptPDF401ApplicationProblemPlusJSONResponse) VisitGetReceiptPDFResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReceiptPDF403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetReceiptPDF403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetReceiptPDF403ResponseHeaders
+}
+
+func (response GetReceiptPDF403ApplicationProblemPlusJSONResponse) VisitGetReceiptPDFResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReceiptPDF404ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetReceiptPDF404ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetReceiptPDF404ResponseHeaders
+}
+
+func (response GetReceiptPDF404ApplicationProblemPlusJSONResponse) VisitGetReceiptPDFResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReceiptPDF409ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetReceiptPDF409ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetReceiptPDF409ResponseHeaders
+}
+
+func (response GetReceiptPDF409ApplicationProblemPlusJSONResponse) VisitGetReceiptPDFResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReceiptPDF422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetReceiptPDF422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetReceiptPDF422ResponseHeaders
+}
+
+func (response GetReceiptPDF422ApplicationProblemPlusJSONResponse) VisitGetReceiptPDFResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReceiptPDFdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetReceiptPDFdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    GetReceiptPDFdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response GetReceiptPDFdefaultApplicationProblemPlusJSONResponse) VisitGetReceiptPDFResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type RefundSaleRequestObject struct {
 	ID     SaleID `json:"id"`
 	Params RefundSaleParams
@@ -29809,6 +30007,9 @@ type StrictServerInterface interface {
 	// GetReceipt The receipt of a sale, for a printer of yours
 	// (GET /api/v1/sales/{id}/receipt)
 	GetReceipt(ctx context.Context, request GetReceiptRequestObject) (GetReceiptResponseObject, error)
+	// GetReceiptPDF The receipt of a sale as a PDF
+	// (GET /api/v1/sales/{id}/receipt.pdf)
+	GetReceiptPDF(ctx context.Context, request GetReceiptPDFRequestObject) (GetReceiptPDFResponseObject, error)
 	// RefundSale Take goods back
 	// (POST /api/v1/sales/{id}/refund)
 	RefundSale(ctx context.Context, request RefundSaleRequestObject) (RefundSaleResponseObject, error)
@@ -32494,6 +32695,32 @@ func (sh *strictHandler) GetReceipt(ctx *gin.Context, id SaleID) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(GetReceiptResponseObject); ok {
 		if err := validResponse.VisitGetReceiptResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetReceiptPDF operation middleware
+func (sh *strictHandler) GetReceiptPDF(ctx *gin.Context, id SaleID) {
+	var request GetReceiptPDFRequestObject
+
+	request.ID = id
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetReceiptPDF(ctx.Request.Context(), request.(GetReceiptPDFRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetReceiptPDF")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetReceiptPDFResponseObject); ok {
+		if err := validResponse.VisitGetReceiptPDFResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
