@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 )
 
@@ -67,7 +68,7 @@ func TestQuietHoursEndWhenTheBusinesssClockSaysSo(t *testing.T) {
 		"a zone that nobody knows is UTC":      {"2026-03-01T21:30:00Z", "Mars/Olympus", night, day, "2026-03-02T06:30:00Z"},
 		"the night in which the clock goes on": {"2026-03-28T22:00:00Z", "Europe/London", night, day, "2026-03-29T05:30:00Z"},
 		"the night in which it goes back":      {"2026-10-24T21:00:00Z", "Europe/London", night, day, "2026-10-25T06:30:00Z"},
-		"an hour that comes twice":             {"2026-10-25T01:15:00Z", "Europe/London", night, 90, "2026-10-25T01:16:00Z"},
+		"an hour that comes twice":             {"2026-10-25T01:15:00Z", "Europe/London", night, 90, "2026-10-25T01:30:00Z"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -82,4 +83,42 @@ func TestQuietHoursEndWhenTheBusinesssClockSaysSo(t *testing.T) {
 			require.Equal(t, want, quietFor(now, c.zone, c.start, c.end))
 		})
 	}
+}
+
+func TestAnUnsubscribeLinkSaysWhatItSaidAndNothingElse(t *testing.T) {
+	t.Parallel()
+	const first, second = "0123456789abcdef0123456789abcdef", "fedcba9876543210fedcba9876543210"
+	parse := func(text string) *UnsubscribeKeys {
+		k, err := ParseUnsubscribeKeys(text)
+		require.NoError(t, err)
+		return k
+	}
+	shop := uuid.New()
+	token := parse(first).Token(shop, SystemUpdates)
+	require.Regexp(t, `^[A-Za-z0-9_-]+$`, token)
+	for _, keys := range []string{first, second + ", " + first} {
+		business, off, err := parse(keys).Read(token)
+		require.NoError(t, err)
+		require.Equal(t, shop, business)
+		require.Equal(t, SystemUpdates, off)
+	}
+	_, _, err := parse(second).Read(token)
+	require.ErrorIs(t, err, ErrUnsubscribe, "signed by a key that is gone")
+	raw := []byte(token)
+	for i := range raw {
+		forged := append([]byte{}, raw...)
+		forged[i] ^= 1
+		_, _, err := parse(first).Read(string(forged))
+		require.ErrorIs(t, err, ErrUnsubscribe, "character %d", i)
+	}
+	for _, text := range []string{"", token[1:], token + "A", strings.Repeat("A", 5000)} {
+		_, _, err := parse(first).Read(text)
+		require.ErrorIs(t, err, ErrUnsubscribe)
+	}
+	none, err := ParseUnsubscribeKeys(" ")
+	require.NoError(t, err)
+	require.Nil(t, none)
+	_, err = ParseUnsubscribeKeys(first + ",short")
+	require.ErrorContains(t, err, "key 2 has 5 bytes")
+	require.NotContains(t, err.Error(), "short")
 }

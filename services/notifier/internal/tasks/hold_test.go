@@ -95,3 +95,29 @@ func TestAMailThatCanWaitIsSentAfterTheQuietHours(t *testing.T) {
 	require.Len(t, w.server.Mails(), 2)
 	require.Equal(t, "completed", w.View(t.Context(), taskID).Status())
 }
+
+func TestAMailThatMayBeTurnedOffSaysWhere(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	keys, err := notifications.ParseUnsubscribeKeys(linkKey)
+	require.NoError(t, err)
+	link := "https://api.example.com/unsubscribe/" + keys.Token(w.shop, notifications.SystemUpdates)
+	w.queue("credit-alert:1", notifications.CreditAlert{Name: "Ama", Kind: "depleted"})
+	w.queue("purchase-mail:1", notifications.CreditsPurchased{Name: "Ama", Reference: "AI-1", Currency: "GHS"})
+	w.Drain(t.Context())
+	mails := w.server.Mails()
+	require.Len(t, mails, 2)
+	for _, m := range mails {
+		if m.Header.Get("List-Unsubscribe") == "" {
+			require.NotContains(t, m.Text, "/unsubscribe/")
+			require.Empty(t, m.Header.Get("List-Unsubscribe-Post"))
+			require.Contains(t, m.Subject, "Receipt")
+			continue
+		}
+		require.Equal(t, "<"+link+">", m.Header.Get("List-Unsubscribe"))
+		require.Equal(t, "List-Unsubscribe=One-Click", m.Header.Get("List-Unsubscribe-Post"))
+		require.Contains(t, m.Text, link)
+		require.Contains(t, m.HTML, `href="`+link+`"`)
+	}
+	require.Equal(t, 1, w.count(`select count(*) from notifications.email where body_text like '%/unsubscribe/%'`))
+}

@@ -42,7 +42,11 @@ func (n *Notifications) SendEmail(ctx context.Context, _ contract.Run, args *not
 	case hold.Wait > 0:
 		return nil, task.Throttled(hold.Wait) // spends no attempt
 	}
-	err = n.Sender.Send(ctx, mail.Message{ID: id.String(), To: []string{m.To}, Subject: m.Rendered.Subject, Text: m.Rendered.Text, HTML: m.Rendered.HTML})
+	message := mail.Message{ID: id.String(), To: []string{m.To}, Subject: m.Rendered.Subject, Text: m.Rendered.Text, HTML: m.Rendered.HTML}
+	if link := n.unsubscribe(ctx, m.Template); strings.HasPrefix(link, "https://") { // mail programs follow no other
+		message.ListUnsubscribe = link
+	}
+	err = n.Sender.Send(ctx, message)
 	if err != nil {
 		return nil, n.notSent(ctx, m, err)
 	}
@@ -80,7 +84,7 @@ func (n *Notifications) prepare(ctx context.Context, id uuid.UUID) (m *notificat
 			}
 			return err
 		}
-		words, err := n.Words.Render(content)
+		words, err := n.Words.RenderWith(content, n.unsubscribe(ctx, m.Template))
 		if errors.Is(err, notifications.ErrForgotten) {
 			err = task.Permanent(err)
 		}
@@ -94,6 +98,16 @@ func (n *Notifications) prepare(ctx context.Context, id uuid.UUID) (m *notificat
 		err = task.Permanent(err)
 	}
 	return m, hold, err
+}
+
+// unsubscribe is where a reader turns off mails of that template; empty for those that cannot be turned off, or where nobody would answer.
+func (n *Notifications) unsubscribe(ctx context.Context, template string) string {
+	business, ok := tenant.From(ctx)
+	off, may := notifications.UnsubscribeFrom(template)
+	if !ok || !may || n.Unsubscribe == nil || n.PublicURL == "" {
+		return ""
+	}
+	return strings.TrimRight(n.PublicURL, "/") + "/unsubscribe/" + n.Unsubscribe.Token(business, off)
 }
 
 // suppressed ends a mail that the business does not want.
