@@ -68,6 +68,7 @@ decide() {
     if [ "$role" != owner ] && [ "$role" != webhook ]; then remember "$state/secrets" "AMQP_PASSWORD_${role^^}" "$(secret)"; fi
   done
   remember "$state/secrets" JWT_SECRET "$(secret)"
+  remember "$state/secrets" LINK_SECRET "$(secret)"
   remember "$state/secrets" PAYSTACK_SECRET_KEY "sk_test_$(secret)"
   load_settings
 }
@@ -144,6 +145,7 @@ write_env() {
         put WEBHOOK_DATABASE_URL "$(database_url webhook)"
         put PUBLIC_URL "http://127.0.0.1:$GATEWAY_PORT"
         put JWT_KEYS "dev:$JWT_SECRET"
+        put UNSUBSCRIBE_KEYS "$LINK_SECRET"
         put_providers
         ;;
       billing-worker)
@@ -152,6 +154,8 @@ write_env() {
       notifier)
         put SMTP_URL "smtp://127.0.0.1:$SMTP_PORT"
         put MAIL_FROM "Makola <no-reply@makola.example>"
+        put PUBLIC_URL "http://127.0.0.1:$GATEWAY_PORT"
+        put UNSUBSCRIBE_KEYS "$LINK_SECRET"
         ;;
       paystack-simulator)
         put LISTEN_ADDR "127.0.0.1:$SIMULATOR_PORT"

@@ -7,6 +7,9 @@
 //	                                          ▼   │ a person replays the task
 //	                                        refused
 //
+// A queued mail that the business does not want becomes suppressed instead of being sent, and one that can wait is sent when the business's quiet hours are over. Which
+// switches a kind of mail obeys is said in rule.go. They are looked at when the mail is about to be sent, not when it is queued.
+//
 // Queue inserts the row in the transaction of the event that causes the mail, under a key that names the event, and enqueues
 // notifications.send_email with it. One tenant and key is one mail, however often the event is handled. The task renders the mail and
 // stores the text before it sends it, so that a retry sends the same text under the same Message-ID, even from a newer build.

@@ -22,11 +22,13 @@ var (
 // State is where a mail is in its life.
 type State string
 
-// The states of a mail. A queued or refused mail may be sent; sent is the end.
+// The states of a mail. A queued or refused mail may be sent; sent is the end, and so is suppressed: the business did not want it.
 const (
 	StateQueued  State = "queued"
 	StateSent    State = "sent"
 	StateRefused State = "refused"
+
+	StateSuppressed State = "suppressed"
 )
 
 // Mail is one stored mail.
@@ -105,6 +107,12 @@ func MarkRefused(tx *gorm.DB, id uuid.UUID, reason string) error {
 	moved, err := postgres.Exec(tx, `update notifications.email set state = 'refused', error = $2, rendered_at = case when template = any($3) then null else rendered_at end, `+forget+`
 		where id = $1 and state in ('queued', 'refused')`, id, reason, secretTemplates())
 	return checkMoved(tx, "mark refused", id, moved, err)
+}
+
+// MarkSuppressed records that the mail is not sent because the business has turned off such mails. Errors: ErrAlreadySent; ErrNotFound.
+func MarkSuppressed(tx *gorm.DB, id uuid.UUID, off Switch) error {
+	moved, err := postgres.Exec(tx, `update notifications.email set state = 'suppressed', error = $2 where id = $1 and state in ('queued', 'refused', 'suppressed')`, id, string(off)+" is off")
+	return checkMoved(tx, "mark suppressed", id, moved, err)
 }
 
 func checkMoved(tx *gorm.DB, what string, id uuid.UUID, moved int64, err error) error {

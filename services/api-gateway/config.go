@@ -9,6 +9,7 @@ import (
 
 	"makola/pkg/accounts"
 	"makola/pkg/money"
+	"makola/pkg/notifications"
 	"makola/pkg/payments/providers"
 	"makola/pkg/postgres"
 	"makola/pkg/rabbit"
@@ -38,6 +39,8 @@ type HTTP struct {
 	TrustedProxies []string `env:"TRUSTED_PROXIES" doc:"Comma-separated addresses and networks of our own proxies, whose X-Forwarded-For is believed. Without it every client behind a proxy shares the proxy's rate limit; with a wrong one anybody can forge an address."`
 	// JWTKeys are kept out of sight by their type.
 	JWTKeys service.Secret `env:"JWT_KEYS,required" doc:"Keys of access tokens, kid:secret,kid:secret with secrets of 32 bytes and more. The first signs, all are accepted: rotate by putting a new one in front and dropping the old one 15 minutes later."`
+	// UnsubscribeKeys are notifier's as well.
+	UnsubscribeKeys service.Secret `env:"UNSUBSCRIBE_KEYS" doc:"Comma-separated secrets of 32 bytes and more for the links by which readers turn off mails, the same as notifier's. The first signs, all are accepted: put a new one in front and keep the old ones as long as their links shall work. Without any the links lead nowhere."`
 	// RequireVerifiedEmail is off, as before there were verification mails.
 	RequireVerifiedEmail bool  `env:"REQUIRE_VERIFIED_EMAIL" envDefault:"false" doc:"true keeps people whose e-mail address is not confirmed out of their business. With false they may do everything but invite others, so that a new shop can begin at once."`
 	TrialCredits         int64 `env:"TRIAL_CREDITS" envDefault:"50" doc:"AI credits that a new business is given; 0 gives none."`
@@ -81,6 +84,9 @@ func (h HTTP) Validate() []error {
 	}
 	if _, err := accounts.ParseKeys(h.JWTKeys.Reveal()); err != nil {
 		add("JWT_KEYS", "cannot be used: "+err.Error(), "write kid:secret with a random secret of 32 bytes or more")
+	}
+	if _, err := notifications.ParseUnsubscribeKeys(h.UnsubscribeKeys.Reveal()); err != nil {
+		add("UNSUBSCRIBE_KEYS", "cannot be used: "+err.Error(), "write random secrets of 32 bytes or more")
 	}
 	if h.TrialCredits < 0 || h.TrialCredits > maxTrialCredits {
 		add("TRIAL_CREDITS", fmt.Sprintf("is %d", h.TrialCredits), fmt.Sprintf("choose between 0 and %d", maxTrialCredits))

@@ -9,6 +9,7 @@ import (
 	_ "time/tzdata" // a business names its time zone, also where the system has none
 
 	"makola/pkg/accounts"
+	"makola/pkg/notifications"
 	"makola/pkg/rabbit"
 	"makola/pkg/service"
 	"makola/pkg/task"
@@ -48,9 +49,13 @@ func wire(ctx context.Context, cfg Config, app *service.App) error {
 		return err
 	}
 	s.Credits, s.Subscriptions = aifeatures.NewTasks(queue), subscriptionspb.NewTasks(queue)
+	links, err := notifications.ParseUnsubscribeKeys(cfg.HTTP.UnsubscribeKeys.Reveal())
+	if err != nil {
+		return fmt.Errorf("read UNSUBSCRIBE_KEYS: %w", err)
+	}
 	handler, err := api.NewRouter(s, api.Options{ //nolint:contextcheck // handlers take each request's context
 		TrustedProxies: cfg.HTTP.TrustedProxies, SignInPerMinute: cfg.HTTP.SignInPerMinute, RequestsPerSecond: cfg.HTTP.RequestsPerSecond,
-		CORSOrigins: cfg.HTTP.CORSOrigins, Share: edge.NewShare(db), Hub: hub,
+		CORSOrigins: cfg.HTTP.CORSOrigins, Share: edge.NewShare(db), Hub: hub, Unsubscribe: links,
 		Webhooks: webhook.Handlers(clients.ByName(), committer), Metrics: app.Metrics(),
 	})
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"net/url"
 
 	"makola/pkg/mail"
+	"makola/pkg/notifications"
 	"makola/pkg/service"
 	"makola/pkg/workerapp"
 )
@@ -19,12 +20,21 @@ type Config struct {
 type Links struct {
 	// AppURL is where people use the application.
 	AppURL string `env:"APP_URL" doc:"Address of the application that people sign in to, as mails link to it, for example https://app.example.com. Empty means mails without links."`
+	// PublicURL and UnsubscribeKeys are api-gateway's as well.
+	PublicURL       string         `env:"PUBLIC_URL" doc:"Address under which clients reach api-gateway, as it is told there. Links to turn off mails lead to it; in mail headers only when it is https. Empty means mails without such links."`
+	UnsubscribeKeys service.Secret `env:"UNSUBSCRIBE_KEYS" doc:"Comma-separated secrets of 32 bytes and more that sign the links by which readers turn off mails, the same as api-gateway's. The first signs. Empty means mails without such links."`
 }
 
 // Validate refuses what a reader could not follow.
 func (l Links) Validate() error {
 	if u, err := url.Parse(l.AppURL); l.AppURL != "" && (err != nil || u.Host == "" || u.User != nil || u.Scheme != "https" && u.Scheme != "http") {
 		return service.Invalid("APP_URL", "is not an http or https address", "write https://app.example.com")
+	}
+	if u, err := url.Parse(l.PublicURL); l.PublicURL != "" && (err != nil || u.Host == "" || u.User != nil || u.Scheme != "https" && u.Scheme != "http") {
+		return service.Invalid("PUBLIC_URL", "is not an http or https address", "write https://api.example.com")
+	}
+	if _, err := notifications.ParseUnsubscribeKeys(l.UnsubscribeKeys.Reveal()); err != nil {
+		return service.Invalid("UNSUBSCRIBE_KEYS", "cannot be used: "+err.Error(), "write random secrets of 32 bytes or more")
 	}
 	return nil
 }

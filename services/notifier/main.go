@@ -9,6 +9,7 @@ import (
 	_ "time/tzdata" // receipts show the business's own time, also where the system has no time zones
 
 	"makola/pkg/mail"
+	"makola/pkg/notifications"
 	"makola/pkg/service"
 	"makola/pkg/workerapp"
 	accountspb "makola/proto/makola/accounts/v1"
@@ -32,11 +33,15 @@ func wire(ctx context.Context, cfg Config, app *service.App) error {
 	if err != nil {
 		return err
 	}
+	unsubscribe, err := notifications.ParseUnsubscribeKeys(cfg.Links.UnsubscribeKeys.Reveal())
+	if err != nil {
+		return fmt.Errorf("read UNSUBSCRIBE_KEYS: %w", err)
+	}
 	w, err := workerapp.Open(ctx, cfg.Config, app, "accounts", "notifications")
 	if err != nil {
 		return err
 	}
 	accountspb.HandleTasks(w.Worker, &tasks.Accounts{Notify: notificationspb.NewTasks(w.Queue)})
-	notificationspb.HandleTasks(w.Worker, &tasks.Notifications{DB: w.DB, Words: words, Sender: sender, Domain: domain})
+	notificationspb.HandleTasks(w.Worker, &tasks.Notifications{DB: w.DB, Words: words, Sender: sender, Domain: domain, Unsubscribe: unsubscribe, PublicURL: cfg.Links.PublicURL})
 	return nil
 }

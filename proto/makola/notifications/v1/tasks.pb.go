@@ -73,7 +73,7 @@ func (x *SendEmailArgs) GetEmailId() string {
 // SendEmailResult is the result of notifications.send_email.
 type SendEmailResult struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// status is sent, already_sent or suppressed (the address is on the suppression list).
+	// status is sent, already_sent or suppressed (the business has turned off such mails).
 	Status string `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
 	// message_id is the Message-ID header of the mail, angle brackets included.
 	MessageId     string `protobuf:"bytes,2,opt,name=message_id,json=messageId,proto3" json:"message_id,omitempty"`

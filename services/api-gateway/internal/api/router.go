@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"makola/pkg/accounts"
+	"makola/pkg/notifications"
 	"makola/pkg/payments/paystack"
 	"makola/pkg/problem"
 	spec "makola/services/api-gateway/api"
@@ -19,6 +20,7 @@ import (
 	"makola/services/api-gateway/internal/edge"
 	"makola/services/api-gateway/internal/live"
 	"makola/services/api-gateway/internal/once"
+	"makola/services/api-gateway/internal/unsubscribe"
 )
 
 // requestTime bounds one request: a payment provider may take 30 s to open a payment, and the rest takes milliseconds.
@@ -42,6 +44,8 @@ type Options struct {
 	StreamPatience time.Duration
 	// Webhooks receive the providers' webhooks, raw, by the providers' names. A provider that is not here has no address.
 	Webhooks map[string]gin.HandlerFunc
+	// Unsubscribe reads the links in mails. Without it there is no page for them.
+	Unsubscribe *notifications.UnsubscribeKeys
 	// Metrics receives the request metrics when not nil.
 	Metrics prometheus.Registerer
 }
@@ -106,6 +110,9 @@ func newEngine(s *Server, o Options) (*gin.Engine, error) {
 	pages := r.Group("", l.address)
 	if err := docs.Mount(pages, doc, spec.YAML()); err != nil {
 		return nil, fmt.Errorf("make the documentation page: %w", err)
+	}
+	if o.Unsubscribe != nil {
+		(&unsubscribe.Pages{DB: s.DB, Keys: o.Unsubscribe}).Mount(pages)
 	}
 	if o.Hub == nil {
 		o.Hub = live.NewHub(nil, "", live.Limits{}, nil)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 	"gorm.io/gorm"
@@ -18,20 +19,34 @@ import (
 )
 
 // SendEmail hands one stored mail to the mail server.
+// A business's switches and quiet hours are obeyed, but by mails on security and payments.
 // LONG: no transaction is open while the server is asked. The text is stored before it is sent, so every attempt sends the same one.
 func (n *Notifications) SendEmail(ctx context.Context, _ contract.Run, args *notificationspb.SendEmailArgs) (contract.Commit[*notificationspb.SendEmailResult], error) {
 	id, err := uuid.Parse(args.GetEmailId())
 	if err != nil {
 		return nil, task.Permanent(errors.New("email_id is not a UUID"))
 	}
-	m, err := n.prepare(ctx, id)
+	m, hold, err := n.prepare(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	if m.State == notifications.StateSent {
+	switch {
+	case m.State == notifications.StateSent:
 		return alreadySent(m.MessageID), nil
+	case hold.Off != "":
+		return suppressed(id, hold.Off), nil
+	case m.State == notifications.StateSuppressed:
+		return func(*gorm.DB) (*notificationspb.SendEmailResult, error) {
+			return &notificationspb.SendEmailResult{Status: "suppressed"}, nil
+		}, nil
+	case hold.Wait > 0:
+		return nil, task.Throttled(hold.Wait) // spends no attempt
 	}
-	err = n.Sender.Send(ctx, mail.Message{ID: id.String(), To: []string{m.To}, Subject: m.Rendered.Subject, Text: m.Rendered.Text, HTML: m.Rendered.HTML})
+	message := mail.Message{ID: id.String(), To: []string{m.To}, Subject: m.Rendered.Subject, Text: m.Rendered.Text, HTML: m.Rendered.HTML}
+	if link := n.unsubscribe(ctx, m.Template); strings.HasPrefix(link, "https://") { // mail programs follow no other
+		message.ListUnsubscribe = link
+	}
+	err = n.Sender.Send(ctx, message)
 	if err != nil {
 		return nil, n.notSent(ctx, m, err)
 	}
@@ -51,11 +66,15 @@ func alreadySent(messageID string) contract.Commit[*notificationspb.SendEmailRes
 	}
 }
 
-// prepare loads the mail and, the first time, stores its text. A mail that does not exist or whose content is broken is a permanent error;
+// prepare loads the mail with what keeps it from being sent now and, when nothing does, the first time stores its text. A mail that does not exist or whose content is broken is a permanent error;
 // a template of a newer build is worth waiting for.
-func (n *Notifications) prepare(ctx context.Context, id uuid.UUID) (m *notifications.Mail, err error) {
+func (n *Notifications) prepare(ctx context.Context, id uuid.UUID) (m *notifications.Mail, hold notifications.Hold, err error) {
 	err = n.inScope(ctx, func(tx *gorm.DB) error {
-		if m, err = notifications.Load(tx, id); err != nil || m.State == notifications.StateSent || m.Rendered != nil {
+		if m, err = notifications.Load(tx, id); err != nil || m.State == notifications.StateSent || m.State == notifications.StateSuppressed {
+			return err
+		}
+		business, _ := tenant.From(ctx)
+		if hold, err = notifications.HoldOf(tx, business, m.Template, time.Now()); err != nil || hold != (notifications.Hold{}) || m.Rendered != nil {
 			return err
 		}
 		content, err := notifications.Decode(m.Template, m.Data)
@@ -65,7 +84,7 @@ func (n *Notifications) prepare(ctx context.Context, id uuid.UUID) (m *notificat
 			}
 			return err
 		}
-		words, err := n.Words.Render(content)
+		words, err := n.Words.RenderWith(content, n.unsubscribe(ctx, m.Template))
 		if errors.Is(err, notifications.ErrForgotten) {
 			err = task.Permanent(err)
 		}
@@ -78,7 +97,28 @@ func (n *Notifications) prepare(ctx context.Context, id uuid.UUID) (m *notificat
 	if errors.Is(err, notifications.ErrNotFound) {
 		err = task.Permanent(err)
 	}
-	return m, err
+	return m, hold, err
+}
+
+// unsubscribe is where a reader turns off mails of that template; empty for those that cannot be turned off, or where nobody would answer.
+func (n *Notifications) unsubscribe(ctx context.Context, template string) string {
+	business, ok := tenant.From(ctx)
+	off, may := notifications.UnsubscribeFrom(template)
+	if !ok || !may || n.Unsubscribe == nil || n.PublicURL == "" {
+		return ""
+	}
+	return strings.TrimRight(n.PublicURL, "/") + "/unsubscribe/" + n.Unsubscribe.Token(business, off)
+}
+
+// suppressed ends a mail that the business does not want.
+func suppressed(id uuid.UUID, off notifications.Switch) contract.Commit[*notificationspb.SendEmailResult] {
+	return func(tx *gorm.DB) (*notificationspb.SendEmailResult, error) {
+		err := notifications.MarkSuppressed(tx, id, off)
+		if errors.Is(err, notifications.ErrAlreadySent) {
+			return &notificationspb.SendEmailResult{Status: "already_sent"}, nil
+		}
+		return &notificationspb.SendEmailResult{Status: "suppressed"}, err
+	}
 }
 
 // notSent records a final refusal, and gives the error that the task ends or is tried again with. Its text names no address, because it

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"makola/pkg/mail"
+	"makola/pkg/notifications"
 	"makola/pkg/postgres"
 	accountspb "makola/proto/makola/accounts/v1"
 	notificationspb "makola/proto/makola/notifications/v1"
@@ -26,6 +27,9 @@ type Notifications struct {
 	Sender *mail.Sender
 	// Domain is the right part of every Message-ID; see MessageIDDomain.
 	Domain string
+	// Unsubscribe signs links to PublicURL by which a reader turns off mails; without both there are none.
+	Unsubscribe *notifications.UnsubscribeKeys
+	PublicURL   string
 }
 
 var (

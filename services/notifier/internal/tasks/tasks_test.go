@@ -11,6 +11,7 @@ import (
 
 	"makola/pkg/mail"
 	"makola/pkg/mail/mailtest"
+	"makola/pkg/notifications"
 	"makola/pkg/postgres"
 	"makola/pkg/postgres/postgrestest"
 	"makola/pkg/service"
@@ -24,6 +25,9 @@ import (
 	"makola/services/notifier/internal/templates"
 )
 
+// linkKey signs the links by which mails are turned off.
+const linkKey = "0123456789abcdef0123456789abcdef"
+
 // handle registers the handlers, as main does, with the mail server at url.
 func handle(t *testing.T, r contract.Registrar, db *postgres.DB, q *task.Queue, url string) {
 	t.Helper()
@@ -34,8 +38,10 @@ func handle(t *testing.T, r contract.Registrar, db *postgres.DB, q *task.Queue, 
 	require.NoError(t, err)
 	domain, err := tasks.MessageIDDomain(cfg.From)
 	require.NoError(t, err)
+	unsubscribe, err := notifications.ParseUnsubscribeKeys(linkKey)
+	require.NoError(t, err)
 	accountspb.HandleTasks(r, &tasks.Accounts{Notify: notificationspb.NewTasks(q)})
-	notificationspb.HandleTasks(r, &tasks.Notifications{DB: db, Words: words, Sender: sender, Domain: domain})
+	notificationspb.HandleTasks(r, &tasks.Notifications{DB: db, Words: words, Sender: sender, Domain: domain, Unsubscribe: unsubscribe, PublicURL: "https://api.example.com/"})
 }
 
 // world is notifier without a broker: a real database, a real mail server, and one shop with its owner.

@@ -22,6 +22,8 @@ type letter struct {
 	Button  *link
 	// Reason says why the recipient gets this mail; every mail has one.
 	Reason string
+	// Unsubscribe is where the reader turns off mails of this kind; empty when they cannot be.
+	Unsubscribe string
 }
 
 // step is one thing to do next.

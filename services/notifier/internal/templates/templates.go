@@ -51,7 +51,10 @@ func New(appURL string) (*Set, error) {
 
 // Render words one mail. The same content gives the same words. Errors: notifications.ErrUnknownTemplate for content this build has
 // no words for; notifications.ErrForgotten for a mail whose token is gone.
-func (s *Set) Render(c notifications.Content) (Message, error) {
+func (s *Set) Render(c notifications.Content) (Message, error) { return s.RenderWith(c, "") }
+
+// RenderWith is Render for a mail that its reader may turn off at the address unsubscribe; an empty one is for a mail that nobody can.
+func (s *Set) RenderWith(c notifications.Content, unsubscribe string) (Message, error) {
 	var l letter
 	var err error
 	switch c := c.(type) {
@@ -87,6 +90,7 @@ func (s *Set) Render(c notifications.Content) (Message, error) {
 	if err != nil {
 		return Message{}, fmt.Errorf("render %s: %w", c.Template(), err)
 	}
+	l.Unsubscribe = unsubscribe
 	var html, text bytes.Buffer
 	if err := s.html.Execute(&html, l); err != nil {
 		return Message{}, fmt.Errorf("render %s as HTML: %w", c.Template(), err)
