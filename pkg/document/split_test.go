@@ -8,6 +8,17 @@ import (
 	"github.com/xuri/excelize/v2"
 )
 
+// LibreOffice cuts a moment off at its second instead of rounding it.
+func TestEverySecondOfADayIsNotBelowItself(t *testing.T) {
+	t.Parallel()
+	const day = 46_352
+	for second := range int64(secondsPerDay) {
+		if got := int64(serial(day*secondsPerDay+second) * secondsPerDay); got != day*secondsPerDay+second {
+			t.Fatalf("second %d is shown as %d", second, got-day*secondsPerDay)
+		}
+	}
+}
+
 func TestATableLongerThanASheetGoesOnInTheNext(t *testing.T) {
 	t.Parallel()
 	rows := func(yield func([]Cell, error) bool) {

@@ -3,6 +3,7 @@ package document
 import (
 	"fmt"
 	"io"
+	"math"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -95,22 +96,27 @@ func (x *xlsxWriter) styles() (err error) {
 			return err
 		}
 		total := plain
-		total.Font, total.Border = &excelize.Font{Bold: true}, []excelize.Border{{Type: "top", Color: hex(accent), Style: 1}}
+		total.Font, total.Border = boldFont(), []excelize.Border{{Type: "top", Color: hex(accent), Style: 1}}
 		if x.total[k], err = x.file.NewStyle(&total); err != nil {
 			return err
 		}
 	}
+	heading := boldFont()
+	heading.Color = hex(white)
 	x.heading, err = x.file.NewStyle(&excelize.Style{
 		NumFmt: textFormat,
-		Font:   &excelize.Font{Bold: true, Color: hex(white)}, Fill: excelize.Fill{Type: "pattern", Pattern: 1, Color: []string{hex(accent)}},
+		Font:   heading, Fill: excelize.Fill{Type: "pattern", Pattern: 1, Color: []string{hex(accent)}},
 		Alignment: &excelize.Alignment{Vertical: "center", WrapText: true},
 	})
 	if err != nil {
 		return err
 	}
-	x.label, err = x.file.NewStyle(&excelize.Style{NumFmt: textFormat, Font: &excelize.Font{Bold: true}})
+	x.label, err = x.file.NewStyle(&excelize.Style{NumFmt: textFormat, Font: boldFont()})
 	return err
 }
+
+// boldFont is the workbook's usual font in bold; without a name every program would choose its own.
+func boldFont() *excelize.Font { return &excelize.Font{Family: "Calibri", Size: 11, Bold: true} }
 
 func hex(c colour) string { return fmt.Sprintf("%02X%02X%02X", c[0], c[1], c[2]) }
 
@@ -316,15 +322,25 @@ func (x *xlsxWriter) fill(to *excelize.Cell, c Cell, k Kind, styles map[Kind]int
 		wall := t.Unix() + int64(offset)
 		switch {
 		case k == KindTime:
-			to.Value = float64(((wall%secondsPerDay)+secondsPerDay)%secondsPerDay) / secondsPerDay
+			to.Value = serial(((wall % secondsPerDay) + secondsPerDay) % secondsPerDay)
 		case wall < marchNull:
 			to.Value = t.Format(layouts[k])
 		case k == KindDate:
 			to.Value = (wall - epoch) / secondsPerDay
 		default:
-			to.Value = float64(wall-epoch) / secondsPerDay
+			to.Value = serial(wall - epoch)
 		}
 	}
+}
+
+// serial is seconds in days, a ten-thousandth of a second more unless they are whole days: the nearest double may lie below the
+// second, and LibreOffice shows the one before it then.
+func serial(seconds int64) float64 {
+	if seconds%secondsPerDay == 0 {
+		return float64(seconds / secondsPerDay)
+	}
+	const fine = 1e9
+	return (math.Floor(float64(seconds)*(fine/secondsPerDay)) + 1) / fine
 }
 
 // powersOf10 are the units of money with up to three decimal places, and of rates with four. Read only.

@@ -31,6 +31,7 @@ type budgetReader struct {
 
 var errBudget = errors.New("archive directory is too long")
 
+// ReadAt reads on within the budget.
 func (b *budgetReader) ReadAt(p []byte, at int64) (int, error) {
 	if b.left >= 0 {
 		if b.left -= int64(len(p)); b.left < 0 {
