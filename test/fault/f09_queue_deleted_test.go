@@ -18,7 +18,10 @@ func TestF09QueueDeletedUnderALiveConsumer(t *testing.T) {
 	w.accept(300)
 	for range 2 {
 		w.await("some tasks have run", func() bool { return w.count("select count(*) from fault.effect") > 100 })
-		w.accept(50, slow) // so that the queue holds something
+		w.accept(50, slow) // a second each, and a worker runs only some at once: the messages of the others are lost with the queue
+		w.await("slow ones wait in the queue", func() bool {
+			return w.count("select count(*) from task.task where name = 'selftest.slow' and state = 'published'") >= 20
+		})
 		w.channel(func(ch *amqp.Channel) {
 			_, err := ch.QueueDelete(queueName, false, false, false)
 			require.NoError(t, err)

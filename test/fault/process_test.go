@@ -80,6 +80,7 @@ func (v *victim) supervise() {
 		}
 		cmd.Stdout, cmd.Stderr = out, out
 		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+		fmt.Fprintf(out, "%s %d\n", incarnation, v.started+1)
 		err := cmd.Start()
 		v.cmd = cmd
 		v.started++
@@ -88,7 +89,6 @@ func (v *victim) supervise() {
 			v.w.t.Errorf("start victim: %v", err)
 			return
 		}
-		fmt.Fprintf(out, "--- incarnation %d, pid %d\n", v.started, cmd.Process.Pid)
 		_ = cmd.Wait()
 		v.mu.Lock()
 		v.exits = append(v.exits, cmd.ProcessState.String())
@@ -112,9 +112,20 @@ func (v *victim) kill() {
 	}
 }
 
+// incarnation begins the line of the log above what an incarnation says.
+const incarnation = "--- incarnation"
+
+// hears reports whether the running incarnation has logged anything: it does so only after it has asked for its signals, and before that SIGTERM ends any program at once.
+func (v *victim) hears() bool {
+	log := v.output()
+	at := strings.LastIndex(log, incarnation)
+	return at >= 0 && strings.Contains(log[at:], "\n{")
+}
+
 // retire stops the victim for good by SIGTERM and fails the test unless it exits 0 within the 30 s that are promised.
 func (v *victim) retire() {
 	v.w.t.Helper()
+	v.w.await(v.name+" hears signals", v.hears)
 	v.mu.Lock()
 	if v.retired {
 		v.mu.Unlock()
