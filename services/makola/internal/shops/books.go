@@ -133,16 +133,16 @@ type customer struct {
 }
 
 type sale struct {
-	id, storefront, user, customer     uuid.UUID
-	receipt, kind, status              string
-	subtotal, discount, total          int64
-	paid, returned, cashBack, due      int64
-	payment                            string
-	credit                             bool
-	overrideBy                         uuid.UUID
-	overrideReason                     string
-	created, updated, completed, ended time.Time
-	receivable, buyer, firstItem       int // not written
+	id, storefront, user, customer uuid.UUID
+	receipt, kind, status          string
+	subtotal, discount, total      int64
+	paid, returned, cashBack, due  int64
+	payment                        string
+	credit                         bool
+	overrideBy                     uuid.UUID
+	overrideReason                 string
+	created, updated, completed    time.Time
+	receivable, buyer, firstItem   int // not written
 }
 
 type saleItem struct {

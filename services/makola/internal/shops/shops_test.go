@@ -143,40 +143,38 @@ func TestAYearOfThreeShopsAddsUp(t *testing.T) {
 		sales, lines, suppliers int
 	}{{7_000, 14_000, 5}, {6_500, 9_000, 4}, {3_000, 3_800, 4}} {
 		s := plan.Shop(i)
-		t.Run(s.Name, func(t *testing.T) {
-			count := func(query string) int { return number(t, look, query, s.ID) }
-			require.Greater(t, count(`select count(*) from sales.sale where tenant_id = $1`), want.sales)
-			require.Greater(t, count(`select count(*) from sales.sale_item where tenant_id = $1`), want.lines)
-			require.Equal(t, want.suppliers, count(`select count(*) from inventory.supplier where tenant_id = $1`))
-			for what, n := range map[string]int{
-				"low stock":                  count(`select count(*) from inventory.stock_alert where tenant_id = $1 and type = 'LOW_STOCK'`),
-				"no stock":                   count(`select count(*) from inventory.stock_alert where tenant_id = $1 and type = 'OUT_OF_STOCK'`),
-				"returns":                    count(`select count(*) from sales.refund where tenant_id = $1 and restock`),
-				"open carts":                 count(`select count(*) from sales.reservation where tenant_id = $1 and status = 'ACTIVE'`),
-				"adjustments to decide":      count(`select count(*) from inventory.stock_adjustment where tenant_id = $1 and status = 'PENDING'`),
-				"adjustments that were made": count(`select count(*) from inventory.stock_adjustment where tenant_id = $1 and status = 'COMPLETED'`),
-				"a transfer to send":         count(`select count(*) from inventory.transfer t where tenant_id = $1 and status = 'pending' and exists (select from inventory.transfer_item i where i.transfer_id = t.id)`),
-				"a transfer on the road":     count(`select count(*) from inventory.transfer where tenant_id = $1 and status = 'in_transit'`),
-				"sales of today":             count(`select count(*) from sales.sale where tenant_id = $1 and completed_at >= '2026-12-17'`),
-				"sales on credit":            count(`select count(*) from sales.receivable where tenant_id = $1`),
-				"several payments":           count(`select count(*) from (select sale_id from sales.payment where tenant_id = $1 group by 1 having count(*) > 1) s`),
-				"wholesale":                  count(`select count(*) from sales.sale where tenant_id = $1 and type = 'WHOLESALE'`),
-				"discounts":                  count(`select count(*) from sales.sale where tenant_id = $1 and discount_minor > 0`),
-				"a quiet January":            count(`select count(*) from sales.sale where tenant_id = $1 and completed_at between '2026-01-05' and '2026-01-25'`),
-			} {
-				require.Positive(t, n, what)
-			}
-			require.Zero(t, count(`select count(*) from sales.sale where tenant_id = $1 and greatest(created_at, updated_at, completed_at) >= '2026-12-17 15:30'`), "nothing happens after the end")
-			require.Greater(t, count(`select count(*) from sales.sale where tenant_id = $1 and completed_at::date between '2025-12-18' and '2025-12-24'`),
-				count(`select count(*) from sales.sale where tenant_id = $1 and completed_at::date between '2026-01-12' and '2026-01-18'`), "Christmas is busier than the weeks of school fees")
-			require.Greater(t, count(`select count(*) from sales.sale where tenant_id = $1 and extract(isodow from completed_at) in (5, 6)`),
-				count(`select count(*) from sales.sale where tenant_id = $1 and extract(isodow from completed_at) in (3, 7)`), "Friday and Saturday are busier than Wednesday and Sunday")
-			require.Greater(t, 3*count(`select sum(n) from (select count(*) as n from sales.sale_item where tenant_id = $1 group by product_id order by n desc limit 10) p`),
-				count(`select count(*) from sales.sale_item where tenant_id = $1`), "ten best sellers make a third of the lines")
-			margin := count(`select (100 * (sum(total_minor) - sum(cost_minor)) / sum(total_minor))::int from sales.v_sold where tenant_id = $1`)
-			require.True(t, margin >= 8 && margin <= 45, "a margin of %d %%", margin)
-			require.Less(t, 5*count(`select count(*) from inventory.stock_level where tenant_id = $1 and on_hand = 0`), count(`select count(*) from inventory.stock_level where tenant_id = $1`), "most goods are there")
-		})
+		count := func(query string) int { return number(t, look, query, s.ID) }
+		require.Greater(t, count(`select count(*) from sales.sale where tenant_id = $1`), want.sales)
+		require.Greater(t, count(`select count(*) from sales.sale_item where tenant_id = $1`), want.lines)
+		require.Equal(t, want.suppliers, count(`select count(*) from inventory.supplier where tenant_id = $1`))
+		for what, n := range map[string]int{
+			"low stock":                  count(`select count(*) from inventory.stock_alert where tenant_id = $1 and type = 'LOW_STOCK'`),
+			"no stock":                   count(`select count(*) from inventory.stock_alert where tenant_id = $1 and type = 'OUT_OF_STOCK'`),
+			"returns":                    count(`select count(*) from sales.refund where tenant_id = $1 and restock`),
+			"open carts":                 count(`select count(*) from sales.reservation where tenant_id = $1 and status = 'ACTIVE'`),
+			"adjustments to decide":      count(`select count(*) from inventory.stock_adjustment where tenant_id = $1 and status = 'PENDING'`),
+			"adjustments that were made": count(`select count(*) from inventory.stock_adjustment where tenant_id = $1 and status = 'COMPLETED'`),
+			"a transfer to send":         count(`select count(*) from inventory.transfer t where tenant_id = $1 and status = 'pending' and exists (select from inventory.transfer_item i where i.transfer_id = t.id)`),
+			"a transfer on the road":     count(`select count(*) from inventory.transfer where tenant_id = $1 and status = 'in_transit'`),
+			"sales of today":             count(`select count(*) from sales.sale where tenant_id = $1 and completed_at >= '2026-12-17'`),
+			"sales on credit":            count(`select count(*) from sales.receivable where tenant_id = $1`),
+			"several payments":           count(`select count(*) from (select sale_id from sales.payment where tenant_id = $1 group by 1 having count(*) > 1) s`),
+			"wholesale":                  count(`select count(*) from sales.sale where tenant_id = $1 and type = 'WHOLESALE'`),
+			"discounts":                  count(`select count(*) from sales.sale where tenant_id = $1 and discount_minor > 0`),
+			"a quiet January":            count(`select count(*) from sales.sale where tenant_id = $1 and completed_at between '2026-01-05' and '2026-01-25'`),
+		} {
+			require.Positive(t, n, "%s: %s", s.Name, what)
+		}
+		require.Zero(t, count(`select count(*) from sales.sale where tenant_id = $1 and greatest(created_at, updated_at, completed_at) >= '2026-12-17 15:30'`), "nothing happens after the end")
+		require.Greater(t, count(`select count(*) from sales.sale where tenant_id = $1 and completed_at::date between '2025-12-18' and '2025-12-24'`),
+			count(`select count(*) from sales.sale where tenant_id = $1 and completed_at::date between '2026-01-12' and '2026-01-18'`), "Christmas is busier than the weeks of school fees")
+		require.Greater(t, count(`select count(*) from sales.sale where tenant_id = $1 and extract(isodow from completed_at) in (5, 6)`),
+			count(`select count(*) from sales.sale where tenant_id = $1 and extract(isodow from completed_at) in (3, 7)`), "Friday and Saturday are busier than Wednesday and Sunday")
+		require.Greater(t, 3*count(`select sum(n) from (select count(*) as n from sales.sale_item where tenant_id = $1 group by product_id order by n desc limit 10) p`),
+			count(`select count(*) from sales.sale_item where tenant_id = $1`), "ten best sellers make a third of the lines")
+		margin := count(`select (100 * (sum(total_minor) - sum(cost_minor)) / sum(total_minor))::int from sales.v_sold where tenant_id = $1`)
+		require.True(t, margin >= 8 && margin <= 45, "%s has a margin of %d %%", s.Name, margin)
+		require.Less(t, 5*count(`select count(*) from inventory.stock_level where tenant_id = $1 and on_hand = 0`), count(`select count(*) from inventory.stock_level where tenant_id = $1`), "most goods are there")
 	}
 	pharmacy, provisions := plan.Shop(1), plan.Shop(0)
 	for _, bucket := range []int{0, 1, 7, 14, 30} {
