@@ -34,9 +34,14 @@ var switchesOf = map[string][]Switch{
 	CreditsPurchased{}.Template():      nil,
 	PaymentReview{}.Template():         nil,
 	SubscriptionActivated{}.Template(): nil,
+	PaymentFailed{}.Template():         nil,
 
 	Welcome{}.Template():     {},
 	CreditAlert{}.Template(): {SystemUpdates},
+
+	LowStock{}.Template():      {LowStockAlerts},
+	ExpiringStock{}.Template(): {LowStockAlerts},
+	StockMovement{}.Template(): {SalesUpdates},
 }
 
 // Hold is what keeps a mail from being sent now; the zero Hold is nothing.
