@@ -128,3 +128,19 @@ func changeAlert(tx *gorm.DB, id uuid.UUID, what, set string, arg any) (*Alert, 
 	}, owner, id)
 	return &a, err
 }
+
+// UnknownProducts returns those of the ids that are no product of the business.
+func UnknownProducts(tx *gorm.DB, ids []uuid.UUID) (unknown []uuid.UUID, err error) {
+	owner, err := owner(tx)
+	if err != nil || len(ids) == 0 {
+		return nil, err
+	}
+	err = query(tx, "look up products", `
+		select u.id from unnest($2::uuid[]) as u (id) where not exists (select from inventory.product p where p.tenant_id = $1 and p.id = u.id)`, func(rows pgx.Rows) error {
+		var id uuid.UUID
+		err := rows.Scan(&id)
+		unknown = append(unknown, id)
+		return err
+	}, owner, ids)
+	return unknown, err
+}

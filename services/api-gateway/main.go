@@ -14,6 +14,7 @@ import (
 	"makola/pkg/service"
 	"makola/pkg/task"
 	aifeatures "makola/proto/makola/ai_features/v1"
+	inventorypb "makola/proto/makola/inventory/v1"
 	subscriptionspb "makola/proto/makola/subscriptions/v1"
 	"makola/services/api-gateway/internal/api"
 	"makola/services/api-gateway/internal/edge"
@@ -48,7 +49,7 @@ func wire(ctx context.Context, cfg Config, app *service.App) error {
 	if err != nil {
 		return err
 	}
-	s.Credits, s.Subscriptions = aifeatures.NewTasks(queue), subscriptionspb.NewTasks(queue)
+	s.Credits, s.Subscriptions, s.Inventory = aifeatures.NewTasks(queue), subscriptionspb.NewTasks(queue), inventorypb.NewTasks(queue)
 	links, err := notifications.ParseUnsubscribeKeys(cfg.HTTP.UnsubscribeKeys.Reveal())
 	if err != nil {
 		return fmt.Errorf("read UNSUBSCRIBE_KEYS: %w", err)

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/google/uuid"
@@ -44,6 +45,7 @@ func TestEveryRouteWithAnotherBusinesssIds(t *testing.T) {
 	month := g.do("POST", subscriptionPayments, ama.access, map[string]any{}).is(t, 201, "").text("reference")
 	hers, his := g.stocked(ama), g.stocked(kofi)
 	storefront := hers.storefront
+	alert := g.do("GET", "/api/v1/stock-alerts", ama.access, nil).is(t, 200, "").body["items"].([]any)[0].(map[string]any)["id"].(string)
 
 	floor, own := g.floor(ama), g.floor(kofi)
 	customer := g.do("POST", "/api/v1/customers", ama.access, map[string]any{"name": "Esi Mensah", "phone": "0244 000 111"}).is(t, 201, "").text("id")
@@ -61,11 +63,13 @@ func TestEveryRouteWithAnotherBusinesssIds(t *testing.T) {
 		subscriptionPayments + "/": month, "/api/v1/customers/": customer, "/api/v1/sales/": cart.id, "/api/v1/notifications/": notice,
 		"/api/v1/warehouses/": hers.warehouse, "/api/v1/storefronts/": hers.storefront, "/api/v1/categories/": hers.category, "/api/v1/suppliers/": hers.supplier, "/api/v1/products/": hers.product,
 		"/api/v1/stock-batches/": hers.batch, "/api/v1/stock-items/": hers.item, "/api/v1/stock-adjustments/": hers.adjustment, "/api/v1/transfers/": hers.transfer,
+		"/api/v1/stock-alerts/": alert,
 	}
 	// What is sent where a route wants a body, by operation.
 	reason := map[string]any{"reason": "brought back"}
 	payment := map[string]any{"amount": "1.00", "method": "CASH"}
 	bodies := map[string]any{
+		"SnoozeStockAlert": map[string]any{"until": time.Now().Add(time.Hour).Format(time.RFC3339)},
 		"ChangeMember": map[string]any{"is_active": false}, "CaptureFeatureCharge": map[string]any{}, "ReleaseFeatureCharge": map[string]any{},
 		"ChangeCustomer": map[string]any{"name": "Kofi"}, "PayCustomer": payment, "PaySale": payment, "CompleteSale": map[string]any{"payment_type": "CASH"},
 		"AddSaleItem": map[string]any{"product_id": own.rice, "quantity": 1}, "ChangeSaleItem": map[string]any{"quantity": 1}, "RefundSale": reason, "CancelSale": reason,
@@ -98,6 +102,7 @@ func TestEveryRouteWithAnotherBusinesssIds(t *testing.T) {
 		"ChangeCategory parent_id":            map[string]any{"parent_id": hers.category},
 		"AddProduct category_id":              map[string]any{"name": "Tin", "sku": "TIN", "category_id": hers.category},
 		"ChangeProduct category_id":           map[string]any{"category_id": hers.category},
+		"NotifyStockAlerts product_ids":       map[string]any{"product_ids": []any{hers.product}},
 		"CreateStockAdjustment stock_item_id": map[string]any{"stock_item_id": hers.item, "type": "THEFT", "quantity": 1, "reason": "gone"},
 		"CreateTransfer source_id":            map[string]any{"source_id": hers.warehouse, "destination_id": his.storefront, "items": []any{map[string]any{"product_id": his.product, "quantity": 1}}},
 		"CreateTransfer destination_id":       map[string]any{"source_id": his.warehouse, "destination_id": hers.storefront, "items": []any{map[string]any{"product_id": his.product, "quantity": 1}}},
@@ -166,7 +171,7 @@ func TestEveryRouteWithAnotherBusinesssIds(t *testing.T) {
 		}
 		a := g.do("GET", path, kofi.access, nil).is(t, 200, "")
 		for _, secret := range []string{ama.user, ama.business, session, invitation, task, reference, month, notice, "ama@example.com", "yaa@example.com", customer, cart.id, floor.storefront, "Esi Mensah",
-			hers.warehouse, hers.storefront, hers.category, hers.supplier, hers.product, hers.batch, hers.item, hers.adjustment, hers.transfer} {
+			hers.warehouse, hers.storefront, hers.category, hers.supplier, hers.product, hers.batch, hers.item, hers.adjustment, hers.transfer, alert} {
 			require.NotContains(t, string(a.raw), secret, path)
 		}
 	}

@@ -34,6 +34,7 @@ import (
 	"makola/pkg/tenant"
 	accountspb "makola/proto/makola/accounts/v1"
 	aifeatures "makola/proto/makola/ai_features/v1"
+	inventorypb "makola/proto/makola/inventory/v1"
 	subscriptionspb "makola/proto/makola/subscriptions/v1"
 	spec "makola/services/api-gateway/api"
 	"makola/services/api-gateway/internal/api"
@@ -115,7 +116,7 @@ func (g *gateway) replica(change ...func(*api.Options, *api.Server)) *gateway {
 	require.NoError(t, err)
 	g.server = &api.Server{
 		DB: db, Sessions: &accounts.Sessions{DB: db, Hasher: accounts.NewHasher(), Keys: keys}, Accounts: accountspb.NewTasks(g.queue), Credits: aifeatures.NewTasks(g.queue),
-		Subscriptions: subscriptionspb.NewTasks(g.queue),
+		Subscriptions: subscriptionspb.NewTasks(g.queue), Inventory: inventorypb.NewTasks(g.queue),
 		Providers:     map[string]payments.Provider{paystack.Name: provider}, ProviderNames: []string{paystack.Name}, TrialCredits: 50_00, CallbackOrigins: []*url.URL{{Scheme: "https", Host: "shop.example.com"}},
 	}
 	options := api.Options{SignInPerMinute: 1000, RequestsPerSecond: 1000, Share: edge.NewShare(db)}

@@ -46,16 +46,18 @@ var notOnce = map[string]string{
 	"RevokeInvitation":     "doing it twice is doing it once",
 	"AcceptInvitation":     "each link works once",
 
-	"AbandonSale":          "doing it twice is doing it once",
-	"ResetSettings":        "doing it twice is doing it once",
-	"ReadNotification":     "doing it twice is doing it once",
-	"ReadAllNotifications": "doing it twice is doing it once",
-	"DismissNotification":  "doing it twice is doing it once",
-	"OpenWarehouse":        "moves nothing, and a name is there once",
-	"OpenStorefront":       "moves nothing, and a name is there once",
-	"AddCategory":          "moves nothing, and a name is there once",
-	"AddSupplier":          "moves nothing, and a name is there once",
-	"AddProduct":           "moves nothing, and a SKU is there once",
+	"AbandonSale":           "doing it twice is doing it once",
+	"ResetSettings":         "doing it twice is doing it once",
+	"ReadNotification":      "doing it twice is doing it once",
+	"ReadAllNotifications":  "doing it twice is doing it once",
+	"DismissNotification":   "doing it twice is doing it once",
+	"OpenWarehouse":         "moves nothing, and a name is there once",
+	"OpenStorefront":        "moves nothing, and a name is there once",
+	"AddCategory":           "moves nothing, and a name is there once",
+	"AcknowledgeStockAlert": "doing it twice is doing it once",
+	"SnoozeStockAlert":      "the last word counts",
+	"AddSupplier":           "moves nothing, and a name is there once",
+	"AddProduct":            "moves nothing, and a SKU is there once",
 }
 
 func description(t *testing.T) *openapi3.T {

@@ -18,6 +18,7 @@ import (
 	"makola/pkg/tenant"
 	accountspb "makola/proto/makola/accounts/v1"
 	aifeatures "makola/proto/makola/ai_features/v1"
+	inventorypb "makola/proto/makola/inventory/v1"
 	subscriptionspb "makola/proto/makola/subscriptions/v1"
 	"makola/services/api-gateway/internal/api/gen"
 )
@@ -36,6 +37,8 @@ type Server struct {
 	Credits *aifeatures.Tasks
 	// Subscriptions enqueues the tasks on subscriptions.
 	Subscriptions *subscriptionspb.Tasks
+	// Inventory enqueues the tasks on stock.
+	Inventory *inventorypb.Tasks
 	// Providers open payments, by the names that purchases call them by. ProviderNames lists the same, the default first.
 	Providers     map[string]payments.Provider
 	ProviderNames []string

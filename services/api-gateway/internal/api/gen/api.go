@@ -1029,21 +1029,42 @@ func (e SettingsChangeRequestRegionalLanguage) Valid() bool {
 	}
 }
 
+// Defines values for StockAlertType.
+const (
+	StockAlertTypeEXPIRYWARNING StockAlertType = "EXPIRY_WARNING"
+	StockAlertTypeLOWSTOCK      StockAlertType = "LOW_STOCK"
+	StockAlertTypeOUTOFSTOCK    StockAlertType = "OUT_OF_STOCK"
+)
+
+// Valid indicates whether the value is a known member of the StockAlertType enum.
+func (e StockAlertType) Valid() bool {
+	switch e {
+	case StockAlertTypeEXPIRYWARNING:
+		return true
+	case StockAlertTypeLOWSTOCK:
+		return true
+	case StockAlertTypeOUTOFSTOCK:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for StockStatus.
 const (
-	INSTOCK    StockStatus = "IN_STOCK"
-	LOWSTOCK   StockStatus = "LOW_STOCK"
-	OUTOFSTOCK StockStatus = "OUT_OF_STOCK"
+	StockStatusINSTOCK    StockStatus = "IN_STOCK"
+	StockStatusLOWSTOCK   StockStatus = "LOW_STOCK"
+	StockStatusOUTOFSTOCK StockStatus = "OUT_OF_STOCK"
 )
 
 // Valid indicates whether the value is a known member of the StockStatus enum.
 func (e StockStatus) Valid() bool {
 	switch e {
-	case INSTOCK:
+	case StockStatusINSTOCK:
 		return true
-	case LOWSTOCK:
+	case StockStatusLOWSTOCK:
 		return true
-	case OUTOFSTOCK:
+	case StockStatusOUTOFSTOCK:
 		return true
 	default:
 		return false
@@ -2252,6 +2273,11 @@ type NotificationPage struct {
 	Unread int `json:"unread"`
 }
 
+// NotifyRequest defines model for NotifyRequest.
+type NotifyRequest struct {
+	ProductIds *[]openapi_types.UUID `json:"product_ids,omitempty"`
+}
+
 // OpenSession defines model for OpenSession.
 type OpenSession struct {
 	// Current True for the session that asks.
@@ -3230,6 +3256,11 @@ type SettingsChangeRequestReceiptPaper string
 // SettingsChangeRequestRegionalLanguage defines model for SettingsChangeRequest.Regional.Language.
 type SettingsChangeRequestRegionalLanguage string
 
+// SnoozeRequest defines model for SnoozeRequest.
+type SnoozeRequest struct {
+	Until time.Time `json:"until"`
+}
+
 // StatusSum defines model for StatusSum.
 type StatusSum struct {
 	Count  int64      `json:"count"`
@@ -3240,6 +3271,45 @@ type StatusSum struct {
 	// Examples: 96.00
 	Total Money `json:"total"`
 }
+
+// StockAlert defines model for StockAlert.
+type StockAlert struct {
+	AcknowledgedAt *time.Time          `json:"acknowledged_at"`
+	AcknowledgedBy *openapi_types.UUID `json:"acknowledged_by"`
+	EndedAt        *time.Time          `json:"ended_at"`
+	ExpiryDate     *openapi_types.Date `json:"expiry_date"`
+	ID             openapi_types.UUID  `json:"id"`
+	LocationID     openapi_types.UUID  `json:"location_id"`
+	LocationName   string              `json:"location_name"`
+
+	// NotifiedAt When a digest mentioned it last.
+	NotifiedAt *time.Time `json:"notified_at"`
+
+	// OnHand Now: of the product at the place, or of the item that expires.
+	OnHand       int64              `json:"on_hand"`
+	OpenedAt     time.Time          `json:"opened_at"`
+	ProductID    openapi_types.UUID `json:"product_id"`
+	ProductName  string             `json:"product_name"`
+	Sku          string             `json:"sku"`
+	SnoozedUntil *time.Time         `json:"snoozed_until"`
+
+	// StockItemID The item that expires; null for the other types.
+	StockItemID *openapi_types.UUID `json:"stock_item_id"`
+
+	// Threshold Units at or below which stock is low; for a warning of expiry, the days before it.
+	Threshold int64          `json:"threshold"`
+	Type      StockAlertType `json:"type"`
+	Unit      string         `json:"unit"`
+}
+
+// StockAlertPage defines model for StockAlertPage.
+type StockAlertPage struct {
+	Items      []StockAlert `json:"items"`
+	NextCursor *string      `json:"next_cursor"`
+}
+
+// StockAlertType defines model for StockAlertType.
+type StockAlertType string
 
 // StockAvailability defines model for StockAvailability.
 type StockAvailability struct {
@@ -3598,6 +3668,13 @@ type Task struct {
 	TaskID    openapi_types.UUID `json:"task_id"`
 }
 
+// TaskAccepted defines model for TaskAccepted.
+type TaskAccepted struct {
+	// StatusURL Where its state is.
+	StatusURL string             `json:"status_url"`
+	TaskID    openapi_types.UUID `json:"task_id"`
+}
+
 // TaskPage defines model for TaskPage.
 type TaskPage struct {
 	Items      []Task  `json:"items"`
@@ -3888,6 +3965,9 @@ type SaleItemID = openapi_types.UUID
 
 // SessionID defines model for SessionId.
 type SessionID = openapi_types.UUID
+
+// StockAlertID defines model for StockAlertId.
+type StockAlertID = openapi_types.UUID
 
 // StockBatchID defines model for StockBatchId.
 type StockBatchID = openapi_types.UUID
@@ -4309,6 +4389,33 @@ type RejectStockAdjustmentParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
+// ListStockAlertsParams defines parameters for ListStockAlerts.
+type ListStockAlertsParams struct {
+	// Limit Most items on the page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The next_cursor of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Ended True for those that have ended, instead of the open ones.
+	Ended *bool `form:"ended,omitempty" json:"ended,omitempty"`
+
+	// Type Only alerts of this type.
+	Type *StockAlertType `form:"type,omitempty" json:"type,omitempty"`
+
+	// ProductID Only of this product.
+	ProductID *openapi_types.UUID `form:"product_id,omitempty" json:"product_id,omitempty"`
+
+	// LocationID Only at this place.
+	LocationID *openapi_types.UUID `form:"location_id,omitempty" json:"location_id,omitempty"`
+}
+
+// NotifyStockAlertsParams defines parameters for NotifyStockAlerts.
+type NotifyStockAlertsParams struct {
+	// IdempotencyKey Your own name for this request, 1 to 100 letters, digits, `.`, `_`, `:` or `-`. Asking again with the same key and body, within a day, does nothing again and answers the same, with `Idempotent-Replayed: true`; with another body it is refused. Keys are a person's own.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // ListStockBatchesParams defines parameters for ListStockBatches.
 type ListStockBatchesParams struct {
 	// Limit Most items on the page.
@@ -4602,6 +4709,12 @@ type CreateStockAdjustmentJSONRequestBody = AdjustmentRequest
 
 // ChangeStockAdjustmentJSONRequestBody defines body for ChangeStockAdjustment for application/json ContentType.
 type ChangeStockAdjustmentJSONRequestBody = AdjustmentChangeRequest
+
+// NotifyStockAlertsJSONRequestBody defines body for NotifyStockAlerts for application/json ContentType.
+type NotifyStockAlertsJSONRequestBody = NotifyRequest
+
+// SnoozeStockAlertJSONRequestBody defines body for SnoozeStockAlert for application/json ContentType.
+type SnoozeStockAlertJSONRequestBody = SnoozeRequest
 
 // ReceiveStockBatchJSONRequestBody defines body for ReceiveStockBatch for application/json ContentType.
 type ReceiveStockBatchJSONRequestBody = StockBatchRequest
@@ -4902,6 +5015,18 @@ type ServerInterface interface {
 	// RejectStockAdjustment Turn an adjustment down
 	// (POST /api/v1/stock-adjustments/{id}/reject)
 	RejectStockAdjustment(c *gin.Context, id AdjustmentID, params RejectStockAdjustmentParams)
+	// ListStockAlerts What is low, out, or about to expire
+	// (GET /api/v1/stock-alerts)
+	ListStockAlerts(c *gin.Context, params ListStockAlertsParams)
+	// NotifyStockAlerts Have the digest of low stock written now
+	// (POST /api/v1/stock-alerts/notify)
+	NotifyStockAlerts(c *gin.Context, params NotifyStockAlertsParams)
+	// AcknowledgeStockAlert Say that you have seen to an alert
+	// (POST /api/v1/stock-alerts/{id}/acknowledge)
+	AcknowledgeStockAlert(c *gin.Context, id StockAlertID)
+	// SnoozeStockAlert Put an alert off
+	// (POST /api/v1/stock-alerts/{id}/snooze)
+	SnoozeStockAlert(c *gin.Context, id StockAlertID)
 	// ListStockBatches Deliveries
 	// (GET /api/v1/stock-batches)
 	ListStockBatches(c *gin.Context, params ListStockBatchesParams)
@@ -7873,6 +7998,163 @@ func (siw *ServerInterfaceWrapper) RejectStockAdjustment(c *gin.Context) {
 	siw.Handler.RejectStockAdjustment(c, id, params)
 }
 
+// ListStockAlerts operation middleware
+func (siw *ServerInterfaceWrapper) ListStockAlerts(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListStockAlertsParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "ended" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "ended", c.Request.URL.Query(), &params.Ended, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter ended: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "type" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "type", c.Request.URL.Query(), &params.Type, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter type: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "product_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "product_id", c.Request.URL.Query(), &params.ProductID, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter product_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "location_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "location_id", c.Request.URL.Query(), &params.LocationID, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter location_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListStockAlerts(c, params)
+}
+
+// NotifyStockAlerts operation middleware
+func (siw *ServerInterfaceWrapper) NotifyStockAlerts(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params NotifyStockAlertsParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.NotifyStockAlerts(c, params)
+}
+
+// AcknowledgeStockAlert operation middleware
+func (siw *ServerInterfaceWrapper) AcknowledgeStockAlert(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id StockAlertID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.AcknowledgeStockAlert(c, id)
+}
+
+// SnoozeStockAlert operation middleware
+func (siw *ServerInterfaceWrapper) SnoozeStockAlert(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id StockAlertID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.SnoozeStockAlert(c, id)
+}
+
 // ListStockBatches operation middleware
 func (siw *ServerInterfaceWrapper) ListStockBatches(c *gin.Context) {
 
@@ -9333,6 +9615,10 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.POST(options.BaseURL+"/api/v1/transfers/:id/complete", wrapper.CompleteTransfer)
 	router.POST(options.BaseURL+"/api/v1/transfers/:id/cancel", wrapper.CancelTransfer)
 	router.GET(options.BaseURL+"/api/v1/stock-movements", wrapper.ListStockMovements)
+	router.GET(options.BaseURL+"/api/v1/stock-alerts", wrapper.ListStockAlerts)
+	router.POST(options.BaseURL+"/api/v1/stock-alerts/:id/acknowledge", wrapper.AcknowledgeStockAlert)
+	router.POST(options.BaseURL+"/api/v1/stock-alerts/:id/snooze", wrapper.SnoozeStockAlert)
+	router.POST(options.BaseURL+"/api/v1/stock-alerts/notify", wrapper.NotifyStockAlerts)
 }
 
 type ProblemResponseHeaders struct {
@@ -23401,6 +23687,622 @@ func (response RejectStockAdjustmentdefaultApplicationProblemPlusJSONResponse) V
 	return err
 }
 
+type ListStockAlertsRequestObject struct {
+	Params ListStockAlertsParams
+}
+
+type ListStockAlertsResponseObject interface {
+	VisitListStockAlertsResponse(w http.ResponseWriter) error
+}
+
+type ListStockAlerts200JSONResponse StockAlertPage
+
+func (response ListStockAlerts200JSONResponse) VisitListStockAlertsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListStockAlerts401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ListStockAlerts401ApplicationProblemPlusJSONResponse) VisitListStockAlertsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListStockAlerts403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListStockAlerts403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ListStockAlerts403ResponseHeaders
+}
+
+func (response ListStockAlerts403ApplicationProblemPlusJSONResponse) VisitListStockAlertsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListStockAlerts422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListStockAlerts422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ListStockAlerts422ResponseHeaders
+}
+
+func (response ListStockAlerts422ApplicationProblemPlusJSONResponse) VisitListStockAlertsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListStockAlerts429ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListStockAlerts429ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ListStockAlerts429ResponseHeaders
+}
+
+func (response ListStockAlerts429ApplicationProblemPlusJSONResponse) VisitListStockAlertsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListStockAlertsdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListStockAlertsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    ListStockAlertsdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response ListStockAlertsdefaultApplicationProblemPlusJSONResponse) VisitListStockAlertsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type NotifyStockAlertsRequestObject struct {
+	Params NotifyStockAlertsParams
+	Body   *NotifyStockAlertsJSONRequestBody
+}
+
+type NotifyStockAlertsResponseObject interface {
+	VisitNotifyStockAlertsResponse(w http.ResponseWriter) error
+}
+
+type NotifyStockAlerts202ResponseHeaders struct {
+	Location   *string
+	RetryAfter *int
+}
+
+type NotifyStockAlerts202JSONResponse struct {
+	Body    TaskAccepted
+	Headers NotifyStockAlerts202ResponseHeaders
+}
+
+func (response NotifyStockAlerts202JSONResponse) VisitNotifyStockAlertsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Location != nil {
+		w.Header().Set("Location", fmt.Sprint(*response.Headers.Location))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type NotifyStockAlerts401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response NotifyStockAlerts401ApplicationProblemPlusJSONResponse) VisitNotifyStockAlertsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type NotifyStockAlerts403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type NotifyStockAlerts403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers NotifyStockAlerts403ResponseHeaders
+}
+
+func (response NotifyStockAlerts403ApplicationProblemPlusJSONResponse) VisitNotifyStockAlertsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type NotifyStockAlerts409ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type NotifyStockAlerts409ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers NotifyStockAlerts409ResponseHeaders
+}
+
+func (response NotifyStockAlerts409ApplicationProblemPlusJSONResponse) VisitNotifyStockAlertsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type NotifyStockAlerts422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type NotifyStockAlerts422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers NotifyStockAlerts422ResponseHeaders
+}
+
+func (response NotifyStockAlerts422ApplicationProblemPlusJSONResponse) VisitNotifyStockAlertsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type NotifyStockAlerts429ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type NotifyStockAlerts429ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers NotifyStockAlerts429ResponseHeaders
+}
+
+func (response NotifyStockAlerts429ApplicationProblemPlusJSONResponse) VisitNotifyStockAlertsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type NotifyStockAlertsdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type NotifyStockAlertsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    NotifyStockAlertsdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response NotifyStockAlertsdefaultApplicationProblemPlusJSONResponse) VisitNotifyStockAlertsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcknowledgeStockAlertRequestObject struct {
+	ID StockAlertID `json:"id"`
+}
+
+type AcknowledgeStockAlertResponseObject interface {
+	VisitAcknowledgeStockAlertResponse(w http.ResponseWriter) error
+}
+
+type AcknowledgeStockAlert200JSONResponse StockAlert
+
+func (response AcknowledgeStockAlert200JSONResponse) VisitAcknowledgeStockAlertResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcknowledgeStockAlert401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response AcknowledgeStockAlert401ApplicationProblemPlusJSONResponse) VisitAcknowledgeStockAlertResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcknowledgeStockAlert403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type AcknowledgeStockAlert403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers AcknowledgeStockAlert403ResponseHeaders
+}
+
+func (response AcknowledgeStockAlert403ApplicationProblemPlusJSONResponse) VisitAcknowledgeStockAlertResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcknowledgeStockAlert404ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type AcknowledgeStockAlert404ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers AcknowledgeStockAlert404ResponseHeaders
+}
+
+func (response AcknowledgeStockAlert404ApplicationProblemPlusJSONResponse) VisitAcknowledgeStockAlertResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcknowledgeStockAlert429ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type AcknowledgeStockAlert429ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers AcknowledgeStockAlert429ResponseHeaders
+}
+
+func (response AcknowledgeStockAlert429ApplicationProblemPlusJSONResponse) VisitAcknowledgeStockAlertResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcknowledgeStockAlertdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type AcknowledgeStockAlertdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    AcknowledgeStockAlertdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response AcknowledgeStockAlertdefaultApplicationProblemPlusJSONResponse) VisitAcknowledgeStockAlertResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SnoozeStockAlertRequestObject struct {
+	ID   StockAlertID `json:"id"`
+	Body *SnoozeStockAlertJSONRequestBody
+}
+
+type SnoozeStockAlertResponseObject interface {
+	VisitSnoozeStockAlertResponse(w http.ResponseWriter) error
+}
+
+type SnoozeStockAlert200JSONResponse StockAlert
+
+func (response SnoozeStockAlert200JSONResponse) VisitSnoozeStockAlertResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SnoozeStockAlert401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response SnoozeStockAlert401ApplicationProblemPlusJSONResponse) VisitSnoozeStockAlertResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SnoozeStockAlert403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type SnoozeStockAlert403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers SnoozeStockAlert403ResponseHeaders
+}
+
+func (response SnoozeStockAlert403ApplicationProblemPlusJSONResponse) VisitSnoozeStockAlertResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SnoozeStockAlert404ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type SnoozeStockAlert404ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers SnoozeStockAlert404ResponseHeaders
+}
+
+func (response SnoozeStockAlert404ApplicationProblemPlusJSONResponse) VisitSnoozeStockAlertResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SnoozeStockAlert422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type SnoozeStockAlert422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers SnoozeStockAlert422ResponseHeaders
+}
+
+func (response SnoozeStockAlert422ApplicationProblemPlusJSONResponse) VisitSnoozeStockAlertResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SnoozeStockAlert429ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type SnoozeStockAlert429ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers SnoozeStockAlert429ResponseHeaders
+}
+
+func (response SnoozeStockAlert429ApplicationProblemPlusJSONResponse) VisitSnoozeStockAlertResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SnoozeStockAlertdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type SnoozeStockAlertdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    SnoozeStockAlertdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response SnoozeStockAlertdefaultApplicationProblemPlusJSONResponse) VisitSnoozeStockAlertResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListStockBatchesRequestObject struct {
 	Params ListStockBatchesParams
 }
@@ -30040,6 +30942,18 @@ type StrictServerInterface interface {
 	// RejectStockAdjustment Turn an adjustment down
 	// (POST /api/v1/stock-adjustments/{id}/reject)
 	RejectStockAdjustment(ctx context.Context, request RejectStockAdjustmentRequestObject) (RejectStockAdjustmentResponseObject, error)
+	// ListStockAlerts What is low, out, or about to expire
+	// (GET /api/v1/stock-alerts)
+	ListStockAlerts(ctx context.Context, request ListStockAlertsRequestObject) (ListStockAlertsResponseObject, error)
+	// NotifyStockAlerts Have the digest of low stock written now
+	// (POST /api/v1/stock-alerts/notify)
+	NotifyStockAlerts(ctx context.Context, request NotifyStockAlertsRequestObject) (NotifyStockAlertsResponseObject, error)
+	// AcknowledgeStockAlert Say that you have seen to an alert
+	// (POST /api/v1/stock-alerts/{id}/acknowledge)
+	AcknowledgeStockAlert(ctx context.Context, request AcknowledgeStockAlertRequestObject) (AcknowledgeStockAlertResponseObject, error)
+	// SnoozeStockAlert Put an alert off
+	// (POST /api/v1/stock-alerts/{id}/snooze)
+	SnoozeStockAlert(ctx context.Context, request SnoozeStockAlertRequestObject) (SnoozeStockAlertResponseObject, error)
 	// ListStockBatches Deliveries
 	// (GET /api/v1/stock-batches)
 	ListStockBatches(ctx context.Context, request ListStockBatchesRequestObject) (ListStockBatchesResponseObject, error)
@@ -33052,6 +33966,146 @@ func (sh *strictHandler) RejectStockAdjustment(ctx *gin.Context, id AdjustmentID
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(RejectStockAdjustmentResponseObject); ok {
 		if err := validResponse.VisitRejectStockAdjustmentResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListStockAlerts operation middleware
+func (sh *strictHandler) ListStockAlerts(ctx *gin.Context, params ListStockAlertsParams) {
+	var request ListStockAlertsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListStockAlerts(ctx.Request.Context(), request.(ListStockAlertsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListStockAlerts")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListStockAlertsResponseObject); ok {
+		if err := validResponse.VisitListStockAlertsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// NotifyStockAlerts operation middleware
+func (sh *strictHandler) NotifyStockAlerts(ctx *gin.Context, params NotifyStockAlertsParams) {
+	var request NotifyStockAlertsRequestObject
+
+	request.Params = params
+
+	var body NotifyStockAlertsJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.NotifyStockAlerts(ctx.Request.Context(), request.(NotifyStockAlertsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "NotifyStockAlerts")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(NotifyStockAlertsResponseObject); ok {
+		if err := validResponse.VisitNotifyStockAlertsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// AcknowledgeStockAlert operation middleware
+func (sh *strictHandler) AcknowledgeStockAlert(ctx *gin.Context, id StockAlertID) {
+	var request AcknowledgeStockAlertRequestObject
+
+	request.ID = id
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.AcknowledgeStockAlert(ctx.Request.Context(), request.(AcknowledgeStockAlertRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "AcknowledgeStockAlert")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(AcknowledgeStockAlertResponseObject); ok {
+		if err := validResponse.VisitAcknowledgeStockAlertResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// SnoozeStockAlert operation middleware
+func (sh *strictHandler) SnoozeStockAlert(ctx *gin.Context, id StockAlertID) {
+	var request SnoozeStockAlertRequestObject
+
+	request.ID = id
+
+	var body SnoozeStockAlertJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.SnoozeStockAlert(ctx.Request.Context(), request.(SnoozeStockAlertRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SnoozeStockAlert")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(SnoozeStockAlertResponseObject); ok {
+		if err := validResponse.VisitSnoozeStockAlertResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
