@@ -70,7 +70,7 @@ func TestEveryRouteWithAnotherBusinesssIds(t *testing.T) {
 	payment := map[string]any{"amount": "1.00", "method": "CASH"}
 	bodies := map[string]any{
 		"SnoozeStockAlert": map[string]any{"until": time.Now().Add(time.Hour).Format(time.RFC3339)},
-		"ChangeMember": map[string]any{"is_active": false}, "CaptureFeatureCharge": map[string]any{}, "ReleaseFeatureCharge": map[string]any{},
+		"ChangeMember":     map[string]any{"is_active": false}, "CaptureFeatureCharge": map[string]any{}, "ReleaseFeatureCharge": map[string]any{},
 		"ChangeCustomer": map[string]any{"name": "Kofi"}, "PayCustomer": payment, "PaySale": payment, "CompleteSale": map[string]any{"payment_type": "CASH"},
 		"AddSaleItem": map[string]any{"product_id": own.rice, "quantity": 1}, "ChangeSaleItem": map[string]any{"quantity": 1}, "RefundSale": reason, "CancelSale": reason,
 		"ExchangeSale": map[string]any{"reason": "brought back", "items": []any{map[string]any{"item_id": cart.items[0], "quantity": 1}}, "new_items": []any{map[string]any{"product_id": own.rice, "quantity": 1}}},

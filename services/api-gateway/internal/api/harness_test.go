@@ -117,7 +117,7 @@ func (g *gateway) replica(change ...func(*api.Options, *api.Server)) *gateway {
 	g.server = &api.Server{
 		DB: db, Sessions: &accounts.Sessions{DB: db, Hasher: accounts.NewHasher(), Keys: keys}, Accounts: accountspb.NewTasks(g.queue), Credits: aifeatures.NewTasks(g.queue),
 		Subscriptions: subscriptionspb.NewTasks(g.queue), Inventory: inventorypb.NewTasks(g.queue),
-		Providers:     map[string]payments.Provider{paystack.Name: provider}, ProviderNames: []string{paystack.Name}, TrialCredits: 50_00, CallbackOrigins: []*url.URL{{Scheme: "https", Host: "shop.example.com"}},
+		Providers: map[string]payments.Provider{paystack.Name: provider}, ProviderNames: []string{paystack.Name}, TrialCredits: 50_00, CallbackOrigins: []*url.URL{{Scheme: "https", Host: "shop.example.com"}},
 	}
 	options := api.Options{SignInPerMinute: 1000, RequestsPerSecond: 1000, Share: edge.NewShare(db)}
 	options.Share.Patience = time.Minute // a machine that is busy must not make each gateway count for itself
