@@ -30,6 +30,18 @@ func TestTurnDeletesWhatIsOldAndKeepsWhatMatters(t *testing.T) {
 		`insert into gateway.idempotent_request (tenant_id, user_id, operation, key, request_hash, holder, held_until, created_at)
 			select gen_random_uuid(), gen_random_uuid(), 'X', 'k', 'x', gen_random_uuid(), now(), now() - a from (select interval '26 hours' from generate_series(1, 1500) union all select interval '24 hours') v(a)`,
 		`insert into gateway.rate_bucket (policy, key, tokens, at) values ('sign-in', 'quiet', 1, now() - interval '11 minutes'), ('sign-in', 'busy', 1, now())`,
+		// Tokens: 1,200 mailed ones that ended long ago in two batches, and two that ended lately; a session whose last token is good keeps its old ones, one that is over does not.
+		`insert into accounts.user (id, email, name, password_hash) values ('0190a000-0000-7000-8000-000000000001', 'ama@example.com', 'Ama', 'x')`,
+		`insert into accounts.password_reset_token (id, user_id, token_hash, expires_at)
+			select gen_random_uuid(), '0190a000-0000-7000-8000-000000000001', convert_to('p' || i, 'utf8'), now() - interval '8 days' from generate_series(1, 1200) i`,
+		`insert into accounts.password_reset_token (id, user_id, token_hash, expires_at) values (gen_random_uuid(), '0190a000-0000-7000-8000-000000000001', 'late', now() - interval '6 days')`,
+		`insert into accounts.email_verification_token (id, user_id, token_hash, expires_at) values (gen_random_uuid(), '0190a000-0000-7000-8000-000000000001', 'old', now() - interval '8 days'),
+			(gen_random_uuid(), '0190a000-0000-7000-8000-000000000001', 'late', now() - interval '6 days')`,
+		`insert into accounts.refresh_token (id, family_id, user_id, token_hash, expires_at, rotated_at, revoked_at)
+			select gen_random_uuid(), f::uuid, '0190a000-0000-7000-8000-000000000001', convert_to(h, 'utf8'), now() + e, r, v
+			  from (values ('00000000-0000-0000-0000-00000000000a', 'used', interval '-40 days', now(), null::timestamptz), ('00000000-0000-0000-0000-00000000000a', 'good', interval '1 day', null, null),
+			               ('00000000-0000-0000-0000-00000000000b', 'over', interval '-8 days', now(), null), ('00000000-0000-0000-0000-00000000000b', 'last', interval '-8 days', null, null),
+			               ('00000000-0000-0000-0000-00000000000c', 'ended', interval '-40 days', now(), now()), ('00000000-0000-0000-0000-00000000000c', 'revoked', interval '1 day', null, now())) v(f, h, e, r, v)`,
 	} {
 		_, err := look.Exec(t.Context(), q)
 		require.NoError(t, err)
@@ -38,7 +50,7 @@ func TestTurnDeletesWhatIsOldAndKeepsWhatMatters(t *testing.T) {
 	h := New(pg.Open("makola_cron"), cfg)
 	deleted, err := h.Turn(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, Deleted{Tasks: 2500, Workers: 2, Runs: 21, Requests: 1500, Buckets: 1}, deleted)
+	require.Equal(t, Deleted{Tasks: 2500, Workers: 2, Runs: 21, Requests: 1500, Buckets: 1, Tokens: 1200 + 1 + 3}, deleted)
 	count := func(q string) (n int) {
 		require.NoError(t, look.QueryRow(t.Context(), q).Scan(&n))
 		return n
@@ -49,6 +61,10 @@ func TestTurnDeletesWhatIsOldAndKeepsWhatMatters(t *testing.T) {
 	require.Equal(t, 5, count(`select count(*) from cron.run where job = 'young'`))
 	require.Equal(t, 1, count(`select count(*) from gateway.idempotent_request`))
 	require.Equal(t, 1, count(`select count(*) from gateway.rate_bucket where key = 'busy'`))
+	require.Equal(t, 1, count(`select count(*) from accounts.password_reset_token`))
+	require.Equal(t, 1, count(`select count(*) from accounts.email_verification_token`))
+	require.Equal(t, 3, count(`select count(*) from accounts.refresh_token where token_hash in ('used', 'good', 'revoked')`))
+	require.Equal(t, 3, count(`select count(*) from accounts.refresh_token`))
 	again, err := h.Turn(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, Deleted{}, again)
