@@ -97,21 +97,21 @@ func refundKey(o *openPurchase) string {
 }
 
 // wanted is what the money that is due has bought of so many credits, rounded down until the last of it has gone.
-func (o *openPurchase) wanted(granted int64) int64 {
-	return part64(granted, o.returned, o.basis().Minor) - part64(granted, o.posted, o.basis().Minor)
+func (p *openPurchase) wanted(granted int64) int64 {
+	return part64(granted, p.returned, p.basis().Minor) - part64(granted, p.posted, p.basis().Minor)
 }
 
 // share splits what the money that is due has bought: what can be taken out of the lots, and what is owed because it was spent.
-func (o *openPurchase) share(lots []taken) (take, owe int64) {
+func (p *openPurchase) share(lots []taken) (take, owe int64) {
 	var granted, free, spent int64
 	for _, t := range lots {
 		granted, free, spent = granted+t.granted, free+t.free, spent+t.spent
 	}
-	spent -= int64(o.owed)
-	if o.status == Refunded {
+	spent -= int64(p.owed)
+	if p.status == Refunded {
 		return free, max(spent, 0)
 	}
-	want := o.wanted(granted)
+	want := p.wanted(granted)
 	take = min(want, free)
 	return take, max(min(want-take, spent), 0)
 }

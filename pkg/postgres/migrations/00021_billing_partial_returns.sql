@@ -1,5 +1,7 @@
 -- Owner: pkg/billing. Why: parts of a payment that go back, each counted once under whatever names a provider tells of it; and refunds that were asked for but not answered.
--- Locks: short exclusive ones on billing.credit_purchase, subscription_payment and webhook_event, to add columns. Long on a big table: no, their defaults are constants.
+-- And for cron's housekeeping: the right to delete tokens that have ended, and the way to them.
+-- Locks: short exclusive ones on billing.credit_purchase, subscription_payment and webhook_event, to add columns; accounts.refresh_token and the tables of mailed tokens take no writes
+-- while they are indexed. Long on a big table: a second or so per million refresh tokens; the columns' defaults are constants.
 -- Back: Down, which forgets which parts went back; the ledger keeps what was booked for them.
 -- +goose Up
 -- +goose StatementBegin
@@ -53,10 +55,23 @@ end $$;
 grant select, insert on billing.payment_return, billing.refund_request to makola_billing;
 grant update (amount_returned, credits_owed) on billing.credit_purchase to makola_billing;
 grant update (amount_returned) on billing.subscription_payment to makola_billing;
+
+create index refresh_token_expiry on accounts.refresh_token (expires_at);
+create index email_verification_token_expiry on accounts.email_verification_token (expires_at);
+create index password_reset_token_expiry on accounts.password_reset_token (expires_at);
+grant usage on schema accounts to makola_cron;
+grant select (id, family_id, expires_at, revoked_at) on accounts.refresh_token to makola_cron;
+grant select (id, expires_at) on accounts.email_verification_token, accounts.password_reset_token to makola_cron;
+grant delete on accounts.refresh_token, accounts.email_verification_token, accounts.password_reset_token to makola_cron;
 -- +goose StatementEnd
 
 -- +goose Down
 -- +goose StatementBegin
+revoke delete on accounts.refresh_token, accounts.email_verification_token, accounts.password_reset_token from makola_cron;
+revoke select (id, family_id, expires_at, revoked_at) on accounts.refresh_token from makola_cron;
+revoke select (id, expires_at) on accounts.email_verification_token, accounts.password_reset_token from makola_cron;
+revoke usage on schema accounts from makola_cron;
+drop index accounts.refresh_token_expiry, accounts.email_verification_token_expiry, accounts.password_reset_token_expiry;
 drop table billing.refund_request, billing.payment_return;
 alter table billing.webhook_event drop column returned_total;
 alter table billing.subscription_payment drop column amount_returned;

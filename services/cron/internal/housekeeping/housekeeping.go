@@ -1,5 +1,5 @@
 // Package housekeeping deletes what nobody needs any more: ended tasks, worker processes of the past, old runs of the schedule, what the gateway remembers of requests,
-// and notices that are half a year old.
+// tokens that have ended, and notices that are half a year old.
 // Failed tasks are kept: they wait for a person's decision.
 package housekeeping
 
@@ -41,6 +41,8 @@ const (
 	keepBuckets = 10 * time.Minute
 	// keepNotices is how long a notice is shown: who has not looked for half a year does not miss one.
 	keepNotices = 180 * 24 * time.Hour
+	// keepTokens is how long a token is kept after its end, so that whoever comes late is told that it has ended and not that it never was.
+	keepTokens = 7 * 24 * time.Hour
 )
 
 // Validate checks the values that the types cannot.
@@ -100,7 +102,7 @@ func (h *Housekeeper) Stop(context.Context) error {
 }
 
 // Deleted counts what one turn deleted.
-type Deleted struct{ Tasks, Workers, Runs, Requests, Buckets, Notices int64 }
+type Deleted struct{ Tasks, Workers, Runs, Requests, Buckets, Notices, Tokens int64 }
 
 // Turn deletes everything that is old by the database's clock, up to some hundred thousand rows of each kind.
 func (h *Housekeeper) Turn(ctx context.Context) (d Deleted, err error) {
@@ -128,8 +130,14 @@ func (h *Housekeeper) Turn(ctx context.Context) (d Deleted, err error) {
 	if d.Notices, err = h.repeat(ctx, func(tx *gorm.DB) (int64, error) { return notifications.PruneNotices(tx, now.Add(-keepNotices), batch) }); err != nil {
 		return d, err
 	}
+	for _, statement := range tokenStatements() {
+		n, err := h.repeat(ctx, func(tx *gorm.DB) (int64, error) { return pruneTokens(tx, statement, now.Add(-keepTokens)) })
+		if d.Tokens += n; err != nil {
+			return d, err
+		}
+	}
 	if d != (Deleted{}) {
-		slog.InfoContext(ctx, "old rows deleted", "tasks", d.Tasks, "workers", d.Workers, "runs", d.Runs, "requests", d.Requests, "buckets", d.Buckets, "notices", d.Notices)
+		slog.InfoContext(ctx, "old rows deleted", "tasks", d.Tasks, "workers", d.Workers, "runs", d.Runs, "requests", d.Requests, "buckets", d.Buckets, "notices", d.Notices, "tokens", d.Tokens)
 	}
 	return d, nil
 }
@@ -186,6 +194,26 @@ func pruneBuckets(tx *gorm.DB, before time.Time) (int64, error) {
 	n, err := postgres.Exec(tx, `delete from gateway.rate_bucket where (policy, key) in (select policy, key from gateway.rate_bucket where at < $1 limit $2) and at < $1`, before, batch)
 	if err != nil {
 		return 0, fmt.Errorf("prune rate buckets: %w", err)
+	}
+	return n, nil
+}
+
+// tokenStatements delete at most $2 tokens that ended before $1, oldest first, by the indexes on expires_at. Refresh tokens go by families: while one of a family is good, those that it
+// has replaced are what tells that a stolen one is used, and when the session began.
+func tokenStatements() []string {
+	return []string{
+		`delete from accounts.email_verification_token where id in (select id from accounts.email_verification_token where expires_at < $1 order by expires_at limit $2)`,
+		`delete from accounts.password_reset_token where id in (select id from accounts.password_reset_token where expires_at < $1 order by expires_at limit $2)`,
+		`delete from accounts.refresh_token where id in (select old.id from accounts.refresh_token old where old.expires_at < $1
+			and not exists (select from accounts.refresh_token good where good.family_id = old.family_id and good.revoked_at is null and good.expires_at >= $1)
+			order by old.expires_at limit $2)`,
+	}
+}
+
+func pruneTokens(tx *gorm.DB, statement string, before time.Time) (int64, error) {
+	n, err := postgres.Exec(tx, statement, before, batch)
+	if err != nil {
+		return 0, fmt.Errorf("prune tokens: %w", err)
 	}
 	return n, nil
 }

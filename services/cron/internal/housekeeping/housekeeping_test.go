@@ -34,6 +34,18 @@ func TestTurnDeletesWhatIsOldAndKeepsWhatMatters(t *testing.T) {
 		`insert into notifications.notice (tenant_id, id, kind, priority, title, dedupe_key, created_at)
 			select '00000000-0000-7000-8000-000000000001', gen_random_uuid(), 'STOCK_LOW', 'LOW', 't', i::text, now() - case when i <= 2100 then interval '181 days' else interval '179 days' end from generate_series(1, 2102) i`,
 		`insert into notifications.notice_state select tenant_id, id, gen_random_uuid(), now(), null from notifications.notice where dedupe_key in ('1', '2101')`,
+		// Tokens: 1,200 mailed ones that ended long ago in two batches, and two that ended lately; a session whose last token is good keeps its old ones, one that is over does not.
+		`insert into accounts.user (id, email, name, password_hash) values ('0190a000-0000-7000-8000-000000000001', 'ama@example.com', 'Ama', 'x')`,
+		`insert into accounts.password_reset_token (id, user_id, token_hash, expires_at)
+			select gen_random_uuid(), '0190a000-0000-7000-8000-000000000001', convert_to('p' || i, 'utf8'), now() - interval '8 days' from generate_series(1, 1200) i`,
+		`insert into accounts.password_reset_token (id, user_id, token_hash, expires_at) values (gen_random_uuid(), '0190a000-0000-7000-8000-000000000001', 'late', now() - interval '6 days')`,
+		`insert into accounts.email_verification_token (id, user_id, token_hash, expires_at) values (gen_random_uuid(), '0190a000-0000-7000-8000-000000000001', 'old', now() - interval '8 days'),
+			(gen_random_uuid(), '0190a000-0000-7000-8000-000000000001', 'late', now() - interval '6 days')`,
+		`insert into accounts.refresh_token (id, family_id, user_id, token_hash, expires_at, rotated_at, revoked_at)
+			select gen_random_uuid(), f::uuid, '0190a000-0000-7000-8000-000000000001', convert_to(h, 'utf8'), now() + e, r, v
+			  from (values ('00000000-0000-0000-0000-00000000000a', 'used', interval '-40 days', now(), null::timestamptz), ('00000000-0000-0000-0000-00000000000a', 'good', interval '1 day', null, null),
+			               ('00000000-0000-0000-0000-00000000000b', 'over', interval '-8 days', now(), null), ('00000000-0000-0000-0000-00000000000b', 'last', interval '-8 days', null, null),
+			               ('00000000-0000-0000-0000-00000000000c', 'ended', interval '-40 days', now(), now()), ('00000000-0000-0000-0000-00000000000c', 'revoked', interval '1 day', null, now())) v(f, h, e, r, v)`,
 	} {
 		_, err := look.Exec(t.Context(), q)
 		require.NoError(t, err)
@@ -42,7 +54,7 @@ func TestTurnDeletesWhatIsOldAndKeepsWhatMatters(t *testing.T) {
 	h := New(pg.Open("makola_cron"), cfg)
 	deleted, err := h.Turn(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, Deleted{Tasks: 2500, Workers: 2, Runs: 21, Requests: 1500, Buckets: 1, Notices: 2100}, deleted)
+	require.Equal(t, Deleted{Tasks: 2500, Workers: 2, Runs: 21, Requests: 1500, Buckets: 1, Notices: 2100, Tokens: 1200 + 1 + 3}, deleted)
 	count := func(q string) (n int) {
 		require.NoError(t, look.QueryRow(t.Context(), q).Scan(&n))
 		return n
@@ -55,6 +67,10 @@ func TestTurnDeletesWhatIsOldAndKeepsWhatMatters(t *testing.T) {
 	require.Equal(t, 1, count(`select count(*) from gateway.rate_bucket where key = 'busy'`))
 	require.Equal(t, 2, count(`select count(*) from notifications.notice`))
 	require.Equal(t, 1, count(`select count(*) from notifications.notice_state`))
+	require.Equal(t, 1, count(`select count(*) from accounts.password_reset_token`))
+	require.Equal(t, 1, count(`select count(*) from accounts.email_verification_token`))
+	require.Equal(t, 3, count(`select count(*) from accounts.refresh_token where token_hash in ('used', 'good', 'revoked')`))
+	require.Equal(t, 3, count(`select count(*) from accounts.refresh_token`))
 	again, err := h.Turn(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, Deleted{}, again)
