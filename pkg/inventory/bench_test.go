@@ -113,7 +113,8 @@ func BenchmarkProducts(b *testing.B) {
 		}
 	}
 	for name, do := range map[string]func() error{
-		"page": list(inventory.ProductFilter{}, 20), "page of a place": list(inventory.ProductFilter{Location: front}, 20), "search": list(inventory.ProductFilter{Query: "sku-4242"}, 11),
+		"search at a place for what is low": list(inventory.ProductFilter{Query: "sku-4", Location: front, Status: inventory.LowStock}, 11),
+		"page":                              list(inventory.ProductFilter{}, 20), "page of a place": list(inventory.ProductFilter{Location: front}, 20), "search": list(inventory.ProductFilter{Query: "sku-4242"}, 11),
 		"search of two letters": list(inventory.ProductFilter{Query: "ab"}, 20), "barcode": list(inventory.ProductFilter{Barcode: "6004242"}, 1),
 		"low, one in 1000": list(inventory.ProductFilter{Status: inventory.LowStock}, 20), "low at a place": list(inventory.ProductFilter{Status: inventory.LowStock, Location: front}, 20),
 		"out of stock, every other": list(inventory.ProductFilter{Status: inventory.OutOfStock}, 20),
