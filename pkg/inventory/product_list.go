@@ -2,6 +2,7 @@ package inventory
 
 import (
 	"fmt"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -42,6 +43,9 @@ var conditions = map[Status]string{
 	OutOfStock: ` and coalesce(s.on_hand, 0) = 0`,
 }
 
+// trigram is how many letters in a row the search's index needs.
+const trigram = 3
+
 // Products returns the products by name, after the one with id after, and the id to go on with.
 func Products(tx *gorm.DB, rules Rules, f ProductFilter, after uuid.UUID, limit int) (list []Stocked, next uuid.UUID, err error) {
 	owner, err := owner(tx)
@@ -51,9 +55,14 @@ func Products(tx *gorm.DB, rules Rules, f ProductFilter, after uuid.UUID, limit 
 	limit = clamp(limit)
 	var w filter
 	tenant, threshold := w.arg(owner), w.arg(rules.ReorderLevel)
-	from := ` from inventory.product p`
-	if f.Query != "" {
-		from = ` from inventory.matching_products(` + w.arg(contains(f.Query)) + `) as found (id) join inventory.product p on p.tenant_id = ` + tenant + ` and p.id = found.id`
+	with, from := ``, ` from inventory.product p`
+	switch letters := utf8.RuneCountInString(f.Query); {
+	case letters >= trigram:
+		// Materialized: the planner does not know how few the index finds, and would rather walk all products by name.
+		with = `with found as materialized (select p.* from inventory.matching_products(` + w.arg(contains(f.Query)) + `) as hit (id) join inventory.product p on p.tenant_id = ` + tenant + ` and p.id = hit.id)`
+		from = ` from found p`
+	case letters > 0: // too short for the index, and so common that a walk by name soon has a page of them
+		w.and(`p.search like ?`, contains(f.Query))
 	}
 	if f.Location != uuid.Nil {
 		place := w.arg(f.Location)
@@ -88,7 +97,7 @@ func Products(tx *gorm.DB, rules Rules, f ProductFilter, after uuid.UUID, limit 
 			w.where.WriteString(threshold + `)`)
 		}
 	}
-	err = query(tx, "list products", `
+	err = query(tx, "list products", with+`
 		select `+productColumns+`, coalesce(s.on_hand, 0), coalesce(s.reorder_level, p.reorder_level, `+threshold+`), coalesce(s.currency, ''), s.retail_price_minor, s.wholesale_price_minor`+from+`
 		 where p.tenant_id = `+tenant+w.where.String()+` order by lower(p.name), p.id limit `+w.arg(limit+1),
 		func(rows pgx.Rows) error {

@@ -314,7 +314,7 @@ func TestPlacesCategoriesAndSuppliersAreKeptInOrder(t *testing.T) {
 	require.Equal(t, map[int]int{409: 8}, g.together(8, "POST", "/api/v1/storefronts", s.access, map[string]any{"name": "Seventh"}))
 	g.exec(`update billing.subscription set storefronts = 7 where tenant_id = $1`, s.business)
 	require.Equal(t, map[int]int{201: 1, 409: 7}, g.together(8, "POST", "/api/v1/storefronts", s.access, map[string]any{"name": "Seventh"}))
-	g.exec(`update billing.subscription set status = 'EXPIRED' where tenant_id = $1`, s.business)
+	g.exec(`update billing.subscription set period_start = now() - interval '1 year', period_end = now() - interval '30 days' where tenant_id = $1`, s.business)
 	do("POST", "storefronts", map[string]any{"name": "Eighth"}).is(t, 402, "subscription_required")
 	do("POST", "stock-batches", map[string]any{"items": []any{w.line("quantity", 1)}}).is(t, 402, "subscription_required")
 }
