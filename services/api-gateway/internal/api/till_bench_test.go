@@ -1,7 +1,6 @@
 package api_test
 
 import (
-	"context"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -40,7 +39,7 @@ type benchShop struct {
 
 func (s *benchShop) exec(b *testing.B, sql string, args ...any) {
 	b.Helper()
-	_, err := s.admin.Exec(context.Background(), sql, args...)
+	_, err := s.admin.Exec(b.Context(), sql, args...)
 	require.NoError(b, err)
 }
 
@@ -113,7 +112,7 @@ func BenchmarkCheckout(b *testing.B) {
 	s := newBenchShop(b)
 	ids := s.carts(b, b.N)
 	db := s.pg.Open("makola_gateway")
-	ctx := tenant.With(context.Background(), s.id)
+	ctx := tenant.With(b.Context(), s.id)
 	tills(b, b.N, func(i int) error {
 		return db.InTenant(ctx, func(tx *gorm.DB) error {
 			_, err := sales.Complete(tx, api.Shelf(), s.who, ids[i], sales.Checkout{Payout: sales.Payout{All: sales.Cash}}, time.Now())
@@ -126,11 +125,11 @@ func BenchmarkCheckout(b *testing.B) {
 func BenchmarkCheckoutFloor(b *testing.B) {
 	s := newBenchShop(b)
 	ids := s.carts(b, b.N)
-	pool, err := pgxpool.New(context.Background(), s.pg.URL("makola_gateway")+"&pool_max_conns=10")
+	pool, err := pgxpool.New(b.Context(), s.pg.URL("makola_gateway")+"&pool_max_conns=10")
 	require.NoError(b, err)
 	b.Cleanup(pool.Close)
 	tills(b, b.N, func(i int) error {
-		ctx := context.Background()
+		ctx := b.Context()
 		batch := &pgx.Batch{}
 		batch.Queue(`begin`)
 		batch.Queue(`select set_config('app.tenants', $1, true)`, "{"+s.id.String()+"}")
@@ -172,7 +171,7 @@ func BenchmarkSaleList(b *testing.B) {
 		select gen_random_uuid(), tenant_id, id, customer_id, 'GHS', 4000, 4000, completed_at::date + 30 from sales.sale where due_minor > 0`)
 	s.exec(b, `vacuum analyze sales.sale, sales.sale_item, sales.receivable, sales.customer`)
 	db := s.pg.Open("makola_gateway")
-	ctx := tenant.With(context.Background(), s.id)
+	ctx := tenant.With(b.Context(), s.id)
 	now := time.Now()
 	var customer uuid.UUID
 	require.NoError(b, s.admin.QueryRow(ctx, `select id from sales.customer where phone = '0200002500'`).Scan(&customer))

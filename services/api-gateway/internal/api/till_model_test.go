@@ -647,7 +647,7 @@ func TestManyTillsAtOnce(t *testing.T) {
 			}
 		})
 	}
-	ctx := tenant.With(context.Background(), s.who.Entry.Tenant)
+	ctx := tenant.With(t.Context(), s.who.Entry.Tenant)
 	wg.Go(func() { // time passes, and the sweep comes by
 		for range 30 {
 			err := s.in(func(tx *gorm.DB) error {
