@@ -15,12 +15,8 @@ import (
 	"makola/pkg/postgres"
 )
 
-// Storefronts tells which of the ids are no storefronts of the business that tx is bound to. The context that owns storefronts provides it; while there is none,
-// NoStorefronts says that no business has any.
+// Storefronts tells which of the ids are no storefronts of the business that tx is bound to. The context that owns storefronts provides it.
 type Storefronts func(tx *gorm.DB, ids []uuid.UUID) (unknown []uuid.UUID, err error)
-
-// NoStorefronts knows no storefront.
-func NoStorefronts(_ *gorm.DB, ids []uuid.UUID) ([]uuid.UUID, error) { return ids, nil }
 
 // Member is a person's place in a business. Its ID is the person's.
 type Member struct {
@@ -256,4 +252,12 @@ func keepAnOwner(tx *gorm.DB, business uuid.UUID) error {
 		return fmt.Errorf("name owner: %w", err)
 	}
 	return nil
+}
+
+// ActiveMembers counts the people who work in the business that tx is bound to.
+func ActiveMembers(tx *gorm.DB) (n int, err error) {
+	if err := postgres.QueryRow(tx, `select count(*) from accounts.membership where is_active`).Scan(&n); err != nil {
+		return 0, fmt.Errorf("count members: %w", err)
+	}
+	return n, nil
 }

@@ -87,7 +87,7 @@ func (s staff) as(i int) (accounts.Principal, error) {
 
 func (s staff) change(who accounts.Principal, i int, c accounts.MemberChange) error {
 	return s.DB.InTenant(s.ctx, func(tx *gorm.DB) error {
-		_, err := accounts.ChangeMember(tx, who, s.ids[i], c, accounts.NoStorefronts, accounts.Client{})
+		_, err := accounts.ChangeMember(tx, who, s.ids[i], c, func(_ *gorm.DB, ids []uuid.UUID) ([]uuid.UUID, error) { return ids, nil }, accounts.Client{})
 		return err
 	})
 }

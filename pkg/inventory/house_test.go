@@ -138,7 +138,10 @@ func (h *house) requireLedgerAgrees(t require.TestingT) {
 		"levels and items":                `select count(*) from inventory.stock_level l where on_hand <> (select coalesce(sum(on_hand), 0) from inventory.stock_item i where i.location_id = l.location_id and i.product_id = l.product_id)`,
 		"items without a level":           `select count(*) from inventory.stock_item i where on_hand > 0 and not exists (select from inventory.stock_level l where l.location_id = i.location_id and l.product_id = i.product_id)`,
 		"movements below zero on the way": `select count(*) from (select sum(delta) over (partition by location_id, product_id order by at, id) as balance from inventory.movement) m where balance < 0`,
-		"sales put back beyond":           `select count(*) from (select sum(delta) as net from inventory.movement where source_type = 'sale_item' group by source_id, stock_item_id) m where net > 0`,
+		"transfers that do not add up": `select count(*) from inventory.transfer t where (select coalesce(sum(delta), 0) from inventory.movement m where m.source_id = t.id)
+			<> case status when 'in_transit' then -(select sum(quantity) from inventory.transfer_item i where i.transfer_id = t.id) else 0 end`,
+		"adjustments that did not move once": `select count(*) from inventory.stock_adjustment a where (select coalesce(sum(delta), 0) from inventory.movement m where m.source_id = a.id) <> case status when 'COMPLETED' then quantity else 0 end`,
+		"sales put back beyond":              `select count(*) from (select sum(delta) as net from inventory.movement where source_type = 'sale_item' group by source_id, stock_item_id) m where net > 0`,
 	} {
 		var n int
 		require.NoError(t, h.admin.QueryRow(ctx, sql).Scan(&n), what)

@@ -27,7 +27,7 @@ type ProductFilter struct {
 	Query, Barcode string
 	// Category takes the categories below it, too.
 	Category uuid.UUID
-	// Location asks for the stock of one place instead of all together.
+	// Location asks for the stock of one place instead of all together. A place that does not exist has no products.
 	Location uuid.UUID
 	Status   Status
 	Active   *bool
@@ -56,7 +56,9 @@ func Products(tx *gorm.DB, rules Rules, f ProductFilter, after uuid.UUID, limit 
 		from = ` from inventory.matching_products(` + w.arg(contains(f.Query)) + `) as found (id) join inventory.product p on p.tenant_id = ` + tenant + ` and p.id = found.id`
 	}
 	if f.Location != uuid.Nil {
-		from += ` left join inventory.stock_level s on s.tenant_id = p.tenant_id and s.product_id = p.id and s.location_id = ` + w.arg(f.Location)
+		place := w.arg(f.Location)
+		from += ` join inventory.location o on o.tenant_id = ` + tenant + ` and o.id = ` + place + `
+			left join inventory.stock_level s on s.tenant_id = p.tenant_id and s.product_id = p.id and s.location_id = ` + place
 	} else {
 		from += ` left join lateral (select sum(l.on_hand)::bigint as on_hand, null::bigint as reorder_level, null::char(3) as currency, null::bigint as retail_price_minor, null::bigint as wholesale_price_minor
 			from inventory.stock_level l where l.tenant_id = p.tenant_id and l.product_id = p.id) s on true`

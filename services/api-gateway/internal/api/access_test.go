@@ -38,7 +38,7 @@ func (g *gateway) operations(fn func(method, path string, op *openapi3.Operation
 	for path, item := range g.doc.Paths.Map() {
 		for method, op := range item.Operations() {
 			if op.Extensions["x-permission"] != "public" {
-				fn(method, strings.NewReplacer("{id}", uuid.NewString(), "{reference}", "AI-X").Replace(path), op)
+				fn(method, strings.NewReplacer("{id}", uuid.NewString(), "{product_id}", uuid.NewString(), "{reference}", "AI-X").Replace(path), op)
 			}
 		}
 	}

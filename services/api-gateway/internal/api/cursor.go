@@ -25,9 +25,20 @@ const (
 
 	cursorSubscriptionPayments byte = 's'
 
-	cursorCustomers   byte = 'C'
-	cursorSales       byte = 'S'
+	cursorCustomers   byte = 'K'
+	cursorSales       byte = 'V'
 	cursorReceivables byte = 'R'
+
+	cursorWarehouses  byte = 'W'
+	cursorStorefronts byte = 'F'
+	cursorCategories  byte = 'C'
+	cursorSuppliers   byte = 'S'
+	cursorProducts    byte = 'P'
+	cursorBatches     byte = 'B'
+	cursorItems       byte = 'I'
+	cursorAdjustments byte = 'A'
+	cursorTransfers   byte = 'T'
+	cursorMovements   byte = 'M'
 )
 
 // errCursor reports a cursor that we did not make.

@@ -172,7 +172,7 @@ func TestEveryAddressWantsAToken(t *testing.T) {
 			if op.Security != nil && len(*op.Security) == 0 {
 				continue
 			}
-			path := strings.NewReplacer("{id}", "0198f3a0-0000-7000-8000-000000000000", "{item_id}", "0198f3a0-0000-7000-8000-000000000000", "{reference}", "AI-X").Replace(path)
+			path := strings.NewReplacer("{id}", "0198f3a0-0000-7000-8000-000000000000", "{product_id}", "0198f3a0-0000-7000-8000-000000000000", "{item_id}", "0198f3a0-0000-7000-8000-000000000000", "{reference}", "AI-X").Replace(path)
 			g.do(method, path, "", nil).is(t, 401, "unauthenticated")
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"gorm.io/gorm"
 
 	"makola/pkg/accounts"
+	"makola/pkg/inventory"
 	"makola/pkg/money"
 	"makola/pkg/payments"
 	"makola/pkg/postgres"
@@ -42,7 +43,7 @@ type Server struct {
 	TrialCredits money.Credits
 	// RequireVerifiedEmail keeps people whose address is not confirmed out of their business.
 	RequireVerifiedEmail bool
-	// Storefronts tells which storefronts a business has. Nil knows none.
+	// Storefronts tells which storefronts a business has. Nil: what the inventory says.
 	Storefronts accounts.Storefronts
 	// CallbackOrigins are the origins (scheme, host and port) that a browser may be sent to after paying.
 	CallbackOrigins []*url.URL
@@ -53,7 +54,7 @@ var _ gen.StrictServerInterface = (*Server)(nil)
 // storefronts is Storefronts, or what stands in for it.
 func (s *Server) storefronts() accounts.Storefronts {
 	if s.Storefronts == nil {
-		return accounts.NoStorefronts
+		return inventory.UnknownStorefronts
 	}
 	return s.Storefronts
 }

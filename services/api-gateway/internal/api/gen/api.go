@@ -51,6 +51,81 @@ func (e AccessRole) Valid() bool {
 	}
 }
 
+// Defines values for AdjustmentStatus.
+const (
+	AdjustmentStatusCOMPLETED AdjustmentStatus = "COMPLETED"
+	AdjustmentStatusPENDING   AdjustmentStatus = "PENDING"
+	AdjustmentStatusREJECTED  AdjustmentStatus = "REJECTED"
+)
+
+// Valid indicates whether the value is a known member of the AdjustmentStatus enum.
+func (e AdjustmentStatus) Valid() bool {
+	switch e {
+	case AdjustmentStatusCOMPLETED:
+		return true
+	case AdjustmentStatusPENDING:
+		return true
+	case AdjustmentStatusREJECTED:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for AdjustmentType.
+const (
+	AdjustmentTypeCORRECTION         AdjustmentType = "CORRECTION"
+	AdjustmentTypeCORRECTIONINCREASE AdjustmentType = "CORRECTION_INCREASE"
+	AdjustmentTypeCUSTOMERRETURN     AdjustmentType = "CUSTOMER_RETURN"
+	AdjustmentTypeDAMAGE             AdjustmentType = "DAMAGE"
+	AdjustmentTypeEXPIRED            AdjustmentType = "EXPIRED"
+	AdjustmentTypeFOUND              AdjustmentType = "FOUND"
+	AdjustmentTypeLOSS               AdjustmentType = "LOSS"
+	AdjustmentTypeOTHER              AdjustmentType = "OTHER"
+	AdjustmentTypeRECOUNT            AdjustmentType = "RECOUNT"
+	AdjustmentTypeSAMPLE             AdjustmentType = "SAMPLE"
+	AdjustmentTypeSPOILAGE           AdjustmentType = "SPOILAGE"
+	AdjustmentTypeSUPPLIERRETURN     AdjustmentType = "SUPPLIER_RETURN"
+	AdjustmentTypeTHEFT              AdjustmentType = "THEFT"
+	AdjustmentTypeWRITEOFF           AdjustmentType = "WRITE_OFF"
+)
+
+// Valid indicates whether the value is a known member of the AdjustmentType enum.
+func (e AdjustmentType) Valid() bool {
+	switch e {
+	case AdjustmentTypeCORRECTION:
+		return true
+	case AdjustmentTypeCORRECTIONINCREASE:
+		return true
+	case AdjustmentTypeCUSTOMERRETURN:
+		return true
+	case AdjustmentTypeDAMAGE:
+		return true
+	case AdjustmentTypeEXPIRED:
+		return true
+	case AdjustmentTypeFOUND:
+		return true
+	case AdjustmentTypeLOSS:
+		return true
+	case AdjustmentTypeOTHER:
+		return true
+	case AdjustmentTypeRECOUNT:
+		return true
+	case AdjustmentTypeSAMPLE:
+		return true
+	case AdjustmentTypeSPOILAGE:
+		return true
+	case AdjustmentTypeSUPPLIERRETURN:
+		return true
+	case AdjustmentTypeTHEFT:
+		return true
+	case AdjustmentTypeWRITEOFF:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ChargeStatus.
 const (
 	ChargeStatusCancelled ChargeStatus = "cancelled"
@@ -291,6 +366,24 @@ func (e LedgerEntrySource) Valid() bool {
 	}
 }
 
+// Defines values for LocationKind.
+const (
+	STOREFRONT LocationKind = "STOREFRONT"
+	WAREHOUSE  LocationKind = "WAREHOUSE"
+)
+
+// Valid indicates whether the value is a known member of the LocationKind enum.
+func (e LocationKind) Valid() bool {
+	switch e {
+	case STOREFRONT:
+		return true
+	case WAREHOUSE:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for LotSource.
 const (
 	LotSourceADMIN    LotSource = "ADMIN"
@@ -309,6 +402,36 @@ func (e LotSource) Valid() bool {
 	case LotSourcePURCHASE:
 		return true
 	case LotSourceTRIAL:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for MovementKind.
+const (
+	ADJUSTMENT  MovementKind = "ADJUSTMENT"
+	INTAKE      MovementKind = "INTAKE"
+	REFUND      MovementKind = "REFUND"
+	SALE        MovementKind = "SALE"
+	TRANSFERIN  MovementKind = "TRANSFER_IN"
+	TRANSFEROUT MovementKind = "TRANSFER_OUT"
+)
+
+// Valid indicates whether the value is a known member of the MovementKind enum.
+func (e MovementKind) Valid() bool {
+	switch e {
+	case ADJUSTMENT:
+		return true
+	case INTAKE:
+		return true
+	case REFUND:
+		return true
+	case SALE:
+		return true
+	case TRANSFERIN:
+		return true
+	case TRANSFEROUT:
 		return true
 	default:
 		return false
@@ -801,6 +924,27 @@ func (e SettingsChangeRequestRegionalLanguage) Valid() bool {
 	}
 }
 
+// Defines values for StockStatus.
+const (
+	INSTOCK    StockStatus = "IN_STOCK"
+	LOWSTOCK   StockStatus = "LOW_STOCK"
+	OUTOFSTOCK StockStatus = "OUT_OF_STOCK"
+)
+
+// Valid indicates whether the value is a known member of the StockStatus enum.
+func (e StockStatus) Valid() bool {
+	switch e {
+	case INSTOCK:
+		return true
+	case LOWSTOCK:
+		return true
+	case OUTOFSTOCK:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for SubscriptionPaymentStatus.
 const (
 	SubscriptionPaymentStatusCANCELLED SubscriptionPaymentStatus = "CANCELLED"
@@ -960,6 +1104,84 @@ func (e TaskState) Valid() bool {
 	}
 }
 
+// Defines values for TransferType.
+const (
+	TransferTypeW2S TransferType = "W2S"
+	TransferTypeW2W TransferType = "W2W"
+)
+
+// Valid indicates whether the value is a known member of the TransferType enum.
+func (e TransferType) Valid() bool {
+	switch e {
+	case TransferTypeW2S:
+		return true
+	case TransferTypeW2W:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for TransferHeadType.
+const (
+	TransferHeadTypeW2S TransferHeadType = "W2S"
+	TransferHeadTypeW2W TransferHeadType = "W2W"
+)
+
+// Valid indicates whether the value is a known member of the TransferHeadType enum.
+func (e TransferHeadType) Valid() bool {
+	switch e {
+	case TransferHeadTypeW2S:
+		return true
+	case TransferHeadTypeW2W:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for TransferRequestType.
+const (
+	TransferRequestTypeW2S TransferRequestType = "W2S"
+	TransferRequestTypeW2W TransferRequestType = "W2W"
+)
+
+// Valid indicates whether the value is a known member of the TransferRequestType enum.
+func (e TransferRequestType) Valid() bool {
+	switch e {
+	case TransferRequestTypeW2S:
+		return true
+	case TransferRequestTypeW2W:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for TransferStatus.
+const (
+	TransferStatusCancelled TransferStatus = "cancelled"
+	TransferStatusCompleted TransferStatus = "completed"
+	TransferStatusInTransit TransferStatus = "in_transit"
+	TransferStatusPending   TransferStatus = "pending"
+)
+
+// Valid indicates whether the value is a known member of the TransferStatus enum.
+func (e TransferStatus) Valid() bool {
+	switch e {
+	case TransferStatusCancelled:
+		return true
+	case TransferStatusCompleted:
+		return true
+	case TransferStatusInTransit:
+		return true
+	case TransferStatusPending:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ListCustomersParamsType.
 const (
 	ListCustomersParamsTypeRETAIL    ListCustomersParamsType = "RETAIL"
@@ -1073,6 +1295,74 @@ type AccountPayment struct {
 	Customer Customer    `json:"customer"`
 	Payment  SalePayment `json:"payment"`
 }
+
+// Adjustment defines model for Adjustment.
+type Adjustment struct {
+	CompletedAt *time.Time          `json:"completed_at"`
+	CreatedAt   time.Time           `json:"created_at"`
+	CreatedBy   openapi_types.UUID  `json:"created_by"`
+	Currency    string              `json:"currency"`
+	DecidedAt   *time.Time          `json:"decided_at"`
+	DecidedBy   *openapi_types.UUID `json:"decided_by"`
+	ID          openapi_types.UUID  `json:"id"`
+	LocationID  openapi_types.UUID  `json:"location_id"`
+	ProductID   openapi_types.UUID  `json:"product_id"`
+	ProductName string              `json:"product_name"`
+	Quantity    int64               `json:"quantity"`
+
+	// QuantityBefore What the item held when it was entered; once completed, just before.
+	QuantityBefore int64              `json:"quantity_before"`
+	Reason         string             `json:"reason"`
+	Reference      *string            `json:"reference"`
+	Sku            string             `json:"sku"`
+	Status         AdjustmentStatus   `json:"status"`
+	StockItemID    openapi_types.UUID `json:"stock_item_id"`
+	TotalCost      string             `json:"total_cost"`
+	Type           AdjustmentType     `json:"type"`
+	UnitCost       string             `json:"unit_cost"`
+	UpdatedAt      time.Time          `json:"updated_at"`
+}
+
+// AdjustmentChangeRequest defines model for AdjustmentChangeRequest.
+type AdjustmentChangeRequest struct {
+	// Quantity Not 0. Types that only take away or only add ignore its sign.
+	Quantity  *int64          `json:"quantity,omitempty"`
+	Reason    *string         `json:"reason,omitempty"`
+	Reference *string         `json:"reference,omitempty"`
+	Type      *AdjustmentType `json:"type,omitempty"`
+
+	// UnitCost What one unit is worth; the item's landed cost when it is missing.
+	//
+	// Examples: 12.50
+	UnitCost *string `json:"unit_cost,omitempty"`
+}
+
+// AdjustmentPage defines model for AdjustmentPage.
+type AdjustmentPage struct {
+	Items      []Adjustment `json:"items"`
+	NextCursor *string      `json:"next_cursor"`
+}
+
+// AdjustmentRequest defines model for AdjustmentRequest.
+type AdjustmentRequest struct {
+	// Quantity Not 0. Types that only take away or only add ignore its sign.
+	Quantity    int64              `json:"quantity"`
+	Reason      string             `json:"reason"`
+	Reference   *string            `json:"reference,omitempty"`
+	StockItemID openapi_types.UUID `json:"stock_item_id"`
+	Type        AdjustmentType     `json:"type"`
+
+	// UnitCost What one unit is worth; the item's landed cost when it is missing.
+	//
+	// Examples: 12.50
+	UnitCost *string `json:"unit_cost,omitempty"`
+}
+
+// AdjustmentStatus defines model for AdjustmentStatus.
+type AdjustmentStatus string
+
+// AdjustmentType defines model for AdjustmentType.
+type AdjustmentType string
 
 // AgeingSums defines model for AgeingSums.
 type AgeingSums struct {
@@ -1239,6 +1529,36 @@ type CaptureRequest struct {
 	// ResponseSummary The beginning of the answer; 500 characters are kept.
 	ResponseSummary *string `json:"response_summary,omitempty"`
 	Tokens          *int64  `json:"tokens,omitempty"`
+}
+
+// Category defines model for Category.
+type Category struct {
+	CreatedAt time.Time           `json:"created_at"`
+	ID        openapi_types.UUID  `json:"id"`
+	Name      string              `json:"name"`
+	ParentID  *openapi_types.UUID `json:"parent_id"`
+}
+
+// CategoryChangeRequest defines model for CategoryChangeRequest.
+type CategoryChangeRequest struct {
+	Name *string `json:"name,omitempty"`
+
+	// ParentID The category that it is in. The id of zeros takes it out of any.
+	ParentID *openapi_types.UUID `json:"parent_id,omitempty"`
+}
+
+// CategoryPage defines model for CategoryPage.
+type CategoryPage struct {
+	Items      []Category `json:"items"`
+	NextCursor *string    `json:"next_cursor"`
+}
+
+// CategoryRequest defines model for CategoryRequest.
+type CategoryRequest struct {
+	Name string `json:"name"`
+
+	// ParentID The category that it is in.
+	ParentID *openapi_types.UUID `json:"parent_id,omitempty"`
 }
 
 // Charge defines model for Charge.
@@ -1586,6 +1906,69 @@ type LedgerPage struct {
 	NextCursor *string       `json:"next_cursor"`
 }
 
+// LevelRequest defines model for LevelRequest.
+type LevelRequest struct {
+	// ReorderLevel At or below it stock is low. -1 removes it: what the product or the business says counts.
+	ReorderLevel *int64 `json:"reorder_level,omitempty"`
+
+	// RetailPrice For one unit.
+	//
+	// Examples: 12.50
+	RetailPrice *string `json:"retail_price,omitempty"`
+
+	// WholesalePrice For one unit, to resellers. An empty text removes it.
+	WholesalePrice *string `json:"wholesale_price,omitempty"`
+}
+
+// Location defines model for Location.
+type Location struct {
+	Address   *string             `json:"address"`
+	Code      string              `json:"code"`
+	CreatedAt time.Time           `json:"created_at"`
+	ID        openapi_types.UUID  `json:"id"`
+	IsActive  bool                `json:"is_active"`
+	Kind      LocationKind        `json:"kind"`
+	ManagerID *openapi_types.UUID `json:"manager_id"`
+	Name      string              `json:"name"`
+	UpdatedAt time.Time           `json:"updated_at"`
+}
+
+// LocationKind defines model for Location.Kind.
+type LocationKind string
+
+// LocationChangeRequest defines model for LocationChangeRequest.
+type LocationChangeRequest struct {
+	Address *string `json:"address,omitempty"`
+
+	// Code Unique in the business; a storefront's receipts begin with it. Without one, it is made of the name.
+	Code *string `json:"code,omitempty"`
+
+	// IsActive False: nothing is delivered here any more.
+	IsActive *bool `json:"is_active,omitempty"`
+
+	// ManagerID A member of this business. The id of zeros takes the manager away.
+	ManagerID *openapi_types.UUID `json:"manager_id,omitempty"`
+	Name      *string             `json:"name,omitempty"`
+}
+
+// LocationPage defines model for LocationPage.
+type LocationPage struct {
+	Items      []Location `json:"items"`
+	NextCursor *string    `json:"next_cursor"`
+}
+
+// LocationRequest defines model for LocationRequest.
+type LocationRequest struct {
+	Address *string `json:"address,omitempty"`
+
+	// Code Unique in the business; a storefront's receipts begin with it. Without one, it is made of the name.
+	Code *string `json:"code,omitempty"`
+
+	// ManagerID A member of this business. The id of zeros takes the manager away.
+	ManagerID *openapi_types.UUID `json:"manager_id,omitempty"`
+	Name      string              `json:"name"`
+}
+
 // LoginRequest defines model for LoginRequest.
 type LoginRequest struct {
 	// Email Examples: ama@example.com
@@ -1671,6 +2054,37 @@ type MethodSum struct {
 //
 // Examples: 96.00
 type Money = string
+
+// Movement defines model for Movement.
+type Movement struct {
+	After int64     `json:"after"`
+	At    time.Time `json:"at"`
+
+	// Before What the place held of the product before.
+	Before       int64               `json:"before"`
+	Change       int64               `json:"change"`
+	ID           openapi_types.UUID  `json:"id"`
+	Kind         MovementKind        `json:"kind"`
+	LocationID   openapi_types.UUID  `json:"location_id"`
+	LocationName string              `json:"location_name"`
+	ProductID    openapi_types.UUID  `json:"product_id"`
+	ProductName  string              `json:"product_name"`
+	Reason       *string             `json:"reason"`
+	Sku          string              `json:"sku"`
+	SourceID     openapi_types.UUID  `json:"source_id"`
+	SourceType   string              `json:"source_type"`
+	StockItemID  openapi_types.UUID  `json:"stock_item_id"`
+	UserID       *openapi_types.UUID `json:"user_id"`
+}
+
+// MovementKind defines model for MovementKind.
+type MovementKind string
+
+// MovementPage defines model for MovementPage.
+type MovementPage struct {
+	Items      []Movement `json:"items"`
+	NextCursor *string    `json:"next_cursor"`
+}
 
 // NewBusinessRequest defines model for NewBusinessRequest.
 type NewBusinessRequest struct {
@@ -1793,6 +2207,79 @@ type Problem struct {
 	Status    int           `json:"status"`
 	Title     string        `json:"title"`
 	Type      string        `json:"type"`
+}
+
+// Product defines model for Product.
+type Product struct {
+	AlertsMuted  bool                `json:"alerts_muted"`
+	Barcode      *string             `json:"barcode"`
+	CategoryID   *openapi_types.UUID `json:"category_id"`
+	CreatedAt    time.Time           `json:"created_at"`
+	Currency     string              `json:"currency"`
+	ID           openapi_types.UUID  `json:"id"`
+	IsActive     bool                `json:"is_active"`
+	Name         string              `json:"name"`
+	OnHand       int64               `json:"on_hand"`
+	ReorderLevel *int64              `json:"reorder_level"`
+
+	// RetailPrice The place's, where one was asked for.
+	RetailPrice    *string     `json:"retail_price"`
+	Sku            string      `json:"sku"`
+	Status         StockStatus `json:"status"`
+	Threshold      int64       `json:"threshold"`
+	Unit           string      `json:"unit"`
+	UpdatedAt      time.Time   `json:"updated_at"`
+	WholesalePrice *string     `json:"wholesale_price"`
+}
+
+// ProductChangeRequest defines model for ProductChangeRequest.
+type ProductChangeRequest struct {
+	AlertsMuted *bool `json:"alerts_muted,omitempty"`
+
+	// Barcode An empty text removes it.
+	Barcode *string `json:"barcode,omitempty"`
+
+	// CategoryID The id of zeros takes the product out of any.
+	CategoryID *openapi_types.UUID `json:"category_id,omitempty"`
+
+	// IsActive False: it is not sold any more.
+	IsActive *bool   `json:"is_active,omitempty"`
+	Name     *string `json:"name,omitempty"`
+
+	// ReorderLevel At or below it stock is low. -1 removes it: what the business says counts.
+	ReorderLevel *int64  `json:"reorder_level,omitempty"`
+	Sku          *string `json:"sku,omitempty"`
+	Unit         *string `json:"unit,omitempty"`
+}
+
+// ProductDetail defines model for ProductDetail.
+type ProductDetail struct {
+	// Levels What each place holds and asks, by the places' codes; at most 200.
+	Levels  []StockLevel `json:"levels"`
+	Product Product      `json:"product"`
+}
+
+// ProductPage defines model for ProductPage.
+type ProductPage struct {
+	Items      []Product `json:"items"`
+	NextCursor *string   `json:"next_cursor"`
+}
+
+// ProductRequest defines model for ProductRequest.
+type ProductRequest struct {
+	AlertsMuted *bool `json:"alerts_muted,omitempty"`
+
+	// Barcode An empty text removes it.
+	Barcode *string `json:"barcode,omitempty"`
+
+	// CategoryID The id of zeros takes the product out of any.
+	CategoryID *openapi_types.UUID `json:"category_id,omitempty"`
+	Name       string              `json:"name"`
+
+	// ReorderLevel At or below it stock is low. -1 removes it: what the business says counts.
+	ReorderLevel *int64  `json:"reorder_level,omitempty"`
+	Sku          string  `json:"sku"`
+	Unit         *string `json:"unit,omitempty"`
 }
 
 // Profile defines model for Profile.
@@ -2607,6 +3094,155 @@ type StatusSum struct {
 	Total Money `json:"total"`
 }
 
+// StockAvailability defines model for StockAvailability.
+type StockAvailability struct {
+	Available      int64              `json:"available"`
+	Currency       string             `json:"currency"`
+	OnHand         int64              `json:"on_hand"`
+	ProductID      openapi_types.UUID `json:"product_id"`
+	Reserved       int64              `json:"reserved"`
+	RetailPrice    *string            `json:"retail_price"`
+	StorefrontID   openapi_types.UUID `json:"storefront_id"`
+	WholesalePrice *string            `json:"wholesale_price"`
+}
+
+// StockBatch defines model for StockBatch.
+type StockBatch struct {
+	ArrivalDate string             `json:"arrival_date"`
+	CreatedAt   time.Time          `json:"created_at"`
+	CreatedBy   openapi_types.UUID `json:"created_by"`
+	Description *string            `json:"description"`
+	ID          openapi_types.UUID `json:"id"`
+	ItemCount   int                `json:"item_count"`
+	Reference   *string            `json:"reference"`
+}
+
+// StockBatchDetail defines model for StockBatchDetail.
+type StockBatchDetail struct {
+	ArrivalDate string             `json:"arrival_date"`
+	CreatedAt   time.Time          `json:"created_at"`
+	CreatedBy   openapi_types.UUID `json:"created_by"`
+	Description *string            `json:"description"`
+	ID          openapi_types.UUID `json:"id"`
+	ItemCount   int                `json:"item_count"`
+	Items       []StockItem        `json:"items"`
+	Reference   *string            `json:"reference"`
+}
+
+// StockBatchItem defines model for StockBatchItem.
+type StockBatchItem struct {
+	// ExpiryDate Not before the goods arrived.
+	//
+	// Examples: 2026-11-26
+	ExpiryDate *string            `json:"expiry_date,omitempty"`
+	LocationID openapi_types.UUID `json:"location_id"`
+	ProductID  openapi_types.UUID `json:"product_id"`
+	Quantity   int64              `json:"quantity"`
+
+	// RetailPrice For one unit.
+	//
+	// Examples: 12.50
+	RetailPrice string              `json:"retail_price"`
+	SupplierID  *openapi_types.UUID `json:"supplier_id,omitempty"`
+
+	// UnitAdditionalCost Freight and the like, for one unit.
+	//
+	// Examples: 12.50
+	UnitAdditionalCost *string `json:"unit_additional_cost,omitempty"`
+
+	// UnitCost What one unit was bought for.
+	//
+	// Examples: 12.50
+	UnitCost string `json:"unit_cost"`
+
+	// UnitTax Taxes on one unit.
+	//
+	// Examples: 12.50
+	UnitTax *string `json:"unit_tax,omitempty"`
+
+	// WholesalePrice For one unit, to resellers.
+	//
+	// Examples: 12.50
+	WholesalePrice *string `json:"wholesale_price,omitempty"`
+}
+
+// StockBatchPage defines model for StockBatchPage.
+type StockBatchPage struct {
+	Items      []StockBatch `json:"items"`
+	NextCursor *string      `json:"next_cursor"`
+}
+
+// StockBatchRequest defines model for StockBatchRequest.
+type StockBatchRequest struct {
+	// ArrivalDate Today, in the business's zone, when it is missing.
+	//
+	// Examples: 2026-11-26
+	ArrivalDate *string          `json:"arrival_date,omitempty"`
+	Description *string          `json:"description,omitempty"`
+	Items       []StockBatchItem `json:"items"`
+	Reference   *string          `json:"reference,omitempty"`
+}
+
+// StockItem defines model for StockItem.
+type StockItem struct {
+	BatchID          openapi_types.UUID `json:"batch_id"`
+	CreatedAt        time.Time          `json:"created_at"`
+	Currency         string             `json:"currency"`
+	ExpiryDate       *string            `json:"expiry_date"`
+	ID               openapi_types.UUID `json:"id"`
+	LandedUnitCost   string             `json:"landed_unit_cost"`
+	LocationID       openapi_types.UUID `json:"location_id"`
+	OnHand           int64              `json:"on_hand"`
+	ProductID        openapi_types.UUID `json:"product_id"`
+	ProductName      string             `json:"product_name"`
+	QuantityReceived int64              `json:"quantity_received"`
+	RetailPrice      string             `json:"retail_price"`
+	Sku              string             `json:"sku"`
+
+	// SourceItemID The item that a transfer took it from.
+	SourceItemID       *openapi_types.UUID `json:"source_item_id"`
+	SupplierID         *openapi_types.UUID `json:"supplier_id"`
+	UnitAdditionalCost string              `json:"unit_additional_cost"`
+	UnitCost           string              `json:"unit_cost"`
+	UnitTax            string              `json:"unit_tax"`
+	WholesalePrice     *string             `json:"wholesale_price"`
+}
+
+// StockItemChangeRequest defines model for StockItemChangeRequest.
+type StockItemChangeRequest struct {
+	Quantity *int64 `json:"quantity,omitempty"`
+
+	// RetailPrice For one unit.
+	//
+	// Examples: 12.50
+	RetailPrice *string `json:"retail_price,omitempty"`
+
+	// WholesalePrice For one unit, to resellers. An empty text removes it.
+	WholesalePrice *string `json:"wholesale_price,omitempty"`
+}
+
+// StockItemPage defines model for StockItemPage.
+type StockItemPage struct {
+	Items      []StockItem `json:"items"`
+	NextCursor *string     `json:"next_cursor"`
+}
+
+// StockLevel defines model for StockLevel.
+type StockLevel struct {
+	Currency       string             `json:"currency"`
+	Location       Location           `json:"location"`
+	OnHand         int64              `json:"on_hand"`
+	ProductID      openapi_types.UUID `json:"product_id"`
+	ReorderLevel   *int64             `json:"reorder_level"`
+	RetailPrice    string             `json:"retail_price"`
+	Status         StockStatus        `json:"status"`
+	Threshold      int64              `json:"threshold"`
+	WholesalePrice *string            `json:"wholesale_price"`
+}
+
+// StockStatus defines model for StockStatus.
+type StockStatus string
+
 // StorefrontSum defines model for StorefrontSum.
 type StorefrontSum struct {
 	StorefrontID   openapi_types.UUID `json:"storefront_id"`
@@ -2752,6 +3388,42 @@ type SubscriptionPricePeriod string
 // SubscriptionStatus defines model for SubscriptionStatus.
 type SubscriptionStatus string
 
+// Supplier defines model for Supplier.
+type Supplier struct {
+	Contact   *string            `json:"contact"`
+	CreatedAt time.Time          `json:"created_at"`
+	Email     *string            `json:"email"`
+	ID        openapi_types.UUID `json:"id"`
+	IsActive  bool               `json:"is_active"`
+	Name      string             `json:"name"`
+	Phone     *string            `json:"phone"`
+}
+
+// SupplierChangeRequest defines model for SupplierChangeRequest.
+type SupplierChangeRequest struct {
+	Contact *string `json:"contact,omitempty"`
+	Email   *string `json:"email,omitempty"`
+
+	// IsActive False: nothing is bought from them any more.
+	IsActive *bool   `json:"is_active,omitempty"`
+	Name     *string `json:"name,omitempty"`
+	Phone    *string `json:"phone,omitempty"`
+}
+
+// SupplierPage defines model for SupplierPage.
+type SupplierPage struct {
+	Items      []Supplier `json:"items"`
+	NextCursor *string    `json:"next_cursor"`
+}
+
+// SupplierRequest defines model for SupplierRequest.
+type SupplierRequest struct {
+	Contact *string `json:"contact,omitempty"`
+	Email   *string `json:"email,omitempty"`
+	Name    string  `json:"name"`
+	Phone   *string `json:"phone,omitempty"`
+}
+
 // Task defines model for Task.
 type Task struct {
 	Attempts  int       `json:"attempts"`
@@ -2824,6 +3496,98 @@ type TenderRequest struct {
 type TokenRequest struct {
 	Token string `json:"token"`
 }
+
+// Transfer defines model for Transfer.
+type Transfer struct {
+	CancelledAt     *time.Time          `json:"cancelled_at"`
+	CancelledBy     *openapi_types.UUID `json:"cancelled_by"`
+	CompletedAt     *time.Time          `json:"completed_at"`
+	CompletedBy     *openapi_types.UUID `json:"completed_by"`
+	CreatedAt       time.Time           `json:"created_at"`
+	CreatedBy       openapi_types.UUID  `json:"created_by"`
+	DestinationID   openapi_types.UUID  `json:"destination_id"`
+	DispatchedAt    *time.Time          `json:"dispatched_at"`
+	DispatchedBy    *openapi_types.UUID `json:"dispatched_by"`
+	ExpectedArrival *string             `json:"expected_arrival"`
+	ID              openapi_types.UUID  `json:"id"`
+	Items           []TransferItem      `json:"items"`
+	Notes           *string             `json:"notes"`
+	Reference       string              `json:"reference"`
+	SourceID        openapi_types.UUID  `json:"source_id"`
+	Status          TransferStatus      `json:"status"`
+	Type            TransferType        `json:"type"`
+}
+
+// TransferType defines model for Transfer.Type.
+type TransferType string
+
+// TransferHead defines model for TransferHead.
+type TransferHead struct {
+	CancelledAt     *time.Time          `json:"cancelled_at"`
+	CancelledBy     *openapi_types.UUID `json:"cancelled_by"`
+	CompletedAt     *time.Time          `json:"completed_at"`
+	CompletedBy     *openapi_types.UUID `json:"completed_by"`
+	CreatedAt       time.Time           `json:"created_at"`
+	CreatedBy       openapi_types.UUID  `json:"created_by"`
+	DestinationID   openapi_types.UUID  `json:"destination_id"`
+	DispatchedAt    *time.Time          `json:"dispatched_at"`
+	DispatchedBy    *openapi_types.UUID `json:"dispatched_by"`
+	ExpectedArrival *string             `json:"expected_arrival"`
+	ID              openapi_types.UUID  `json:"id"`
+	Notes           *string             `json:"notes"`
+	Reference       string              `json:"reference"`
+	SourceID        openapi_types.UUID  `json:"source_id"`
+	Status          TransferStatus      `json:"status"`
+	Type            TransferHeadType    `json:"type"`
+}
+
+// TransferHeadType defines model for TransferHead.Type.
+type TransferHeadType string
+
+// TransferItem defines model for TransferItem.
+type TransferItem struct {
+	ProductID   openapi_types.UUID `json:"product_id"`
+	ProductName string             `json:"product_name"`
+	Quantity    int64              `json:"quantity"`
+	Sku         string             `json:"sku"`
+}
+
+// TransferItemRequest defines model for TransferItemRequest.
+type TransferItemRequest struct {
+	ProductID openapi_types.UUID `json:"product_id"`
+	Quantity  int64              `json:"quantity"`
+}
+
+// TransferPage defines model for TransferPage.
+type TransferPage struct {
+	Items      []TransferHead `json:"items"`
+	NextCursor *string        `json:"next_cursor"`
+}
+
+// TransferRequest defines model for TransferRequest.
+type TransferRequest struct {
+	// DestinationID Another warehouse, or a storefront.
+	DestinationID openapi_types.UUID `json:"destination_id"`
+
+	// ExpectedArrival The day on which it should arrive.
+	//
+	// Examples: 2026-11-26
+	ExpectedArrival *string               `json:"expected_arrival,omitempty"`
+	Items           []TransferItemRequest `json:"items"`
+	Notes           *string               `json:"notes,omitempty"`
+
+	// SourceID A warehouse.
+	SourceID openapi_types.UUID `json:"source_id"`
+
+	// Type Follows from the destination when it is missing.
+	Type *TransferRequestType `json:"type,omitempty"`
+}
+
+// TransferRequestType Follows from the destination when it is missing.
+type TransferRequestType string
+
+// TransferStatus defines model for TransferStatus.
+type TransferStatus string
 
 // UsagePage defines model for UsagePage.
 type UsagePage struct {
@@ -2915,8 +3679,14 @@ type VerifyingSubscription struct {
 	TaskID    openapi_types.UUID `json:"task_id"`
 }
 
+// AdjustmentID defines model for AdjustmentId.
+type AdjustmentID = openapi_types.UUID
+
 // At defines model for At.
 type At = time.Time
+
+// CategoryID defines model for CategoryId.
+type CategoryID = openapi_types.UUID
 
 // ChargeID defines model for ChargeId.
 type ChargeID = openapi_types.UUID
@@ -2948,8 +3718,17 @@ type LastEventID = string
 // Limit defines model for Limit.
 type Limit = int
 
+// LocationID defines model for LocationId.
+type LocationID = openapi_types.UUID
+
 // MemberID defines model for MemberId.
 type MemberID = openapi_types.UUID
+
+// ProductID defines model for ProductId.
+type ProductID = openapi_types.UUID
+
+// ProductInPath defines model for ProductInPath.
+type ProductInPath = openapi_types.UUID
 
 // SaleID defines model for SaleId.
 type SaleID = openapi_types.UUID
@@ -2960,11 +3739,23 @@ type SaleItemID = openapi_types.UUID
 // SessionID defines model for SessionId.
 type SessionID = openapi_types.UUID
 
+// StockBatchID defines model for StockBatchId.
+type StockBatchID = openapi_types.UUID
+
+// StockItemID defines model for StockItemId.
+type StockItemID = openapi_types.UUID
+
 // SubscriptionReference defines model for SubscriptionReference.
 type SubscriptionReference = string
 
+// SupplierID defines model for SupplierId.
+type SupplierID = openapi_types.UUID
+
 // TaskID defines model for TaskId.
 type TaskID = openapi_types.UUID
+
+// TransferID defines model for TransferId.
+type TransferID = openapi_types.UUID
 
 // GetTaskStatusAliasParams defines parameters for GetTaskStatusAlias.
 type GetTaskStatusAliasParams struct {
@@ -3086,6 +3877,15 @@ type ListAuditLogsParams struct {
 	Entity *string `form:"entity,omitempty" json:"entity,omitempty"`
 }
 
+// ListCategoriesParams defines parameters for ListCategories.
+type ListCategoriesParams struct {
+	// Limit Most items on the page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The next_cursor of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
 // ListCustomersParams defines parameters for ListCustomers.
 type ListCustomersParams struct {
 	// Limit Most items on the page.
@@ -3153,6 +3953,33 @@ type ListMembersParams struct {
 
 	// Cursor The next_cursor of the page before.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ListProductsParams defines parameters for ListProducts.
+type ListProductsParams struct {
+	// Limit Most items on the page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The next_cursor of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Q Part of a name, SKU or barcode, in whatever letter case.
+	Q *string `form:"q,omitempty" json:"q,omitempty"`
+
+	// Barcode Exactly this barcode.
+	Barcode *string `form:"barcode,omitempty" json:"barcode,omitempty"`
+
+	// Status How the stock stands, at the place or over all.
+	Status *StockStatus `form:"status,omitempty" json:"status,omitempty"`
+
+	// LocationID Stock, thresholds and prices of this place instead of all together.
+	LocationID *openapi_types.UUID `form:"location_id,omitempty" json:"location_id,omitempty"`
+
+	// CategoryID Only this category and those below it.
+	CategoryID *openapi_types.UUID `form:"category_id,omitempty" json:"category_id,omitempty"`
+
+	// Active Only those that are sold, or only those that are not any more.
+	Active *bool `form:"active,omitempty" json:"active,omitempty"`
 }
 
 // ListReceivablesParams defines parameters for ListReceivables.
@@ -3281,6 +4108,117 @@ type ChangeSettingsParams struct {
 	IfMatch *string `json:"If-Match,omitempty"`
 }
 
+// ListStockAdjustmentsParams defines parameters for ListStockAdjustments.
+type ListStockAdjustmentsParams struct {
+	// Limit Most items on the page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The next_cursor of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Status Only in this state.
+	Status *AdjustmentStatus `form:"status,omitempty" json:"status,omitempty"`
+
+	// StockItemID Only of this item.
+	StockItemID *openapi_types.UUID `form:"stock_item_id,omitempty" json:"stock_item_id,omitempty"`
+}
+
+// CreateStockAdjustmentParams defines parameters for CreateStockAdjustment.
+type CreateStockAdjustmentParams struct {
+	// IdempotencyKey Your own name for this request, 1 to 100 letters, digits, `.`, `_`, `:` or `-`. Asking again with the same key and body, within a day, does nothing again and answers the same, with `Idempotent-Replayed: true`; with another body it is refused. Keys are a person's own.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// ApproveStockAdjustmentParams defines parameters for ApproveStockAdjustment.
+type ApproveStockAdjustmentParams struct {
+	// IdempotencyKey Your own name for this request, 1 to 100 letters, digits, `.`, `_`, `:` or `-`. Asking again with the same key and body, within a day, does nothing again and answers the same, with `Idempotent-Replayed: true`; with another body it is refused. Keys are a person's own.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// RejectStockAdjustmentParams defines parameters for RejectStockAdjustment.
+type RejectStockAdjustmentParams struct {
+	// IdempotencyKey Your own name for this request, 1 to 100 letters, digits, `.`, `_`, `:` or `-`. Asking again with the same key and body, within a day, does nothing again and answers the same, with `Idempotent-Replayed: true`; with another body it is refused. Keys are a person's own.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// ListStockBatchesParams defines parameters for ListStockBatches.
+type ListStockBatchesParams struct {
+	// Limit Most items on the page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The next_cursor of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ReceiveStockBatchParams defines parameters for ReceiveStockBatch.
+type ReceiveStockBatchParams struct {
+	// IdempotencyKey Your own name for this request, 1 to 100 letters, digits, `.`, `_`, `:` or `-`. Asking again with the same key and body, within a day, does nothing again and answers the same, with `Idempotent-Replayed: true`; with another body it is refused. Keys are a person's own.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// ListStockItemsParams defines parameters for ListStockItems.
+type ListStockItemsParams struct {
+	// Limit Most items on the page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The next_cursor of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// ProductID Only this product.
+	ProductID *openapi_types.UUID `form:"product_id,omitempty" json:"product_id,omitempty"`
+
+	// LocationID Only at this place.
+	LocationID *openapi_types.UUID `form:"location_id,omitempty" json:"location_id,omitempty"`
+
+	// ExpiringBefore Only what is on hand and expires before this day.
+	ExpiringBefore *string `form:"expiring_before,omitempty" json:"expiring_before,omitempty"`
+
+	// InStock True leaves out what is used up.
+	InStock *bool `form:"in_stock,omitempty" json:"in_stock,omitempty"`
+}
+
+// ListStockMovementsParams defines parameters for ListStockMovements.
+type ListStockMovementsParams struct {
+	// Limit Most items on the page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The next_cursor of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// ProductID Only this product.
+	ProductID *openapi_types.UUID `form:"product_id,omitempty" json:"product_id,omitempty"`
+
+	// LocationID Only at this place.
+	LocationID *openapi_types.UUID `form:"location_id,omitempty" json:"location_id,omitempty"`
+
+	// Kind Only this kind.
+	Kind *MovementKind `form:"kind,omitempty" json:"kind,omitempty"`
+
+	// From Only at this time or later.
+	From *time.Time `form:"from,omitempty" json:"from,omitempty"`
+
+	// To Only before this time.
+	To *time.Time `form:"to,omitempty" json:"to,omitempty"`
+}
+
+// GetAvailabilityParams defines parameters for GetAvailability.
+type GetAvailabilityParams struct {
+	// ProductID The product. Another business's is not found.
+	ProductID openapi_types.UUID `form:"product_id" json:"product_id"`
+
+	// StorefrontID The storefront. Another business's is not found.
+	StorefrontID openapi_types.UUID `form:"storefront_id" json:"storefront_id"`
+}
+
+// ListStorefrontsParams defines parameters for ListStorefronts.
+type ListStorefrontsParams struct {
+	// Limit Most items on the page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The next_cursor of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
 // ListSubscriptionPaymentsParams defines parameters for ListSubscriptionPayments.
 type ListSubscriptionPaymentsParams struct {
 	// Limit Most items on the page.
@@ -3314,6 +4252,15 @@ type GetSubscriptionPricingParams struct {
 // GetSubscriptionPricingParamsProvider defines parameters for GetSubscriptionPricing.
 type GetSubscriptionPricingParamsProvider string
 
+// ListSuppliersParams defines parameters for ListSuppliers.
+type ListSuppliersParams struct {
+	// Limit Most items on the page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The next_cursor of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
 // ListTasksParams defines parameters for ListTasks.
 type ListTasksParams struct {
 	// Limit Most items on the page.
@@ -3336,6 +4283,51 @@ type GetTaskParams struct {
 type GetTaskStatusParams struct {
 	// IfNoneMatch The ETag of the answer you have.
 	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
+// ListTransfersParams defines parameters for ListTransfers.
+type ListTransfersParams struct {
+	// Limit Most items on the page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The next_cursor of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Status Only in this state.
+	Status *TransferStatus `form:"status,omitempty" json:"status,omitempty"`
+}
+
+// CreateTransferParams defines parameters for CreateTransfer.
+type CreateTransferParams struct {
+	// IdempotencyKey Your own name for this request, 1 to 100 letters, digits, `.`, `_`, `:` or `-`. Asking again with the same key and body, within a day, does nothing again and answers the same, with `Idempotent-Replayed: true`; with another body it is refused. Keys are a person's own.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// CancelTransferParams defines parameters for CancelTransfer.
+type CancelTransferParams struct {
+	// IdempotencyKey Your own name for this request, 1 to 100 letters, digits, `.`, `_`, `:` or `-`. Asking again with the same key and body, within a day, does nothing again and answers the same, with `Idempotent-Replayed: true`; with another body it is refused. Keys are a person's own.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// CompleteTransferParams defines parameters for CompleteTransfer.
+type CompleteTransferParams struct {
+	// IdempotencyKey Your own name for this request, 1 to 100 letters, digits, `.`, `_`, `:` or `-`. Asking again with the same key and body, within a day, does nothing again and answers the same, with `Idempotent-Replayed: true`; with another body it is refused. Keys are a person's own.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// DispatchTransferParams defines parameters for DispatchTransfer.
+type DispatchTransferParams struct {
+	// IdempotencyKey Your own name for this request, 1 to 100 letters, digits, `.`, `_`, `:` or `-`. Asking again with the same key and body, within a day, does nothing again and answers the same, with `Idempotent-Replayed: true`; with another body it is refused. Keys are a person's own.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// ListWarehousesParams defines parameters for ListWarehouses.
+type ListWarehousesParams struct {
+	// Limit Most items on the page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The next_cursor of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // CreateCreditPurchaseJSONRequestBody defines body for CreateCreditPurchase for application/json ContentType.
@@ -3380,6 +4372,12 @@ type OpenBusinessJSONRequestBody = NewBusinessRequest
 // ChangeBusinessJSONRequestBody defines body for ChangeBusiness for application/json ContentType.
 type ChangeBusinessJSONRequestBody = BusinessChangeRequest
 
+// AddCategoryJSONRequestBody defines body for AddCategory for application/json ContentType.
+type AddCategoryJSONRequestBody = CategoryRequest
+
+// ChangeCategoryJSONRequestBody defines body for ChangeCategory for application/json ContentType.
+type ChangeCategoryJSONRequestBody = CategoryChangeRequest
+
 // CreateCustomerJSONRequestBody defines body for CreateCustomer for application/json ContentType.
 type CreateCustomerJSONRequestBody = CustomerRequest
 
@@ -3397,6 +4395,12 @@ type AcceptInvitationJSONRequestBody = AcceptRequest
 
 // ChangeMemberJSONRequestBody defines body for ChangeMember for application/json ContentType.
 type ChangeMemberJSONRequestBody = MemberChangeRequest
+
+// AddProductJSONRequestBody defines body for AddProduct for application/json ContentType.
+type AddProductJSONRequestBody = ProductRequest
+
+// ChangeProductJSONRequestBody defines body for ChangeProduct for application/json ContentType.
+type ChangeProductJSONRequestBody = ProductChangeRequest
 
 // CreateSaleJSONRequestBody defines body for CreateSale for application/json ContentType.
 type CreateSaleJSONRequestBody = SaleRequest
@@ -3425,11 +4429,50 @@ type RefundSaleJSONRequestBody = RefundRequest
 // ChangeSettingsJSONRequestBody defines body for ChangeSettings for application/json ContentType.
 type ChangeSettingsJSONRequestBody = SettingsChangeRequest
 
+// CreateStockAdjustmentJSONRequestBody defines body for CreateStockAdjustment for application/json ContentType.
+type CreateStockAdjustmentJSONRequestBody = AdjustmentRequest
+
+// ChangeStockAdjustmentJSONRequestBody defines body for ChangeStockAdjustment for application/json ContentType.
+type ChangeStockAdjustmentJSONRequestBody = AdjustmentChangeRequest
+
+// ReceiveStockBatchJSONRequestBody defines body for ReceiveStockBatch for application/json ContentType.
+type ReceiveStockBatchJSONRequestBody = StockBatchRequest
+
+// ChangeStockItemJSONRequestBody defines body for ChangeStockItem for application/json ContentType.
+type ChangeStockItemJSONRequestBody = StockItemChangeRequest
+
+// OpenStorefrontJSONRequestBody defines body for OpenStorefront for application/json ContentType.
+type OpenStorefrontJSONRequestBody = LocationRequest
+
+// ChangeStorefrontJSONRequestBody defines body for ChangeStorefront for application/json ContentType.
+type ChangeStorefrontJSONRequestBody = LocationChangeRequest
+
+// SetStorefrontProductJSONRequestBody defines body for SetStorefrontProduct for application/json ContentType.
+type SetStorefrontProductJSONRequestBody = LevelRequest
+
 // CancelSubscriptionJSONRequestBody defines body for CancelSubscription for application/json ContentType.
 type CancelSubscriptionJSONRequestBody = CancelSubscriptionRequest
 
 // CreateSubscriptionPaymentJSONRequestBody defines body for CreateSubscriptionPayment for application/json ContentType.
 type CreateSubscriptionPaymentJSONRequestBody = SubscriptionPaymentRequest
+
+// AddSupplierJSONRequestBody defines body for AddSupplier for application/json ContentType.
+type AddSupplierJSONRequestBody = SupplierRequest
+
+// ChangeSupplierJSONRequestBody defines body for ChangeSupplier for application/json ContentType.
+type ChangeSupplierJSONRequestBody = SupplierChangeRequest
+
+// CreateTransferJSONRequestBody defines body for CreateTransfer for application/json ContentType.
+type CreateTransferJSONRequestBody = TransferRequest
+
+// OpenWarehouseJSONRequestBody defines body for OpenWarehouse for application/json ContentType.
+type OpenWarehouseJSONRequestBody = LocationRequest
+
+// ChangeWarehouseJSONRequestBody defines body for ChangeWarehouse for application/json ContentType.
+type ChangeWarehouseJSONRequestBody = LocationChangeRequest
+
+// SetWarehouseProductJSONRequestBody defines body for SetWarehouseProduct for application/json ContentType.
+type SetWarehouseProductJSONRequestBody = LevelRequest
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
@@ -3532,6 +4575,18 @@ type ServerInterface interface {
 	// ChangeBusiness Change the business
 	// (PATCH /api/v1/businesses/me)
 	ChangeBusiness(c *gin.Context)
+	// ListCategories The categories of this business
+	// (GET /api/v1/categories)
+	ListCategories(c *gin.Context, params ListCategoriesParams)
+	// AddCategory Add a category
+	// (POST /api/v1/categories)
+	AddCategory(c *gin.Context)
+	// RemoveCategory Delete a category that nothing names
+	// (DELETE /api/v1/categories/{id})
+	RemoveCategory(c *gin.Context, id CategoryID)
+	// ChangeCategory Change a category
+	// (PATCH /api/v1/categories/{id})
+	ChangeCategory(c *gin.Context, id CategoryID)
 	// ListCustomers Customers, newest first
 	// (GET /api/v1/customers)
 	ListCustomers(c *gin.Context, params ListCustomersParams)
@@ -3577,6 +4632,18 @@ type ServerInterface interface {
 	// ChangeMember Change a role, storefronts, or whether somebody may work here
 	// (PATCH /api/v1/members/{id})
 	ChangeMember(c *gin.Context, id MemberID)
+	// ListProducts Products and their stock, by name
+	// (GET /api/v1/products)
+	ListProducts(c *gin.Context, params ListProductsParams)
+	// AddProduct Add a product
+	// (POST /api/v1/products)
+	AddProduct(c *gin.Context)
+	// GetProduct A product, and what each place holds of it
+	// (GET /api/v1/products/{id})
+	GetProduct(c *gin.Context, id ProductID)
+	// ChangeProduct Change a product
+	// (PATCH /api/v1/products/{id})
+	ChangeProduct(c *gin.Context, id ProductID)
 	// ListReceivables What customers owe
 	// (GET /api/v1/receivables)
 	ListReceivables(c *gin.Context, params ListReceivablesParams)
@@ -3637,6 +4704,60 @@ type ServerInterface interface {
 	// ResetSettings Make every setting what it is for a new business
 	// (POST /api/v1/settings/reset)
 	ResetSettings(c *gin.Context)
+	// ListStockAdjustments Adjustments
+	// (GET /api/v1/stock-adjustments)
+	ListStockAdjustments(c *gin.Context, params ListStockAdjustmentsParams)
+	// CreateStockAdjustment Ask for a change of stock
+	// (POST /api/v1/stock-adjustments)
+	CreateStockAdjustment(c *gin.Context, params CreateStockAdjustmentParams)
+	// GetStockAdjustment An adjustment
+	// (GET /api/v1/stock-adjustments/{id})
+	GetStockAdjustment(c *gin.Context, id AdjustmentID)
+	// ChangeStockAdjustment Change an adjustment that nobody decided on
+	// (PATCH /api/v1/stock-adjustments/{id})
+	ChangeStockAdjustment(c *gin.Context, id AdjustmentID)
+	// ApproveStockAdjustment Carry an adjustment out
+	// (POST /api/v1/stock-adjustments/{id}/approve)
+	ApproveStockAdjustment(c *gin.Context, id AdjustmentID, params ApproveStockAdjustmentParams)
+	// RejectStockAdjustment Turn an adjustment down
+	// (POST /api/v1/stock-adjustments/{id}/reject)
+	RejectStockAdjustment(c *gin.Context, id AdjustmentID, params RejectStockAdjustmentParams)
+	// ListStockBatches Deliveries
+	// (GET /api/v1/stock-batches)
+	ListStockBatches(c *gin.Context, params ListStockBatchesParams)
+	// ReceiveStockBatch Take a delivery in
+	// (POST /api/v1/stock-batches)
+	ReceiveStockBatch(c *gin.Context, params ReceiveStockBatchParams)
+	// GetStockBatch A delivery and its items
+	// (GET /api/v1/stock-batches/{id})
+	GetStockBatch(c *gin.Context, id StockBatchID)
+	// ListStockItems What deliveries and transfers brought, and how much is left of it
+	// (GET /api/v1/stock-items)
+	ListStockItems(c *gin.Context, params ListStockItemsParams)
+	// ChangeStockItem Correct a stock item
+	// (PATCH /api/v1/stock-items/{id})
+	ChangeStockItem(c *gin.Context, id StockItemID)
+	// ListStockMovements The ledger of stock
+	// (GET /api/v1/stock-movements)
+	ListStockMovements(c *gin.Context, params ListStockMovementsParams)
+	// GetAvailability What a storefront can sell of a product
+	// (GET /api/v1/stock/availability)
+	GetAvailability(c *gin.Context, params GetAvailabilityParams)
+	// ListStorefronts The storefronts of this business
+	// (GET /api/v1/storefronts)
+	ListStorefronts(c *gin.Context, params ListStorefrontsParams)
+	// OpenStorefront Open a storefront
+	// (POST /api/v1/storefronts)
+	OpenStorefront(c *gin.Context)
+	// RemoveStorefront Delete a storefront that never held anything
+	// (DELETE /api/v1/storefronts/{id})
+	RemoveStorefront(c *gin.Context, id LocationID)
+	// ChangeStorefront Change a storefront
+	// (PATCH /api/v1/storefronts/{id})
+	ChangeStorefront(c *gin.Context, id LocationID)
+	// SetStorefrontProduct Set the prices and the threshold of a product at a storefront
+	// (PATCH /api/v1/storefronts/{id}/products/{product_id})
+	SetStorefrontProduct(c *gin.Context, id LocationID, productID ProductInPath)
 	// GetSubscription This business's subscription, as it is now
 	// (GET /api/v1/subscription)
 	GetSubscription(c *gin.Context)
@@ -3658,6 +4779,18 @@ type ServerInterface interface {
 	// GetSubscriptionPricing What one month costs today
 	// (GET /api/v1/subscription/pricing)
 	GetSubscriptionPricing(c *gin.Context, params GetSubscriptionPricingParams)
+	// ListSuppliers The suppliers of this business
+	// (GET /api/v1/suppliers)
+	ListSuppliers(c *gin.Context, params ListSuppliersParams)
+	// AddSupplier Add a supplier
+	// (POST /api/v1/suppliers)
+	AddSupplier(c *gin.Context)
+	// RemoveSupplier Delete a supplier that nothing names
+	// (DELETE /api/v1/suppliers/{id})
+	RemoveSupplier(c *gin.Context, id SupplierID)
+	// ChangeSupplier Change a supplier
+	// (PATCH /api/v1/suppliers/{id})
+	ChangeSupplier(c *gin.Context, id SupplierID)
 	// ListTasks Tasks of this business
 	// (GET /api/v1/tasks)
 	ListTasks(c *gin.Context, params ListTasksParams)
@@ -3670,9 +4803,42 @@ type ServerInterface interface {
 	// GetTaskStatus One task (the same as /api/v1/tasks/{id})
 	// (GET /api/v1/tasks/{id}/status)
 	GetTaskStatus(c *gin.Context, id TaskID, params GetTaskStatusParams)
+	// ListTransfers Transfers between places
+	// (GET /api/v1/transfers)
+	ListTransfers(c *gin.Context, params ListTransfersParams)
+	// CreateTransfer Plan a transfer out of a warehouse
+	// (POST /api/v1/transfers)
+	CreateTransfer(c *gin.Context, params CreateTransferParams)
+	// GetTransfer A transfer and its items
+	// (GET /api/v1/transfers/{id})
+	GetTransfer(c *gin.Context, id TransferID)
+	// CancelTransfer End a transfer
+	// (POST /api/v1/transfers/{id}/cancel)
+	CancelTransfer(c *gin.Context, id TransferID, params CancelTransferParams)
+	// CompleteTransfer Put the goods of a transfer into its destination
+	// (POST /api/v1/transfers/{id}/complete)
+	CompleteTransfer(c *gin.Context, id TransferID, params CompleteTransferParams)
+	// DispatchTransfer Take the goods of a transfer out of its source
+	// (POST /api/v1/transfers/{id}/dispatch)
+	DispatchTransfer(c *gin.Context, id TransferID, params DispatchTransferParams)
 	// GetUsersMe Who am I (the same as /api/v1/auth/me)
 	// (GET /api/v1/users/me)
 	GetUsersMe(c *gin.Context)
+	// ListWarehouses The warehouses of this business
+	// (GET /api/v1/warehouses)
+	ListWarehouses(c *gin.Context, params ListWarehousesParams)
+	// OpenWarehouse Open a warehouse
+	// (POST /api/v1/warehouses)
+	OpenWarehouse(c *gin.Context)
+	// RemoveWarehouse Delete a warehouse that never held anything
+	// (DELETE /api/v1/warehouses/{id})
+	RemoveWarehouse(c *gin.Context, id LocationID)
+	// ChangeWarehouse Change a warehouse
+	// (PATCH /api/v1/warehouses/{id})
+	ChangeWarehouse(c *gin.Context, id LocationID)
+	// SetWarehouseProduct Set the prices and the threshold of a product at a warehouse
+	// (PATCH /api/v1/warehouses/{id}/products/{product_id})
+	SetWarehouseProduct(c *gin.Context, id LocationID, productID ProductInPath)
 }
 
 // ServerInterfaceWrapper converts contexts to parameters.
@@ -4595,6 +5761,104 @@ func (siw *ServerInterfaceWrapper) ChangeBusiness(c *gin.Context) {
 	siw.Handler.ChangeBusiness(c)
 }
 
+// ListCategories operation middleware
+func (siw *ServerInterfaceWrapper) ListCategories(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListCategoriesParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListCategories(c, params)
+}
+
+// AddCategory operation middleware
+func (siw *ServerInterfaceWrapper) AddCategory(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.AddCategory(c)
+}
+
+// RemoveCategory operation middleware
+func (siw *ServerInterfaceWrapper) RemoveCategory(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id CategoryID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.RemoveCategory(c, id)
+}
+
+// ChangeCategory operation middleware
+func (siw *ServerInterfaceWrapper) ChangeCategory(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id CategoryID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ChangeCategory(c, id)
+}
+
 // ListCustomers operation middleware
 func (siw *ServerInterfaceWrapper) ListCustomers(c *gin.Context) {
 
@@ -5116,6 +6380,152 @@ func (siw *ServerInterfaceWrapper) ChangeMember(c *gin.Context) {
 	}
 
 	siw.Handler.ChangeMember(c, id)
+}
+
+// ListProducts operation middleware
+func (siw *ServerInterfaceWrapper) ListProducts(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListProductsParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "q" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "q", c.Request.URL.Query(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter q: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "barcode" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "barcode", c.Request.URL.Query(), &params.Barcode, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter barcode: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "status" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "status", c.Request.URL.Query(), &params.Status, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter status: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "location_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "location_id", c.Request.URL.Query(), &params.LocationID, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter location_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "category_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "category_id", c.Request.URL.Query(), &params.CategoryID, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter category_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "active" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "active", c.Request.URL.Query(), &params.Active, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter active: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListProducts(c, params)
+}
+
+// AddProduct operation middleware
+func (siw *ServerInterfaceWrapper) AddProduct(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.AddProduct(c)
+}
+
+// GetProduct operation middleware
+func (siw *ServerInterfaceWrapper) GetProduct(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ProductID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetProduct(c, id)
+}
+
+// ChangeProduct operation middleware
+func (siw *ServerInterfaceWrapper) ChangeProduct(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ProductID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ChangeProduct(c, id)
 }
 
 // ListReceivables operation middleware
@@ -5922,6 +7332,679 @@ func (siw *ServerInterfaceWrapper) ResetSettings(c *gin.Context) {
 	siw.Handler.ResetSettings(c)
 }
 
+// ListStockAdjustments operation middleware
+func (siw *ServerInterfaceWrapper) ListStockAdjustments(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListStockAdjustmentsParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "status" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "status", c.Request.URL.Query(), &params.Status, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter status: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "stock_item_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "stock_item_id", c.Request.URL.Query(), &params.StockItemID, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter stock_item_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListStockAdjustments(c, params)
+}
+
+// CreateStockAdjustment operation middleware
+func (siw *ServerInterfaceWrapper) CreateStockAdjustment(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateStockAdjustmentParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.CreateStockAdjustment(c, params)
+}
+
+// GetStockAdjustment operation middleware
+func (siw *ServerInterfaceWrapper) GetStockAdjustment(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id AdjustmentID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetStockAdjustment(c, id)
+}
+
+// ChangeStockAdjustment operation middleware
+func (siw *ServerInterfaceWrapper) ChangeStockAdjustment(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id AdjustmentID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ChangeStockAdjustment(c, id)
+}
+
+// ApproveStockAdjustment operation middleware
+func (siw *ServerInterfaceWrapper) ApproveStockAdjustment(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id AdjustmentID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ApproveStockAdjustmentParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ApproveStockAdjustment(c, id, params)
+}
+
+// RejectStockAdjustment operation middleware
+func (siw *ServerInterfaceWrapper) RejectStockAdjustment(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id AdjustmentID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RejectStockAdjustmentParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.RejectStockAdjustment(c, id, params)
+}
+
+// ListStockBatches operation middleware
+func (siw *ServerInterfaceWrapper) ListStockBatches(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListStockBatchesParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListStockBatches(c, params)
+}
+
+// ReceiveStockBatch operation middleware
+func (siw *ServerInterfaceWrapper) ReceiveStockBatch(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ReceiveStockBatchParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ReceiveStockBatch(c, params)
+}
+
+// GetStockBatch operation middleware
+func (siw *ServerInterfaceWrapper) GetStockBatch(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id StockBatchID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetStockBatch(c, id)
+}
+
+// ListStockItems operation middleware
+func (siw *ServerInterfaceWrapper) ListStockItems(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListStockItemsParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "product_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "product_id", c.Request.URL.Query(), &params.ProductID, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter product_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "location_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "location_id", c.Request.URL.Query(), &params.LocationID, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter location_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "expiring_before" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "expiring_before", c.Request.URL.Query(), &params.ExpiringBefore, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter expiring_before: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "in_stock" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "in_stock", c.Request.URL.Query(), &params.InStock, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter in_stock: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListStockItems(c, params)
+}
+
+// ChangeStockItem operation middleware
+func (siw *ServerInterfaceWrapper) ChangeStockItem(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id StockItemID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ChangeStockItem(c, id)
+}
+
+// ListStockMovements operation middleware
+func (siw *ServerInterfaceWrapper) ListStockMovements(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListStockMovementsParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "product_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "product_id", c.Request.URL.Query(), &params.ProductID, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter product_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "location_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "location_id", c.Request.URL.Query(), &params.LocationID, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter location_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "kind" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "kind", c.Request.URL.Query(), &params.Kind, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter kind: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "from", c.Request.URL.Query(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter from: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "to" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "to", c.Request.URL.Query(), &params.To, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter to: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListStockMovements(c, params)
+}
+
+// GetAvailability operation middleware
+func (siw *ServerInterfaceWrapper) GetAvailability(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetAvailabilityParams
+
+	// ------------- Required query parameter "product_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "product_id", c.Request.URL.Query(), &params.ProductID, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter product_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Required query parameter "storefront_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "storefront_id", c.Request.URL.Query(), &params.StorefrontID, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter storefront_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetAvailability(c, params)
+}
+
+// ListStorefronts operation middleware
+func (siw *ServerInterfaceWrapper) ListStorefronts(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListStorefrontsParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListStorefronts(c, params)
+}
+
+// OpenStorefront operation middleware
+func (siw *ServerInterfaceWrapper) OpenStorefront(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.OpenStorefront(c)
+}
+
+// RemoveStorefront operation middleware
+func (siw *ServerInterfaceWrapper) RemoveStorefront(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id LocationID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.RemoveStorefront(c, id)
+}
+
+// ChangeStorefront operation middleware
+func (siw *ServerInterfaceWrapper) ChangeStorefront(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id LocationID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ChangeStorefront(c, id)
+}
+
+// SetStorefrontProduct operation middleware
+func (siw *ServerInterfaceWrapper) SetStorefrontProduct(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id LocationID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "product_id" -------------
+	var productID ProductInPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "product_id", c.Param("product_id"), &productID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter product_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.SetStorefrontProduct(c, id, productID)
+}
+
 // GetSubscription operation middleware
 func (siw *ServerInterfaceWrapper) GetSubscription(c *gin.Context) {
 
@@ -6132,6 +8215,104 @@ func (siw *ServerInterfaceWrapper) GetSubscriptionPricing(c *gin.Context) {
 	siw.Handler.GetSubscriptionPricing(c, params)
 }
 
+// ListSuppliers operation middleware
+func (siw *ServerInterfaceWrapper) ListSuppliers(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListSuppliersParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListSuppliers(c, params)
+}
+
+// AddSupplier operation middleware
+func (siw *ServerInterfaceWrapper) AddSupplier(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.AddSupplier(c)
+}
+
+// RemoveSupplier operation middleware
+func (siw *ServerInterfaceWrapper) RemoveSupplier(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id SupplierID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.RemoveSupplier(c, id)
+}
+
+// ChangeSupplier operation middleware
+func (siw *ServerInterfaceWrapper) ChangeSupplier(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id SupplierID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ChangeSupplier(c, id)
+}
+
 // ListTasks operation middleware
 func (siw *ServerInterfaceWrapper) ListTasks(c *gin.Context) {
 
@@ -6298,6 +8479,261 @@ func (siw *ServerInterfaceWrapper) GetTaskStatus(c *gin.Context) {
 	siw.Handler.GetTaskStatus(c, id, params)
 }
 
+// ListTransfers operation middleware
+func (siw *ServerInterfaceWrapper) ListTransfers(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListTransfersParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "status" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "status", c.Request.URL.Query(), &params.Status, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter status: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListTransfers(c, params)
+}
+
+// CreateTransfer operation middleware
+func (siw *ServerInterfaceWrapper) CreateTransfer(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateTransferParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.CreateTransfer(c, params)
+}
+
+// GetTransfer operation middleware
+func (siw *ServerInterfaceWrapper) GetTransfer(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id TransferID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetTransfer(c, id)
+}
+
+// CancelTransfer operation middleware
+func (siw *ServerInterfaceWrapper) CancelTransfer(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id TransferID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CancelTransferParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.CancelTransfer(c, id, params)
+}
+
+// CompleteTransfer operation middleware
+func (siw *ServerInterfaceWrapper) CompleteTransfer(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id TransferID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CompleteTransferParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.CompleteTransfer(c, id, params)
+}
+
+// DispatchTransfer operation middleware
+func (siw *ServerInterfaceWrapper) DispatchTransfer(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id TransferID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DispatchTransferParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.DispatchTransfer(c, id, params)
+}
+
 // GetUsersMe operation middleware
 func (siw *ServerInterfaceWrapper) GetUsersMe(c *gin.Context) {
 
@@ -6309,6 +8745,138 @@ func (siw *ServerInterfaceWrapper) GetUsersMe(c *gin.Context) {
 	}
 
 	siw.Handler.GetUsersMe(c)
+}
+
+// ListWarehouses operation middleware
+func (siw *ServerInterfaceWrapper) ListWarehouses(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListWarehousesParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListWarehouses(c, params)
+}
+
+// OpenWarehouse operation middleware
+func (siw *ServerInterfaceWrapper) OpenWarehouse(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.OpenWarehouse(c)
+}
+
+// RemoveWarehouse operation middleware
+func (siw *ServerInterfaceWrapper) RemoveWarehouse(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id LocationID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.RemoveWarehouse(c, id)
+}
+
+// ChangeWarehouse operation middleware
+func (siw *ServerInterfaceWrapper) ChangeWarehouse(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id LocationID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ChangeWarehouse(c, id)
+}
+
+// SetWarehouseProduct operation middleware
+func (siw *ServerInterfaceWrapper) SetWarehouseProduct(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id LocationID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "product_id" -------------
+	var productID ProductInPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "product_id", c.Param("product_id"), &productID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter product_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.SetWarehouseProduct(c, id, productID)
 }
 
 // GinServerOptions provides options for the Gin server.
@@ -6395,6 +8963,47 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/api/v1/tasks/:id/status", wrapper.GetTaskStatus)
 	router.GET(options.BaseURL+"/api/tasks/:id/status", wrapper.GetTaskStatusAlias)
 	router.GET(options.BaseURL+"/api/tasks/:id/status/", wrapper.GetTaskStatusAliasSlash)
+	router.GET(options.BaseURL+"/api/v1/warehouses", wrapper.ListWarehouses)
+	router.POST(options.BaseURL+"/api/v1/warehouses", wrapper.OpenWarehouse)
+	router.DELETE(options.BaseURL+"/api/v1/warehouses/:id", wrapper.RemoveWarehouse)
+	router.PATCH(options.BaseURL+"/api/v1/warehouses/:id", wrapper.ChangeWarehouse)
+	router.PATCH(options.BaseURL+"/api/v1/warehouses/:id/products/:product_id", wrapper.SetWarehouseProduct)
+	router.GET(options.BaseURL+"/api/v1/storefronts", wrapper.ListStorefronts)
+	router.POST(options.BaseURL+"/api/v1/storefronts", wrapper.OpenStorefront)
+	router.DELETE(options.BaseURL+"/api/v1/storefronts/:id", wrapper.RemoveStorefront)
+	router.PATCH(options.BaseURL+"/api/v1/storefronts/:id", wrapper.ChangeStorefront)
+	router.PATCH(options.BaseURL+"/api/v1/storefronts/:id/products/:product_id", wrapper.SetStorefrontProduct)
+	router.GET(options.BaseURL+"/api/v1/categories", wrapper.ListCategories)
+	router.POST(options.BaseURL+"/api/v1/categories", wrapper.AddCategory)
+	router.DELETE(options.BaseURL+"/api/v1/categories/:id", wrapper.RemoveCategory)
+	router.PATCH(options.BaseURL+"/api/v1/categories/:id", wrapper.ChangeCategory)
+	router.GET(options.BaseURL+"/api/v1/suppliers", wrapper.ListSuppliers)
+	router.POST(options.BaseURL+"/api/v1/suppliers", wrapper.AddSupplier)
+	router.DELETE(options.BaseURL+"/api/v1/suppliers/:id", wrapper.RemoveSupplier)
+	router.PATCH(options.BaseURL+"/api/v1/suppliers/:id", wrapper.ChangeSupplier)
+	router.GET(options.BaseURL+"/api/v1/products", wrapper.ListProducts)
+	router.POST(options.BaseURL+"/api/v1/products", wrapper.AddProduct)
+	router.GET(options.BaseURL+"/api/v1/products/:id", wrapper.GetProduct)
+	router.PATCH(options.BaseURL+"/api/v1/products/:id", wrapper.ChangeProduct)
+	router.GET(options.BaseURL+"/api/v1/stock-batches", wrapper.ListStockBatches)
+	router.POST(options.BaseURL+"/api/v1/stock-batches", wrapper.ReceiveStockBatch)
+	router.GET(options.BaseURL+"/api/v1/stock-batches/:id", wrapper.GetStockBatch)
+	router.GET(options.BaseURL+"/api/v1/stock-items", wrapper.ListStockItems)
+	router.PATCH(options.BaseURL+"/api/v1/stock-items/:id", wrapper.ChangeStockItem)
+	router.GET(options.BaseURL+"/api/v1/stock/availability", wrapper.GetAvailability)
+	router.GET(options.BaseURL+"/api/v1/stock-adjustments", wrapper.ListStockAdjustments)
+	router.POST(options.BaseURL+"/api/v1/stock-adjustments", wrapper.CreateStockAdjustment)
+	router.GET(options.BaseURL+"/api/v1/stock-adjustments/:id", wrapper.GetStockAdjustment)
+	router.PATCH(options.BaseURL+"/api/v1/stock-adjustments/:id", wrapper.ChangeStockAdjustment)
+	router.POST(options.BaseURL+"/api/v1/stock-adjustments/:id/approve", wrapper.ApproveStockAdjustment)
+	router.POST(options.BaseURL+"/api/v1/stock-adjustments/:id/reject", wrapper.RejectStockAdjustment)
+	router.GET(options.BaseURL+"/api/v1/transfers", wrapper.ListTransfers)
+	router.POST(options.BaseURL+"/api/v1/transfers", wrapper.CreateTransfer)
+	router.GET(options.BaseURL+"/api/v1/transfers/:id", wrapper.GetTransfer)
+	router.POST(options.BaseURL+"/api/v1/transfers/:id/dispatch", wrapper.DispatchTransfer)
+	router.POST(options.BaseURL+"/api/v1/transfers/:id/complete", wrapper.CompleteTransfer)
+	router.POST(options.BaseURL+"/api/v1/transfers/:id/cancel", wrapper.CancelTransfer)
+	router.GET(options.BaseURL+"/api/v1/stock-movements", wrapper.ListStockMovements)
 	router.GET(options.BaseURL+"/api/v1/customers", wrapper.ListCustomers)
 	router.POST(options.BaseURL+"/api/v1/customers", wrapper.CreateCustomer)
 	router.GET(options.BaseURL+"/api/v1/customers/:id", wrapper.GetCustomer)
@@ -11126,6 +13735,673 @@ func (response ChangeBusinessdefaultApplicationProblemPlusJSONResponse) VisitCha
 	return err
 }
 
+type ListCategoriesRequestObject struct {
+	Params ListCategoriesParams
+}
+
+type ListCategoriesResponseObject interface {
+	VisitListCategoriesResponse(w http.ResponseWriter) error
+}
+
+type ListCategories200JSONResponse CategoryPage
+
+func (response ListCategories200JSONResponse) VisitListCategoriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCategories401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ListCategories401ApplicationProblemPlusJSONResponse) VisitListCategoriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCategories403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListCategories403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ListCategories403ResponseHeaders
+}
+
+func (response ListCategories403ApplicationProblemPlusJSONResponse) VisitListCategoriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCategories422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListCategories422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ListCategories422ResponseHeaders
+}
+
+func (response ListCategories422ApplicationProblemPlusJSONResponse) VisitListCategoriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCategories429ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListCategories429ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ListCategories429ResponseHeaders
+}
+
+func (response ListCategories429ApplicationProblemPlusJSONResponse) VisitListCategoriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCategoriesdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListCategoriesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    ListCategoriesdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response ListCategoriesdefaultApplicationProblemPlusJSONResponse) VisitListCategoriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddCategoryRequestObject struct {
+	Body *AddCategoryJSONRequestBody
+}
+
+type AddCategoryResponseObject interface {
+	VisitAddCategoryResponse(w http.ResponseWriter) error
+}
+
+type AddCategory201JSONResponse Category
+
+func (response AddCategory201JSONResponse) VisitAddCategoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddCategory401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response AddCategory401ApplicationProblemPlusJSONResponse) VisitAddCategoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddCategory403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type AddCategory403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers AddCategory403ResponseHeaders
+}
+
+func (response AddCategory403ApplicationProblemPlusJSONResponse) VisitAddCategoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddCategory409ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type AddCategory409ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers AddCategory409ResponseHeaders
+}
+
+func (response AddCategory409ApplicationProblemPlusJSONResponse) VisitAddCategoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddCategory422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type AddCategory422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers AddCategory422ResponseHeaders
+}
+
+func (response AddCategory422ApplicationProblemPlusJSONResponse) VisitAddCategoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddCategory429ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type AddCategory429ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers AddCategory429ResponseHeaders
+}
+
+func (response AddCategory429ApplicationProblemPlusJSONResponse) VisitAddCategoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddCategorydefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type AddCategorydefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    AddCategorydefaultResponseHeaders
+	StatusCode int
+}
+
+func (response AddCategorydefaultApplicationProblemPlusJSONResponse) VisitAddCategoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveCategoryRequestObject struct {
+	ID CategoryID `json:"id"`
+}
+
+type RemoveCategoryResponseObject interface {
+	VisitRemoveCategoryResponse(w http.ResponseWriter) error
+}
+
+type RemoveCategory204Response struct {
+}
+
+func (response RemoveCategory204Response) VisitRemoveCategoryResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type RemoveCategory401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response RemoveCategory401ApplicationProblemPlusJSONResponse) VisitRemoveCategoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveCategory403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type RemoveCategory403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers RemoveCategory403ResponseHeaders
+}
+
+func (response RemoveCategory403ApplicationProblemPlusJSONResponse) VisitRemoveCategoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveCategory404ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type RemoveCategory404ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers RemoveCategory404ResponseHeaders
+}
+
+func (response RemoveCategory404ApplicationProblemPlusJSONResponse) VisitRemoveCategoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveCategory409ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type RemoveCategory409ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers RemoveCategory409ResponseHeaders
+}
+
+func (response RemoveCategory409ApplicationProblemPlusJSONResponse) VisitRemoveCategoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveCategory422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type RemoveCategory422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers RemoveCategory422ResponseHeaders
+}
+
+func (response RemoveCategory422ApplicationProblemPlusJSONResponse) VisitRemoveCategoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveCategory429ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type RemoveCategory429ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers RemoveCategory429ResponseHeaders
+}
+
+func (response RemoveCategory429ApplicationProblemPlusJSONResponse) VisitRemoveCategoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveCategorydefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type RemoveCategorydefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    RemoveCategorydefaultResponseHeaders
+	StatusCode int
+}
+
+func (response RemoveCategorydefaultApplicationProblemPlusJSONResponse) VisitRemoveCategoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeCategoryRequestObject struct {
+	ID   CategoryID `json:"id"`
+	Body *ChangeCategoryJSONRequestBody
+}
+
+type ChangeCategoryResponseObject interface {
+	VisitChangeCategoryResponse(w http.ResponseWriter) error
+}
+
+type ChangeCategory200JSONResponse Category
+
+func (response ChangeCategory200JSONResponse) VisitChangeCategoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeCategory401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeCategory401ApplicationProblemPlusJSONResponse) VisitChangeCategoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeCategory403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeCategory403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangeCategory403ResponseHeaders
+}
+
+func (response ChangeCategory403ApplicationProblemPlusJSONResponse) VisitChangeCategoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeCategory404ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeCategory404ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangeCategory404ResponseHeaders
+}
+
+func (response ChangeCategory404ApplicationProblemPlusJSONResponse) VisitChangeCategoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeCategory409ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeCategory409ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangeCategory409ResponseHeaders
+}
+
+func (response ChangeCategory409ApplicationProblemPlusJSONResponse) VisitChangeCategoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeCategory422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeCategory422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangeCategory422ResponseHeaders
+}
+
+func (response ChangeCategory422ApplicationProblemPlusJSONResponse) VisitChangeCategoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeCategory429ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeCategory429ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangeCategory429ResponseHeaders
+}
+
+func (response ChangeCategory429ApplicationProblemPlusJSONResponse) VisitChangeCategoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeCategorydefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeCategorydefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    ChangeCategorydefaultResponseHeaders
+	StatusCode int
+}
+
+func (response ChangeCategorydefaultApplicationProblemPlusJSONResponse) VisitChangeCategoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListCustomersRequestObject struct {
 	Params ListCustomersParams
 }
@@ -13774,6 +17050,655 @@ type ChangeMemberdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ChangeMemberdefaultApplicationProblemPlusJSONResponse) VisitChangeMemberResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListProductsRequestObject struct {
+	Params ListProductsParams
+}
+
+type ListProductsResponseObject interface {
+	VisitListProductsResponse(w http.ResponseWriter) error
+}
+
+type ListProducts200JSONResponse ProductPage
+
+func (response ListProducts200JSONResponse) VisitListProductsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListProducts401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ListProducts401ApplicationProblemPlusJSONResponse) VisitListProductsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListProducts403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListProducts403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ListProducts403ResponseHeaders
+}
+
+func (response ListProducts403ApplicationProblemPlusJSONResponse) VisitListProductsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListProducts422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListProducts422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ListProducts422ResponseHeaders
+}
+
+func (response ListProducts422ApplicationProblemPlusJSONResponse) VisitListProductsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListProducts429ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListProducts429ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ListProducts429ResponseHeaders
+}
+
+func (response ListProducts429ApplicationProblemPlusJSONResponse) VisitListProductsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListProductsdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListProductsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    ListProductsdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response ListProductsdefaultApplicationProblemPlusJSONResponse) VisitListProductsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddProductRequestObject struct {
+	Body *AddProductJSONRequestBody
+}
+
+type AddProductResponseObject interface {
+	VisitAddProductResponse(w http.ResponseWriter) error
+}
+
+type AddProduct201JSONResponse Product
+
+func (response AddProduct201JSONResponse) VisitAddProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddProduct401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response AddProduct401ApplicationProblemPlusJSONResponse) VisitAddProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddProduct403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type AddProduct403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers AddProduct403ResponseHeaders
+}
+
+func (response AddProduct403ApplicationProblemPlusJSONResponse) VisitAddProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddProduct409ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type AddProduct409ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers AddProduct409ResponseHeaders
+}
+
+func (response AddProduct409ApplicationProblemPlusJSONResponse) VisitAddProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddProduct422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type AddProduct422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers AddProduct422ResponseHeaders
+}
+
+func (response AddProduct422ApplicationProblemPlusJSONResponse) VisitAddProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddProduct429ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type AddProduct429ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers AddProduct429ResponseHeaders
+}
+
+func (response AddProduct429ApplicationProblemPlusJSONResponse) VisitAddProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddProductdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type AddProductdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    AddProductdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response AddProductdefaultApplicationProblemPlusJSONResponse) VisitAddProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetProductRequestObject struct {
+	ID ProductID `json:"id"`
+}
+
+type GetProductResponseObject interface {
+	VisitGetProductResponse(w http.ResponseWriter) error
+}
+
+type GetProduct200JSONResponse ProductDetail
+
+func (response GetProduct200JSONResponse) VisitGetProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetProduct401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response GetProduct401ApplicationProblemPlusJSONResponse) VisitGetProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetProduct403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetProduct403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetProduct403ResponseHeaders
+}
+
+func (response GetProduct403ApplicationProblemPlusJSONResponse) VisitGetProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetProduct404ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetProduct404ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetProduct404ResponseHeaders
+}
+
+func (response GetProduct404ApplicationProblemPlusJSONResponse) VisitGetProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetProduct422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetProduct422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetProduct422ResponseHeaders
+}
+
+func (response GetProduct422ApplicationProblemPlusJSONResponse) VisitGetProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetProduct429ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetProduct429ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetProduct429ResponseHeaders
+}
+
+func (response GetProduct429ApplicationProblemPlusJSONResponse) VisitGetProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetProductdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetProductdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    GetProductdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response GetProductdefaultApplicationProblemPlusJSONResponse) VisitGetProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeProductRequestObject struct {
+	ID   ProductID `json:"id"`
+	Body *ChangeProductJSONRequestBody
+}
+
+type ChangeProductResponseObject interface {
+	VisitChangeProductResponse(w http.ResponseWriter) error
+}
+
+type ChangeProduct200JSONResponse Product
+
+func (response ChangeProduct200JSONResponse) VisitChangeProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeProduct401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeProduct401ApplicationProblemPlusJSONResponse) VisitChangeProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeProduct403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeProduct403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangeProduct403ResponseHeaders
+}
+
+func (response ChangeProduct403ApplicationProblemPlusJSONResponse) VisitChangeProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeProduct404ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeProduct404ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangeProduct404ResponseHeaders
+}
+
+func (response ChangeProduct404ApplicationProblemPlusJSONResponse) VisitChangeProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeProduct409ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeProduct409ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangeProduct409ResponseHeaders
+}
+
+func (response ChangeProduct409ApplicationProblemPlusJSONResponse) VisitChangeProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeProduct422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeProduct422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangeProduct422ResponseHeaders
+}
+
+func (response ChangeProduct422ApplicationProblemPlusJSONResponse) VisitChangeProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeProduct429ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeProduct429ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangeProduct429ResponseHeaders
+}
+
+func (response ChangeProduct429ApplicationProblemPlusJSONResponse) VisitChangeProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeProductdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeProductdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    ChangeProductdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response ChangeProductdefaultApplicationProblemPlusJSONResponse) VisitChangeProductResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -17487,6 +21412,3117 @@ func (response ResetSettingsdefaultApplicationProblemPlusJSONResponse) VisitRese
 	return err
 }
 
+type ListStockAdjustmentsRequestObject struct {
+	Params ListStockAdjustmentsParams
+}
+
+type ListStockAdjustmentsResponseObject interface {
+	VisitListStockAdjustmentsResponse(w http.ResponseWriter) error
+}
+
+type ListStockAdjustments200JSONResponse AdjustmentPage
+
+func (response ListStockAdjustments200JSONResponse) VisitListStockAdjustmentsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListStockAdjustments401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ListStockAdjustments401ApplicationProblemPlusJSONResponse) VisitListStockAdjustmentsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListStockAdjustments403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListStockAdjustments403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ListStockAdjustments403ResponseHeaders
+}
+
+func (response ListStockAdjustments403ApplicationProblemPlusJSONResponse) VisitListStockAdjustmentsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListStockAdjustments422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListStockAdjustments422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ListStockAdjustments422ResponseHeaders
+}
+
+func (response ListStockAdjustments422ApplicationProblemPlusJSONResponse) VisitListStockAdjustmentsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListStockAdjustments429ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListStockAdjustments429ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ListStockAdjustments429ResponseHeaders
+}
+
+func (response ListStockAdjustments429ApplicationProblemPlusJSONResponse) VisitListStockAdjustmentsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListStockAdjustmentsdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListStockAdjustmentsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    ListStockAdjustmentsdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response ListStockAdjustmentsdefaultApplicationProblemPlusJSONResponse) VisitListStockAdjustmentsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateStockAdjustmentRequestObject struct {
+	Params CreateStockAdjustmentParams
+	Body   *CreateStockAdjustmentJSONRequestBody
+}
+
+type CreateStockAdjustmentResponseObject interface {
+	VisitCreateStockAdjustmentResponse(w http.ResponseWriter) error
+}
+
+type CreateStockAdjustment201JSONResponse Adjustment
+
+func (response CreateStockAdjustment201JSONResponse) VisitCreateStockAdjustmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateStockAdjustment401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response CreateStockAdjustment401ApplicationProblemPlusJSONResponse) VisitCreateStockAdjustmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateStockAdjustment402ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CreateStockAdjustment402ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CreateStockAdjustment402ResponseHeaders
+}
+
+func (response CreateStockAdjustment402ApplicationProblemPlusJSONResponse) VisitCreateStockAdjustmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(402)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateStockAdjustment403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CreateStockAdjustment403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CreateStockAdjustment403ResponseHeaders
+}
+
+func (response CreateStockAdjustment403ApplicationProblemPlusJSONResponse) VisitCreateStockAdjustmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateStockAdjustment409ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CreateStockAdjustment409ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CreateStockAdjustment409ResponseHeaders
+}
+
+func (response CreateStockAdjustment409ApplicationProblemPlusJSONResponse) VisitCreateStockAdjustmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateStockAdjustment422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CreateStockAdjustment422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CreateStockAdjustment422ResponseHeaders
+}
+
+func (response CreateStockAdjustment422ApplicationProblemPlusJSONResponse) VisitCreateStockAdjustmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateStockAdjustment429ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CreateStockAdjustment429ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CreateStockAdjustment429ResponseHeaders
+}
+
+func (response CreateStockAdjustment429ApplicationProblemPlusJSONResponse) VisitCreateStockAdjustmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateStockAdjustmentdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CreateStockAdjustmentdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    CreateStockAdjustmentdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response CreateStockAdjustmentdefaultApplicationProblemPlusJSONResponse) VisitCreateStockAdjustmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetStockAdjustmentRequestObject struct {
+	ID AdjustmentID `json:"id"`
+}
+
+type GetStockAdjustmentResponseObject interface {
+	VisitGetStockAdjustmentResponse(w http.ResponseWriter) error
+}
+
+type GetStockAdjustment200JSONResponse Adjustment
+
+func (response GetStockAdjustment200JSONResponse) VisitGetStockAdjustmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetStockAdjustment401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response GetStockAdjustment401ApplicationProblemPlusJSONResponse) VisitGetStockAdjustmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetStockAdjustment403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetStockAdjustment403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetStockAdjustment403ResponseHeaders
+}
+
+func (response GetStockAdjustment403ApplicationProblemPlusJSONResponse) VisitGetStockAdjustmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetStockAdjustment404ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetStockAdjustment404ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetStockAdjustment404ResponseHeaders
+}
+
+func (response GetStockAdjustment404ApplicationProblemPlusJSONResponse) VisitGetStockAdjustmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetStockAdjustment422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetStockAdjustment422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetStockAdjustment422ResponseHeaders
+}
+
+func (response GetStockAdjustment422ApplicationProblemPlusJSONResponse) VisitGetStockAdjustmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetStockAdjustment429ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetStockAdjustment429ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetStockAdjustment429ResponseHeaders
+}
+
+func (response GetStockAdjustment429ApplicationProblemPlusJSONResponse) VisitGetStockAdjustmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetStockAdjustmentdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetStockAdjustmentdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    GetStockAdjustmentdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response GetStockAdjustmentdefaultApplicationProblemPlusJSONResponse) VisitGetStockAdjustmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeStockAdjustmentRequestObject struct {
+	ID   AdjustmentID `json:"id"`
+	Body *ChangeStockAdjustmentJSONRequestBody
+}
+
+type ChangeStockAdjustmentResponseObject interface {
+	VisitChangeStockAdjustmentResponse(w http.ResponseWriter) error
+}
+
+type ChangeStockAdjustment200JSONResponse Adjustment
+
+func (response ChangeStockAdjustment200JSONResponse) VisitChangeStockAdjustmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeStockAdjustment401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeStockAdjustment401ApplicationProblemPlusJSONResponse) VisitChangeStockAdjustmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeStockAdjustment402ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeStockAdjustment402ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangeStockAdjustment402ResponseHeaders
+}
+
+func (response ChangeStockAdjustment402ApplicationProblemPlusJSONResponse) VisitChangeStockAdjustmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(402)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeStockAdjustment403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeStockAdjustment403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangeStockAdjustment403ResponseHeaders
+}
+
+func (response ChangeStockAdjustment403ApplicationProblemPlusJSONResponse) VisitChangeStockAdjustmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeStockAdjustment404ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeStockAdjustment404ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangeStockAdjustment404ResponseHeaders
+}
+
+func (response ChangeStockAdjustment404ApplicationProblemPlusJSONResponse) VisitChangeStockAdjustmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeStockAdjustment409ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeStockAdjustment409ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangeStockAdjustment409ResponseHeaders
+}
+
+func (response ChangeStockAdjustment409ApplicationProblemPlusJSONResponse) VisitChangeStockAdjustmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeStockAdjustment422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeStockAdjustment422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangeStockAdjustment422ResponseHeaders
+}
+
+func (response ChangeStockAdjustment422ApplicationProblemPlusJSONResponse) VisitChangeStockAdjustmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeStockAdjustment429ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeStockAdjustment429ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangeStockAdjustment429ResponseHeaders
+}
+
+func (response ChangeStockAdjustment429ApplicationProblemPlusJSONResponse) VisitChangeStockAdjustmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeStockAdjustmentdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeStockAdjustmentdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    ChangeStockAdjustmentdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response ChangeStockAdjustmentdefaultApplicationProblemPlusJSONResponse) VisitChangeStockAdjustmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveStockAdjustmentRequestObject struct {
+	ID     AdjustmentID `json:"id"`
+	Params ApproveStockAdjustmentParams
+}
+
+type ApproveStockAdjustmentResponseObject interface {
+	VisitApproveStockAdjustmentResponse(w http.ResponseWriter) error
+}
+
+type ApproveStockAdjustment200JSONResponse Adjustment
+
+func (response ApproveStockAdjustment200JSONResponse) VisitApproveStockAdjustmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveStockAdjustment401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ApproveStockAdjustment401ApplicationProblemPlusJSONResponse) VisitApproveStockAdjustmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveStockAdjustment402ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ApproveStockAdjustment402ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ApproveStockAdjustment402ResponseHeaders
+}
+
+func (response ApproveStockAdjustment402ApplicationProblemPlusJSONResponse) VisitApproveStockAdjustmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(402)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveStockAdjustment403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ApproveStockAdjustment403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ApproveStockAdjustment403ResponseHeaders
+}
+
+func (response ApproveStockAdjustment403ApplicationProblemPlusJSONResponse) VisitApproveStockAdjustmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveStockAdjustment404ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ApproveStockAdjustment404ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ApproveStockAdjustment404ResponseHeaders
+}
+
+func (response ApproveStockAdjustment404ApplicationProblemPlusJSONResponse) VisitApproveStockAdjustmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveStockAdjustment409ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ApproveStockAdjustment409ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ApproveStockAdjustment409ResponseHeaders
+}
+
+func (response ApproveStockAdjustment409ApplicationProblemPlusJSONResponse) VisitApproveStockAdjustmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveStockAdjustment422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ApproveStockAdjustment422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ApproveStockAdjustment422ResponseHeaders
+}
+
+func (response ApproveStockAdjustment422ApplicationProblemPlusJSONResponse) VisitApproveStockAdjustmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveStockAdjustment429ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ApproveStockAdjustment429ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ApproveStockAdjustment429ResponseHeaders
+}
+
+func (response ApproveStockAdjustment429ApplicationProblemPlusJSONResponse) VisitApproveStockAdjustmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApproveStockAdjustmentdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ApproveStockAdjustmentdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    ApproveStockAdjustmentdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response ApproveStockAdjustmentdefaultApplicationProblemPlusJSONResponse) VisitApproveStockAdjustmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RejectStockAdjustmentRequestObject struct {
+	ID     AdjustmentID `json:"id"`
+	Params RejectStockAdjustmentParams
+}
+
+type RejectStockAdjustmentResponseObject interface {
+	VisitRejectStockAdjustmentResponse(w http.ResponseWriter) error
+}
+
+type RejectStockAdjustment200JSONResponse Adjustment
+
+func (response RejectStockAdjustment200JSONResponse) VisitRejectStockAdjustmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RejectStockAdjustment401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response RejectStockAdjustment401ApplicationProblemPlusJSONResponse) VisitRejectStockAdjustmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RejectStockAdjustment403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type RejectStockAdjustment403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers RejectStockAdjustment403ResponseHeaders
+}
+
+func (response RejectStockAdjustment403ApplicationProblemPlusJSONResponse) VisitRejectStockAdjustmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RejectStockAdjustment404ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type RejectStockAdjustment404ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers RejectStockAdjustment404ResponseHeaders
+}
+
+func (response RejectStockAdjustment404ApplicationProblemPlusJSONResponse) VisitRejectStockAdjustmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RejectStockAdjustment409ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type RejectStockAdjustment409ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers RejectStockAdjustment409ResponseHeaders
+}
+
+func (response RejectStockAdjustment409ApplicationProblemPlusJSONResponse) VisitRejectStockAdjustmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RejectStockAdjustment422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type RejectStockAdjustment422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers RejectStockAdjustment422ResponseHeaders
+}
+
+func (response RejectStockAdjustment422ApplicationProblemPlusJSONResponse) VisitRejectStockAdjustmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RejectStockAdjustment429ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type RejectStockAdjustment429ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers RejectStockAdjustment429ResponseHeaders
+}
+
+func (response RejectStockAdjustment429ApplicationProblemPlusJSONResponse) VisitRejectStockAdjustmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RejectStockAdjustmentdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type RejectStockAdjustmentdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    RejectStockAdjustmentdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response RejectStockAdjustmentdefaultApplicationProblemPlusJSONResponse) VisitRejectStockAdjustmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListStockBatchesRequestObject struct {
+	Params ListStockBatchesParams
+}
+
+type ListStockBatchesResponseObject interface {
+	VisitListStockBatchesResponse(w http.ResponseWriter) error
+}
+
+type ListStockBatches200JSONResponse StockBatchPage
+
+func (response ListStockBatches200JSONResponse) VisitListStockBatchesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListStockBatches401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ListStockBatches401ApplicationProblemPlusJSONResponse) VisitListStockBatchesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListStockBatches403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListStockBatches403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ListStockBatches403ResponseHeaders
+}
+
+func (response ListStockBatches403ApplicationProblemPlusJSONResponse) VisitListStockBatchesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListStockBatches422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListStockBatches422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ListStockBatches422ResponseHeaders
+}
+
+func (response ListStockBatches422ApplicationProblemPlusJSONResponse) VisitListStockBatchesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListStockBatches429ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListStockBatches429ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ListStockBatches429ResponseHeaders
+}
+
+func (response ListStockBatches429ApplicationProblemPlusJSONResponse) VisitListStockBatchesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListStockBatchesdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListStockBatchesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    ListStockBatchesdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response ListStockBatchesdefaultApplicationProblemPlusJSONResponse) VisitListStockBatchesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReceiveStockBatchRequestObject struct {
+	Params ReceiveStockBatchParams
+	Body   *ReceiveStockBatchJSONRequestBody
+}
+
+type ReceiveStockBatchResponseObject interface {
+	VisitReceiveStockBatchResponse(w http.ResponseWriter) error
+}
+
+type ReceiveStockBatch201JSONResponse StockBatchDetail
+
+func (response ReceiveStockBatch201JSONResponse) VisitReceiveStockBatchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReceiveStockBatch401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ReceiveStockBatch401ApplicationProblemPlusJSONResponse) VisitReceiveStockBatchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReceiveStockBatch402ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ReceiveStockBatch402ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ReceiveStockBatch402ResponseHeaders
+}
+
+func (response ReceiveStockBatch402ApplicationProblemPlusJSONResponse) VisitReceiveStockBatchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(402)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReceiveStockBatch403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ReceiveStockBatch403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ReceiveStockBatch403ResponseHeaders
+}
+
+func (response ReceiveStockBatch403ApplicationProblemPlusJSONResponse) VisitReceiveStockBatchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReceiveStockBatch409ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ReceiveStockBatch409ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ReceiveStockBatch409ResponseHeaders
+}
+
+func (response ReceiveStockBatch409ApplicationProblemPlusJSONResponse) VisitReceiveStockBatchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReceiveStockBatch422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ReceiveStockBatch422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ReceiveStockBatch422ResponseHeaders
+}
+
+func (response ReceiveStockBatch422ApplicationProblemPlusJSONResponse) VisitReceiveStockBatchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReceiveStockBatch429ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ReceiveStockBatch429ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ReceiveStockBatch429ResponseHeaders
+}
+
+func (response ReceiveStockBatch429ApplicationProblemPlusJSONResponse) VisitReceiveStockBatchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReceiveStockBatchdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ReceiveStockBatchdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    ReceiveStockBatchdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response ReceiveStockBatchdefaultApplicationProblemPlusJSONResponse) VisitReceiveStockBatchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetStockBatchRequestObject struct {
+	ID StockBatchID `json:"id"`
+}
+
+type GetStockBatchResponseObject interface {
+	VisitGetStockBatchResponse(w http.ResponseWriter) error
+}
+
+type GetStockBatch200JSONResponse StockBatchDetail
+
+func (response GetStockBatch200JSONResponse) VisitGetStockBatchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetStockBatch401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response GetStockBatch401ApplicationProblemPlusJSONResponse) VisitGetStockBatchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetStockBatch403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetStockBatch403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetStockBatch403ResponseHeaders
+}
+
+func (response GetStockBatch403ApplicationProblemPlusJSONResponse) VisitGetStockBatchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetStockBatch404ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetStockBatch404ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetStockBatch404ResponseHeaders
+}
+
+func (response GetStockBatch404ApplicationProblemPlusJSONResponse) VisitGetStockBatchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetStockBatch422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetStockBatch422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetStockBatch422ResponseHeaders
+}
+
+func (response GetStockBatch422ApplicationProblemPlusJSONResponse) VisitGetStockBatchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetStockBatch429ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetStockBatch429ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetStockBatch429ResponseHeaders
+}
+
+func (response GetStockBatch429ApplicationProblemPlusJSONResponse) VisitGetStockBatchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetStockBatchdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetStockBatchdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    GetStockBatchdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response GetStockBatchdefaultApplicationProblemPlusJSONResponse) VisitGetStockBatchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListStockItemsRequestObject struct {
+	Params ListStockItemsParams
+}
+
+type ListStockItemsResponseObject interface {
+	VisitListStockItemsResponse(w http.ResponseWriter) error
+}
+
+type ListStockItems200JSONResponse StockItemPage
+
+func (response ListStockItems200JSONResponse) VisitListStockItemsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListStockItems401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ListStockItems401ApplicationProblemPlusJSONResponse) VisitListStockItemsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListStockItems403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListStockItems403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ListStockItems403ResponseHeaders
+}
+
+func (response ListStockItems403ApplicationProblemPlusJSONResponse) VisitListStockItemsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListStockItems422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListStockItems422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ListStockItems422ResponseHeaders
+}
+
+func (response ListStockItems422ApplicationProblemPlusJSONResponse) VisitListStockItemsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListStockItems429ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListStockItems429ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ListStockItems429ResponseHeaders
+}
+
+func (response ListStockItems429ApplicationProblemPlusJSONResponse) VisitListStockItemsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListStockItemsdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListStockItemsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    ListStockItemsdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response ListStockItemsdefaultApplicationProblemPlusJSONResponse) VisitListStockItemsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeStockItemRequestObject struct {
+	ID   StockItemID `json:"id"`
+	Body *ChangeStockItemJSONRequestBody
+}
+
+type ChangeStockItemResponseObject interface {
+	VisitChangeStockItemResponse(w http.ResponseWriter) error
+}
+
+type ChangeStockItem200JSONResponse StockItem
+
+func (response ChangeStockItem200JSONResponse) VisitChangeStockItemResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeStockItem401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeStockItem401ApplicationProblemPlusJSONResponse) VisitChangeStockItemResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeStockItem402ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeStockItem402ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangeStockItem402ResponseHeaders
+}
+
+func (response ChangeStockItem402ApplicationProblemPlusJSONResponse) VisitChangeStockItemResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(402)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeStockItem403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeStockItem403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangeStockItem403ResponseHeaders
+}
+
+func (response ChangeStockItem403ApplicationProblemPlusJSONResponse) VisitChangeStockItemResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeStockItem404ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeStockItem404ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangeStockItem404ResponseHeaders
+}
+
+func (response ChangeStockItem404ApplicationProblemPlusJSONResponse) VisitChangeStockItemResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeStockItem409ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeStockItem409ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangeStockItem409ResponseHeaders
+}
+
+func (response ChangeStockItem409ApplicationProblemPlusJSONResponse) VisitChangeStockItemResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeStockItem422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeStockItem422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangeStockItem422ResponseHeaders
+}
+
+func (response ChangeStockItem422ApplicationProblemPlusJSONResponse) VisitChangeStockItemResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeStockItem429ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeStockItem429ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangeStockItem429ResponseHeaders
+}
+
+func (response ChangeStockItem429ApplicationProblemPlusJSONResponse) VisitChangeStockItemResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeStockItemdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeStockItemdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    ChangeStockItemdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response ChangeStockItemdefaultApplicationProblemPlusJSONResponse) VisitChangeStockItemResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListStockMovementsRequestObject struct {
+	Params ListStockMovementsParams
+}
+
+type ListStockMovementsResponseObject interface {
+	VisitListStockMovementsResponse(w http.ResponseWriter) error
+}
+
+type ListStockMovements200JSONResponse MovementPage
+
+func (response ListStockMovements200JSONResponse) VisitListStockMovementsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListStockMovements401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ListStockMovements401ApplicationProblemPlusJSONResponse) VisitListStockMovementsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListStockMovements403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListStockMovements403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ListStockMovements403ResponseHeaders
+}
+
+func (response ListStockMovements403ApplicationProblemPlusJSONResponse) VisitListStockMovementsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListStockMovements422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListStockMovements422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ListStockMovements422ResponseHeaders
+}
+
+func (response ListStockMovements422ApplicationProblemPlusJSONResponse) VisitListStockMovementsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListStockMovements429ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListStockMovements429ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ListStockMovements429ResponseHeaders
+}
+
+func (response ListStockMovements429ApplicationProblemPlusJSONResponse) VisitListStockMovementsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListStockMovementsdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListStockMovementsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    ListStockMovementsdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response ListStockMovementsdefaultApplicationProblemPlusJSONResponse) VisitListStockMovementsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAvailabilityRequestObject struct {
+	Params GetAvailabilityParams
+}
+
+type GetAvailabilityResponseObject interface {
+	VisitGetAvailabilityResponse(w http.ResponseWriter) error
+}
+
+type GetAvailability200JSONResponse StockAvailability
+
+func (response GetAvailability200JSONResponse) VisitGetAvailabilityResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAvailability401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response GetAvailability401ApplicationProblemPlusJSONResponse) VisitGetAvailabilityResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAvailability403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetAvailability403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetAvailability403ResponseHeaders
+}
+
+func (response GetAvailability403ApplicationProblemPlusJSONResponse) VisitGetAvailabilityResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAvailability404ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetAvailability404ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetAvailability404ResponseHeaders
+}
+
+func (response GetAvailability404ApplicationProblemPlusJSONResponse) VisitGetAvailabilityResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAvailability422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetAvailability422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetAvailability422ResponseHeaders
+}
+
+func (response GetAvailability422ApplicationProblemPlusJSONResponse) VisitGetAvailabilityResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAvailability429ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetAvailability429ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetAvailability429ResponseHeaders
+}
+
+func (response GetAvailability429ApplicationProblemPlusJSONResponse) VisitGetAvailabilityResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAvailabilitydefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetAvailabilitydefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    GetAvailabilitydefaultResponseHeaders
+	StatusCode int
+}
+
+func (response GetAvailabilitydefaultApplicationProblemPlusJSONResponse) VisitGetAvailabilityResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListStorefrontsRequestObject struct {
+	Params ListStorefrontsParams
+}
+
+type ListStorefrontsResponseObject interface {
+	VisitListStorefrontsResponse(w http.ResponseWriter) error
+}
+
+type ListStorefronts200JSONResponse LocationPage
+
+func (response ListStorefronts200JSONResponse) VisitListStorefrontsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListStorefronts401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ListStorefronts401ApplicationProblemPlusJSONResponse) VisitListStorefrontsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListStorefronts403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListStorefronts403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ListStorefronts403ResponseHeaders
+}
+
+func (response ListStorefronts403ApplicationProblemPlusJSONResponse) VisitListStorefrontsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListStorefronts422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListStorefronts422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ListStorefronts422ResponseHeaders
+}
+
+func (response ListStorefronts422ApplicationProblemPlusJSONResponse) VisitListStorefrontsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListStorefronts429ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListStorefronts429ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ListStorefronts429ResponseHeaders
+}
+
+func (response ListStorefronts429ApplicationProblemPlusJSONResponse) VisitListStorefrontsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListStorefrontsdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListStorefrontsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    ListStorefrontsdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response ListStorefrontsdefaultApplicationProblemPlusJSONResponse) VisitListStorefrontsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenStorefrontRequestObject struct {
+	Body *OpenStorefrontJSONRequestBody
+}
+
+type OpenStorefrontResponseObject interface {
+	VisitOpenStorefrontResponse(w http.ResponseWriter) error
+}
+
+type OpenStorefront201JSONResponse Location
+
+func (response OpenStorefront201JSONResponse) VisitOpenStorefrontResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenStorefront401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response OpenStorefront401ApplicationProblemPlusJSONResponse) VisitOpenStorefrontResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenStorefront402ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type OpenStorefront402ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers OpenStorefront402ResponseHeaders
+}
+
+func (response OpenStorefront402ApplicationProblemPlusJSONResponse) VisitOpenStorefrontResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(402)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenStorefront403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type OpenStorefront403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers OpenStorefront403ResponseHeaders
+}
+
+func (response OpenStorefront403ApplicationProblemPlusJSONResponse) VisitOpenStorefrontResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenStorefront409ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type OpenStorefront409ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers OpenStorefront409ResponseHeaders
+}
+
+func (response OpenStorefront409ApplicationProblemPlusJSONResponse) VisitOpenStorefrontResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenStorefront422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type OpenStorefront422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers OpenStorefront422ResponseHeaders
+}
+
+func (response OpenStorefront422ApplicationProblemPlusJSONResponse) VisitOpenStorefrontResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenStorefront429ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type OpenStorefront429ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers OpenStorefront429ResponseHeaders
+}
+
+func (response OpenStorefront429ApplicationProblemPlusJSONResponse) VisitOpenStorefrontResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenStorefrontdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type OpenStorefrontdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    OpenStorefrontdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response OpenStorefrontdefaultApplicationProblemPlusJSONResponse) VisitOpenStorefrontResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveStorefrontRequestObject struct {
+	ID LocationID `json:"id"`
+}
+
+type RemoveStorefrontResponseObject interface {
+	VisitRemoveStorefrontResponse(w http.ResponseWriter) error
+}
+
+type RemoveStorefront204Response struct {
+}
+
+func (response RemoveStorefront204Response) VisitRemoveStorefrontResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type RemoveStorefront401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response RemoveStorefront401ApplicationProblemPlusJSONResponse) VisitRemoveStorefrontResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveStorefront403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type RemoveStorefront403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers RemoveStorefront403ResponseHeaders
+}
+
+func (response RemoveStorefront403ApplicationProblemPlusJSONResponse) VisitRemoveStorefrontResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveStorefront404ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type RemoveStorefront404ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers RemoveStorefront404ResponseHeaders
+}
+
+func (response RemoveStorefront404ApplicationProblemPlusJSONResponse) VisitRemoveStorefrontResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveStorefront409ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type RemoveStorefront409ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers RemoveStorefront409ResponseHeaders
+}
+
+func (response RemoveStorefront409ApplicationProblemPlusJSONResponse) VisitRemoveStorefrontResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveStorefront422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type RemoveStorefront422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers RemoveStorefront422ResponseHeaders
+}
+
+func (response RemoveStorefront422ApplicationProblemPlusJSONResponse) VisitRemoveStorefrontResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveStorefront429ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type RemoveStorefront429ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers RemoveStorefront429ResponseHeaders
+}
+
+func (response RemoveStorefront429ApplicationProblemPlusJSONResponse) VisitRemoveStorefrontResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveStorefrontdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type RemoveStorefrontdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    RemoveStorefrontdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response RemoveStorefrontdefaultApplicationProblemPlusJSONResponse) VisitRemoveStorefrontResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeStorefrontRequestObject struct {
+	ID   LocationID `json:"id"`
+	Body *ChangeStorefrontJSONRequestBody
+}
+
+type ChangeStorefrontResponseObject interface {
+	VisitChangeStorefrontResponse(w http.ResponseWriter) error
+}
+
+type ChangeStorefront200JSONResponse Location
+
+func (response ChangeStorefront200JSONResponse) VisitChangeStorefrontResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeStorefront401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeStorefront401ApplicationProblemPlusJSONResponse) VisitChangeStorefrontResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeStorefront403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeStorefront403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangeStorefront403ResponseHeaders
+}
+
+func (response ChangeStorefront403ApplicationProblemPlusJSONResponse) VisitChangeStorefrontResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeStorefront404ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeStorefront404ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangeStorefront404ResponseHeaders
+}
+
+func (response ChangeStorefront404ApplicationProblemPlusJSONResponse) VisitChangeStorefrontResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeStorefront409ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeStorefront409ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangeStorefront409ResponseHeaders
+}
+
+func (response ChangeStorefront409ApplicationProblemPlusJSONResponse) VisitChangeStorefrontResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeStorefront422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeStorefront422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangeStorefront422ResponseHeaders
+}
+
+func (response ChangeStorefront422ApplicationProblemPlusJSONResponse) VisitChangeStorefrontResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeStorefront429ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeStorefront429ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangeStorefront429ResponseHeaders
+}
+
+func (response ChangeStorefront429ApplicationProblemPlusJSONResponse) VisitChangeStorefrontResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeStorefrontdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeStorefrontdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    ChangeStorefrontdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response ChangeStorefrontdefaultApplicationProblemPlusJSONResponse) VisitChangeStorefrontResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetStorefrontProductRequestObject struct {
+	ID        LocationID    `json:"id"`
+	ProductID ProductInPath `json:"product_id"`
+	Body      *SetStorefrontProductJSONRequestBody
+}
+
+type SetStorefrontProductResponseObject interface {
+	VisitSetStorefrontProductResponse(w http.ResponseWriter) error
+}
+
+type SetStorefrontProduct200JSONResponse StockLevel
+
+func (response SetStorefrontProduct200JSONResponse) VisitSetStorefrontProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetStorefrontProduct401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response SetStorefrontProduct401ApplicationProblemPlusJSONResponse) VisitSetStorefrontProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetStorefrontProduct403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type SetStorefrontProduct403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers SetStorefrontProduct403ResponseHeaders
+}
+
+func (response SetStorefrontProduct403ApplicationProblemPlusJSONResponse) VisitSetStorefrontProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetStorefrontProduct404ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type SetStorefrontProduct404ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers SetStorefrontProduct404ResponseHeaders
+}
+
+func (response SetStorefrontProduct404ApplicationProblemPlusJSONResponse) VisitSetStorefrontProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetStorefrontProduct409ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type SetStorefrontProduct409ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers SetStorefrontProduct409ResponseHeaders
+}
+
+func (response SetStorefrontProduct409ApplicationProblemPlusJSONResponse) VisitSetStorefrontProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetStorefrontProduct422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type SetStorefrontProduct422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers SetStorefrontProduct422ResponseHeaders
+}
+
+func (response SetStorefrontProduct422ApplicationProblemPlusJSONResponse) VisitSetStorefrontProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetStorefrontProduct429ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type SetStorefrontProduct429ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers SetStorefrontProduct429ResponseHeaders
+}
+
+func (response SetStorefrontProduct429ApplicationProblemPlusJSONResponse) VisitSetStorefrontProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetStorefrontProductdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type SetStorefrontProductdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    SetStorefrontProductdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response SetStorefrontProductdefaultApplicationProblemPlusJSONResponse) VisitSetStorefrontProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetSubscriptionRequestObject struct {
 }
 
@@ -18640,6 +25676,673 @@ func (response GetSubscriptionPricingdefaultApplicationProblemPlusJSONResponse) 
 	return err
 }
 
+type ListSuppliersRequestObject struct {
+	Params ListSuppliersParams
+}
+
+type ListSuppliersResponseObject interface {
+	VisitListSuppliersResponse(w http.ResponseWriter) error
+}
+
+type ListSuppliers200JSONResponse SupplierPage
+
+func (response ListSuppliers200JSONResponse) VisitListSuppliersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSuppliers401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ListSuppliers401ApplicationProblemPlusJSONResponse) VisitListSuppliersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSuppliers403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListSuppliers403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ListSuppliers403ResponseHeaders
+}
+
+func (response ListSuppliers403ApplicationProblemPlusJSONResponse) VisitListSuppliersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSuppliers422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListSuppliers422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ListSuppliers422ResponseHeaders
+}
+
+func (response ListSuppliers422ApplicationProblemPlusJSONResponse) VisitListSuppliersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSuppliers429ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListSuppliers429ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ListSuppliers429ResponseHeaders
+}
+
+func (response ListSuppliers429ApplicationProblemPlusJSONResponse) VisitListSuppliersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSuppliersdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListSuppliersdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    ListSuppliersdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response ListSuppliersdefaultApplicationProblemPlusJSONResponse) VisitListSuppliersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddSupplierRequestObject struct {
+	Body *AddSupplierJSONRequestBody
+}
+
+type AddSupplierResponseObject interface {
+	VisitAddSupplierResponse(w http.ResponseWriter) error
+}
+
+type AddSupplier201JSONResponse Supplier
+
+func (response AddSupplier201JSONResponse) VisitAddSupplierResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddSupplier401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response AddSupplier401ApplicationProblemPlusJSONResponse) VisitAddSupplierResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddSupplier403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type AddSupplier403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers AddSupplier403ResponseHeaders
+}
+
+func (response AddSupplier403ApplicationProblemPlusJSONResponse) VisitAddSupplierResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddSupplier409ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type AddSupplier409ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers AddSupplier409ResponseHeaders
+}
+
+func (response AddSupplier409ApplicationProblemPlusJSONResponse) VisitAddSupplierResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddSupplier422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type AddSupplier422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers AddSupplier422ResponseHeaders
+}
+
+func (response AddSupplier422ApplicationProblemPlusJSONResponse) VisitAddSupplierResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddSupplier429ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type AddSupplier429ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers AddSupplier429ResponseHeaders
+}
+
+func (response AddSupplier429ApplicationProblemPlusJSONResponse) VisitAddSupplierResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddSupplierdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type AddSupplierdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    AddSupplierdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response AddSupplierdefaultApplicationProblemPlusJSONResponse) VisitAddSupplierResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveSupplierRequestObject struct {
+	ID SupplierID `json:"id"`
+}
+
+type RemoveSupplierResponseObject interface {
+	VisitRemoveSupplierResponse(w http.ResponseWriter) error
+}
+
+type RemoveSupplier204Response struct {
+}
+
+func (response RemoveSupplier204Response) VisitRemoveSupplierResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type RemoveSupplier401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response RemoveSupplier401ApplicationProblemPlusJSONResponse) VisitRemoveSupplierResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveSupplier403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type RemoveSupplier403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers RemoveSupplier403ResponseHeaders
+}
+
+func (response RemoveSupplier403ApplicationProblemPlusJSONResponse) VisitRemoveSupplierResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveSupplier404ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type RemoveSupplier404ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers RemoveSupplier404ResponseHeaders
+}
+
+func (response RemoveSupplier404ApplicationProblemPlusJSONResponse) VisitRemoveSupplierResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveSupplier409ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type RemoveSupplier409ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers RemoveSupplier409ResponseHeaders
+}
+
+func (response RemoveSupplier409ApplicationProblemPlusJSONResponse) VisitRemoveSupplierResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveSupplier422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type RemoveSupplier422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers RemoveSupplier422ResponseHeaders
+}
+
+func (response RemoveSupplier422ApplicationProblemPlusJSONResponse) VisitRemoveSupplierResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveSupplier429ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type RemoveSupplier429ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers RemoveSupplier429ResponseHeaders
+}
+
+func (response RemoveSupplier429ApplicationProblemPlusJSONResponse) VisitRemoveSupplierResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveSupplierdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type RemoveSupplierdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    RemoveSupplierdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response RemoveSupplierdefaultApplicationProblemPlusJSONResponse) VisitRemoveSupplierResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeSupplierRequestObject struct {
+	ID   SupplierID `json:"id"`
+	Body *ChangeSupplierJSONRequestBody
+}
+
+type ChangeSupplierResponseObject interface {
+	VisitChangeSupplierResponse(w http.ResponseWriter) error
+}
+
+type ChangeSupplier200JSONResponse Supplier
+
+func (response ChangeSupplier200JSONResponse) VisitChangeSupplierResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeSupplier401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeSupplier401ApplicationProblemPlusJSONResponse) VisitChangeSupplierResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeSupplier403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeSupplier403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangeSupplier403ResponseHeaders
+}
+
+func (response ChangeSupplier403ApplicationProblemPlusJSONResponse) VisitChangeSupplierResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeSupplier404ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeSupplier404ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangeSupplier404ResponseHeaders
+}
+
+func (response ChangeSupplier404ApplicationProblemPlusJSONResponse) VisitChangeSupplierResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeSupplier409ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeSupplier409ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangeSupplier409ResponseHeaders
+}
+
+func (response ChangeSupplier409ApplicationProblemPlusJSONResponse) VisitChangeSupplierResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeSupplier422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeSupplier422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangeSupplier422ResponseHeaders
+}
+
+func (response ChangeSupplier422ApplicationProblemPlusJSONResponse) VisitChangeSupplierResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeSupplier429ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeSupplier429ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangeSupplier429ResponseHeaders
+}
+
+func (response ChangeSupplier429ApplicationProblemPlusJSONResponse) VisitChangeSupplierResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeSupplierdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeSupplierdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    ChangeSupplierdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response ChangeSupplierdefaultApplicationProblemPlusJSONResponse) VisitChangeSupplierResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListTasksRequestObject struct {
 	Params ListTasksParams
 }
@@ -19144,6 +26847,1102 @@ func (response GetTaskStatusdefaultApplicationProblemPlusJSONResponse) VisitGetT
 	return err
 }
 
+type ListTransfersRequestObject struct {
+	Params ListTransfersParams
+}
+
+type ListTransfersResponseObject interface {
+	VisitListTransfersResponse(w http.ResponseWriter) error
+}
+
+type ListTransfers200JSONResponse TransferPage
+
+func (response ListTransfers200JSONResponse) VisitListTransfersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTransfers401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ListTransfers401ApplicationProblemPlusJSONResponse) VisitListTransfersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTransfers403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListTransfers403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ListTransfers403ResponseHeaders
+}
+
+func (response ListTransfers403ApplicationProblemPlusJSONResponse) VisitListTransfersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTransfers422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListTransfers422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ListTransfers422ResponseHeaders
+}
+
+func (response ListTransfers422ApplicationProblemPlusJSONResponse) VisitListTransfersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTransfers429ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListTransfers429ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ListTransfers429ResponseHeaders
+}
+
+func (response ListTransfers429ApplicationProblemPlusJSONResponse) VisitListTransfersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTransfersdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListTransfersdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    ListTransfersdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response ListTransfersdefaultApplicationProblemPlusJSONResponse) VisitListTransfersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateTransferRequestObject struct {
+	Params CreateTransferParams
+	Body   *CreateTransferJSONRequestBody
+}
+
+type CreateTransferResponseObject interface {
+	VisitCreateTransferResponse(w http.ResponseWriter) error
+}
+
+type CreateTransfer201JSONResponse Transfer
+
+func (response CreateTransfer201JSONResponse) VisitCreateTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateTransfer401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response CreateTransfer401ApplicationProblemPlusJSONResponse) VisitCreateTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateTransfer402ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CreateTransfer402ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CreateTransfer402ResponseHeaders
+}
+
+func (response CreateTransfer402ApplicationProblemPlusJSONResponse) VisitCreateTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(402)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateTransfer403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CreateTransfer403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CreateTransfer403ResponseHeaders
+}
+
+func (response CreateTransfer403ApplicationProblemPlusJSONResponse) VisitCreateTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateTransfer409ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CreateTransfer409ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CreateTransfer409ResponseHeaders
+}
+
+func (response CreateTransfer409ApplicationProblemPlusJSONResponse) VisitCreateTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateTransfer422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CreateTransfer422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CreateTransfer422ResponseHeaders
+}
+
+func (response CreateTransfer422ApplicationProblemPlusJSONResponse) VisitCreateTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateTransfer429ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CreateTransfer429ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CreateTransfer429ResponseHeaders
+}
+
+func (response CreateTransfer429ApplicationProblemPlusJSONResponse) VisitCreateTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateTransferdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CreateTransferdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    CreateTransferdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response CreateTransferdefaultApplicationProblemPlusJSONResponse) VisitCreateTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTransferRequestObject struct {
+	ID TransferID `json:"id"`
+}
+
+type GetTransferResponseObject interface {
+	VisitGetTransferResponse(w http.ResponseWriter) error
+}
+
+type GetTransfer200JSONResponse Transfer
+
+func (response GetTransfer200JSONResponse) VisitGetTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTransfer401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response GetTransfer401ApplicationProblemPlusJSONResponse) VisitGetTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTransfer403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetTransfer403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetTransfer403ResponseHeaders
+}
+
+func (response GetTransfer403ApplicationProblemPlusJSONResponse) VisitGetTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTransfer404ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetTransfer404ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetTransfer404ResponseHeaders
+}
+
+func (response GetTransfer404ApplicationProblemPlusJSONResponse) VisitGetTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTransfer422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetTransfer422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetTransfer422ResponseHeaders
+}
+
+func (response GetTransfer422ApplicationProblemPlusJSONResponse) VisitGetTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTransfer429ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetTransfer429ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetTransfer429ResponseHeaders
+}
+
+func (response GetTransfer429ApplicationProblemPlusJSONResponse) VisitGetTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTransferdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetTransferdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    GetTransferdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response GetTransferdefaultApplicationProblemPlusJSONResponse) VisitGetTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelTransferRequestObject struct {
+	ID     TransferID `json:"id"`
+	Params CancelTransferParams
+}
+
+type CancelTransferResponseObject interface {
+	VisitCancelTransferResponse(w http.ResponseWriter) error
+}
+
+type CancelTransfer200JSONResponse Transfer
+
+func (response CancelTransfer200JSONResponse) VisitCancelTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelTransfer401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response CancelTransfer401ApplicationProblemPlusJSONResponse) VisitCancelTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelTransfer403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CancelTransfer403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CancelTransfer403ResponseHeaders
+}
+
+func (response CancelTransfer403ApplicationProblemPlusJSONResponse) VisitCancelTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelTransfer404ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CancelTransfer404ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CancelTransfer404ResponseHeaders
+}
+
+func (response CancelTransfer404ApplicationProblemPlusJSONResponse) VisitCancelTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelTransfer409ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CancelTransfer409ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CancelTransfer409ResponseHeaders
+}
+
+func (response CancelTransfer409ApplicationProblemPlusJSONResponse) VisitCancelTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelTransfer422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CancelTransfer422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CancelTransfer422ResponseHeaders
+}
+
+func (response CancelTransfer422ApplicationProblemPlusJSONResponse) VisitCancelTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelTransfer429ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CancelTransfer429ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CancelTransfer429ResponseHeaders
+}
+
+func (response CancelTransfer429ApplicationProblemPlusJSONResponse) VisitCancelTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelTransferdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CancelTransferdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    CancelTransferdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response CancelTransferdefaultApplicationProblemPlusJSONResponse) VisitCancelTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CompleteTransferRequestObject struct {
+	ID     TransferID `json:"id"`
+	Params CompleteTransferParams
+}
+
+type CompleteTransferResponseObject interface {
+	VisitCompleteTransferResponse(w http.ResponseWriter) error
+}
+
+type CompleteTransfer200JSONResponse Transfer
+
+func (response CompleteTransfer200JSONResponse) VisitCompleteTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CompleteTransfer401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response CompleteTransfer401ApplicationProblemPlusJSONResponse) VisitCompleteTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CompleteTransfer402ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CompleteTransfer402ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CompleteTransfer402ResponseHeaders
+}
+
+func (response CompleteTransfer402ApplicationProblemPlusJSONResponse) VisitCompleteTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(402)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CompleteTransfer403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CompleteTransfer403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CompleteTransfer403ResponseHeaders
+}
+
+func (response CompleteTransfer403ApplicationProblemPlusJSONResponse) VisitCompleteTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CompleteTransfer404ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CompleteTransfer404ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CompleteTransfer404ResponseHeaders
+}
+
+func (response CompleteTransfer404ApplicationProblemPlusJSONResponse) VisitCompleteTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CompleteTransfer409ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CompleteTransfer409ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CompleteTransfer409ResponseHeaders
+}
+
+func (response CompleteTransfer409ApplicationProblemPlusJSONResponse) VisitCompleteTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CompleteTransfer422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CompleteTransfer422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CompleteTransfer422ResponseHeaders
+}
+
+func (response CompleteTransfer422ApplicationProblemPlusJSONResponse) VisitCompleteTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CompleteTransfer429ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CompleteTransfer429ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CompleteTransfer429ResponseHeaders
+}
+
+func (response CompleteTransfer429ApplicationProblemPlusJSONResponse) VisitCompleteTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CompleteTransferdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CompleteTransferdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    CompleteTransferdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response CompleteTransferdefaultApplicationProblemPlusJSONResponse) VisitCompleteTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DispatchTransferRequestObject struct {
+	ID     TransferID `json:"id"`
+	Params DispatchTransferParams
+}
+
+type DispatchTransferResponseObject interface {
+	VisitDispatchTransferResponse(w http.ResponseWriter) error
+}
+
+type DispatchTransfer200JSONResponse Transfer
+
+func (response DispatchTransfer200JSONResponse) VisitDispatchTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DispatchTransfer401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response DispatchTransfer401ApplicationProblemPlusJSONResponse) VisitDispatchTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DispatchTransfer402ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type DispatchTransfer402ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers DispatchTransfer402ResponseHeaders
+}
+
+func (response DispatchTransfer402ApplicationProblemPlusJSONResponse) VisitDispatchTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(402)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DispatchTransfer403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type DispatchTransfer403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers DispatchTransfer403ResponseHeaders
+}
+
+func (response DispatchTransfer403ApplicationProblemPlusJSONResponse) VisitDispatchTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DispatchTransfer404ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type DispatchTransfer404ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers DispatchTransfer404ResponseHeaders
+}
+
+func (response DispatchTransfer404ApplicationProblemPlusJSONResponse) VisitDispatchTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DispatchTransfer409ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type DispatchTransfer409ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers DispatchTransfer409ResponseHeaders
+}
+
+func (response DispatchTransfer409ApplicationProblemPlusJSONResponse) VisitDispatchTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DispatchTransfer422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type DispatchTransfer422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers DispatchTransfer422ResponseHeaders
+}
+
+func (response DispatchTransfer422ApplicationProblemPlusJSONResponse) VisitDispatchTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DispatchTransfer429ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type DispatchTransfer429ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers DispatchTransfer429ResponseHeaders
+}
+
+func (response DispatchTransfer429ApplicationProblemPlusJSONResponse) VisitDispatchTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DispatchTransferdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type DispatchTransferdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    DispatchTransferdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response DispatchTransferdefaultApplicationProblemPlusJSONResponse) VisitDispatchTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetUsersMeRequestObject struct {
 }
 
@@ -19219,6 +28018,861 @@ type GetUsersMedefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetUsersMedefaultApplicationProblemPlusJSONResponse) VisitGetUsersMeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWarehousesRequestObject struct {
+	Params ListWarehousesParams
+}
+
+type ListWarehousesResponseObject interface {
+	VisitListWarehousesResponse(w http.ResponseWriter) error
+}
+
+type ListWarehouses200JSONResponse LocationPage
+
+func (response ListWarehouses200JSONResponse) VisitListWarehousesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWarehouses401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ListWarehouses401ApplicationProblemPlusJSONResponse) VisitListWarehousesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWarehouses403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListWarehouses403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ListWarehouses403ResponseHeaders
+}
+
+func (response ListWarehouses403ApplicationProblemPlusJSONResponse) VisitListWarehousesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWarehouses422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListWarehouses422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ListWarehouses422ResponseHeaders
+}
+
+func (response ListWarehouses422ApplicationProblemPlusJSONResponse) VisitListWarehousesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWarehouses429ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListWarehouses429ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ListWarehouses429ResponseHeaders
+}
+
+func (response ListWarehouses429ApplicationProblemPlusJSONResponse) VisitListWarehousesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWarehousesdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListWarehousesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    ListWarehousesdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response ListWarehousesdefaultApplicationProblemPlusJSONResponse) VisitListWarehousesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenWarehouseRequestObject struct {
+	Body *OpenWarehouseJSONRequestBody
+}
+
+type OpenWarehouseResponseObject interface {
+	VisitOpenWarehouseResponse(w http.ResponseWriter) error
+}
+
+type OpenWarehouse201JSONResponse Location
+
+func (response OpenWarehouse201JSONResponse) VisitOpenWarehouseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenWarehouse401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response OpenWarehouse401ApplicationProblemPlusJSONResponse) VisitOpenWarehouseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenWarehouse403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type OpenWarehouse403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers OpenWarehouse403ResponseHeaders
+}
+
+func (response OpenWarehouse403ApplicationProblemPlusJSONResponse) VisitOpenWarehouseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenWarehouse409ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type OpenWarehouse409ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers OpenWarehouse409ResponseHeaders
+}
+
+func (response OpenWarehouse409ApplicationProblemPlusJSONResponse) VisitOpenWarehouseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenWarehouse422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type OpenWarehouse422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers OpenWarehouse422ResponseHeaders
+}
+
+func (response OpenWarehouse422ApplicationProblemPlusJSONResponse) VisitOpenWarehouseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenWarehouse429ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type OpenWarehouse429ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers OpenWarehouse429ResponseHeaders
+}
+
+func (response OpenWarehouse429ApplicationProblemPlusJSONResponse) VisitOpenWarehouseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenWarehousedefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type OpenWarehousedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    OpenWarehousedefaultResponseHeaders
+	StatusCode int
+}
+
+func (response OpenWarehousedefaultApplicationProblemPlusJSONResponse) VisitOpenWarehouseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveWarehouseRequestObject struct {
+	ID LocationID `json:"id"`
+}
+
+type RemoveWarehouseResponseObject interface {
+	VisitRemoveWarehouseResponse(w http.ResponseWriter) error
+}
+
+type RemoveWarehouse204Response struct {
+}
+
+func (response RemoveWarehouse204Response) VisitRemoveWarehouseResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type RemoveWarehouse401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response RemoveWarehouse401ApplicationProblemPlusJSONResponse) VisitRemoveWarehouseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveWarehouse403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type RemoveWarehouse403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers RemoveWarehouse403ResponseHeaders
+}
+
+func (response RemoveWarehouse403ApplicationProblemPlusJSONResponse) VisitRemoveWarehouseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveWarehouse404ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type RemoveWarehouse404ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers RemoveWarehouse404ResponseHeaders
+}
+
+func (response RemoveWarehouse404ApplicationProblemPlusJSONResponse) VisitRemoveWarehouseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveWarehouse409ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type RemoveWarehouse409ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers RemoveWarehouse409ResponseHeaders
+}
+
+func (response RemoveWarehouse409ApplicationProblemPlusJSONResponse) VisitRemoveWarehouseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveWarehouse422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type RemoveWarehouse422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers RemoveWarehouse422ResponseHeaders
+}
+
+func (response RemoveWarehouse422ApplicationProblemPlusJSONResponse) VisitRemoveWarehouseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveWarehouse429ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type RemoveWarehouse429ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers RemoveWarehouse429ResponseHeaders
+}
+
+func (response RemoveWarehouse429ApplicationProblemPlusJSONResponse) VisitRemoveWarehouseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveWarehousedefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type RemoveWarehousedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    RemoveWarehousedefaultResponseHeaders
+	StatusCode int
+}
+
+func (response RemoveWarehousedefaultApplicationProblemPlusJSONResponse) VisitRemoveWarehouseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeWarehouseRequestObject struct {
+	ID   LocationID `json:"id"`
+	Body *ChangeWarehouseJSONRequestBody
+}
+
+type ChangeWarehouseResponseObject interface {
+	VisitChangeWarehouseResponse(w http.ResponseWriter) error
+}
+
+type ChangeWarehouse200JSONResponse Location
+
+func (response ChangeWarehouse200JSONResponse) VisitChangeWarehouseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeWarehouse401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeWarehouse401ApplicationProblemPlusJSONResponse) VisitChangeWarehouseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeWarehouse403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeWarehouse403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangeWarehouse403ResponseHeaders
+}
+
+func (response ChangeWarehouse403ApplicationProblemPlusJSONResponse) VisitChangeWarehouseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeWarehouse404ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeWarehouse404ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangeWarehouse404ResponseHeaders
+}
+
+func (response ChangeWarehouse404ApplicationProblemPlusJSONResponse) VisitChangeWarehouseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeWarehouse409ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeWarehouse409ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangeWarehouse409ResponseHeaders
+}
+
+func (response ChangeWarehouse409ApplicationProblemPlusJSONResponse) VisitChangeWarehouseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeWarehouse422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeWarehouse422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangeWarehouse422ResponseHeaders
+}
+
+func (response ChangeWarehouse422ApplicationProblemPlusJSONResponse) VisitChangeWarehouseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeWarehouse429ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeWarehouse429ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangeWarehouse429ResponseHeaders
+}
+
+func (response ChangeWarehouse429ApplicationProblemPlusJSONResponse) VisitChangeWarehouseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeWarehousedefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeWarehousedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    ChangeWarehousedefaultResponseHeaders
+	StatusCode int
+}
+
+func (response ChangeWarehousedefaultApplicationProblemPlusJSONResponse) VisitChangeWarehouseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetWarehouseProductRequestObject struct {
+	ID        LocationID    `json:"id"`
+	ProductID ProductInPath `json:"product_id"`
+	Body      *SetWarehouseProductJSONRequestBody
+}
+
+type SetWarehouseProductResponseObject interface {
+	VisitSetWarehouseProductResponse(w http.ResponseWriter) error
+}
+
+type SetWarehouseProduct200JSONResponse StockLevel
+
+func (response SetWarehouseProduct200JSONResponse) VisitSetWarehouseProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetWarehouseProduct401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response SetWarehouseProduct401ApplicationProblemPlusJSONResponse) VisitSetWarehouseProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetWarehouseProduct403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type SetWarehouseProduct403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers SetWarehouseProduct403ResponseHeaders
+}
+
+func (response SetWarehouseProduct403ApplicationProblemPlusJSONResponse) VisitSetWarehouseProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetWarehouseProduct404ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type SetWarehouseProduct404ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers SetWarehouseProduct404ResponseHeaders
+}
+
+func (response SetWarehouseProduct404ApplicationProblemPlusJSONResponse) VisitSetWarehouseProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetWarehouseProduct409ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type SetWarehouseProduct409ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers SetWarehouseProduct409ResponseHeaders
+}
+
+func (response SetWarehouseProduct409ApplicationProblemPlusJSONResponse) VisitSetWarehouseProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetWarehouseProduct422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type SetWarehouseProduct422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers SetWarehouseProduct422ResponseHeaders
+}
+
+func (response SetWarehouseProduct422ApplicationProblemPlusJSONResponse) VisitSetWarehouseProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetWarehouseProduct429ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type SetWarehouseProduct429ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers SetWarehouseProduct429ResponseHeaders
+}
+
+func (response SetWarehouseProduct429ApplicationProblemPlusJSONResponse) VisitSetWarehouseProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetWarehouseProductdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type SetWarehouseProductdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    SetWarehouseProductdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response SetWarehouseProductdefaultApplicationProblemPlusJSONResponse) VisitSetWarehouseProductResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -19334,6 +28988,18 @@ type StrictServerInterface interface {
 	// ChangeBusiness Change the business
 	// (PATCH /api/v1/businesses/me)
 	ChangeBusiness(ctx context.Context, request ChangeBusinessRequestObject) (ChangeBusinessResponseObject, error)
+	// ListCategories The categories of this business
+	// (GET /api/v1/categories)
+	ListCategories(ctx context.Context, request ListCategoriesRequestObject) (ListCategoriesResponseObject, error)
+	// AddCategory Add a category
+	// (POST /api/v1/categories)
+	AddCategory(ctx context.Context, request AddCategoryRequestObject) (AddCategoryResponseObject, error)
+	// RemoveCategory Delete a category that nothing names
+	// (DELETE /api/v1/categories/{id})
+	RemoveCategory(ctx context.Context, request RemoveCategoryRequestObject) (RemoveCategoryResponseObject, error)
+	// ChangeCategory Change a category
+	// (PATCH /api/v1/categories/{id})
+	ChangeCategory(ctx context.Context, request ChangeCategoryRequestObject) (ChangeCategoryResponseObject, error)
 	// ListCustomers Customers, newest first
 	// (GET /api/v1/customers)
 	ListCustomers(ctx context.Context, request ListCustomersRequestObject) (ListCustomersResponseObject, error)
@@ -19379,6 +29045,18 @@ type StrictServerInterface interface {
 	// ChangeMember Change a role, storefronts, or whether somebody may work here
 	// (PATCH /api/v1/members/{id})
 	ChangeMember(ctx context.Context, request ChangeMemberRequestObject) (ChangeMemberResponseObject, error)
+	// ListProducts Products and their stock, by name
+	// (GET /api/v1/products)
+	ListProducts(ctx context.Context, request ListProductsRequestObject) (ListProductsResponseObject, error)
+	// AddProduct Add a product
+	// (POST /api/v1/products)
+	AddProduct(ctx context.Context, request AddProductRequestObject) (AddProductResponseObject, error)
+	// GetProduct A product, and what each place holds of it
+	// (GET /api/v1/products/{id})
+	GetProduct(ctx context.Context, request GetProductRequestObject) (GetProductResponseObject, error)
+	// ChangeProduct Change a product
+	// (PATCH /api/v1/products/{id})
+	ChangeProduct(ctx context.Context, request ChangeProductRequestObject) (ChangeProductResponseObject, error)
 	// ListReceivables What customers owe
 	// (GET /api/v1/receivables)
 	ListReceivables(ctx context.Context, request ListReceivablesRequestObject) (ListReceivablesResponseObject, error)
@@ -19439,6 +29117,60 @@ type StrictServerInterface interface {
 	// ResetSettings Make every setting what it is for a new business
 	// (POST /api/v1/settings/reset)
 	ResetSettings(ctx context.Context, request ResetSettingsRequestObject) (ResetSettingsResponseObject, error)
+	// ListStockAdjustments Adjustments
+	// (GET /api/v1/stock-adjustments)
+	ListStockAdjustments(ctx context.Context, request ListStockAdjustmentsRequestObject) (ListStockAdjustmentsResponseObject, error)
+	// CreateStockAdjustment Ask for a change of stock
+	// (POST /api/v1/stock-adjustments)
+	CreateStockAdjustment(ctx context.Context, request CreateStockAdjustmentRequestObject) (CreateStockAdjustmentResponseObject, error)
+	// GetStockAdjustment An adjustment
+	// (GET /api/v1/stock-adjustments/{id})
+	GetStockAdjustment(ctx context.Context, request GetStockAdjustmentRequestObject) (GetStockAdjustmentResponseObject, error)
+	// ChangeStockAdjustment Change an adjustment that nobody decided on
+	// (PATCH /api/v1/stock-adjustments/{id})
+	ChangeStockAdjustment(ctx context.Context, request ChangeStockAdjustmentRequestObject) (ChangeStockAdjustmentResponseObject, error)
+	// ApproveStockAdjustment Carry an adjustment out
+	// (POST /api/v1/stock-adjustments/{id}/approve)
+	ApproveStockAdjustment(ctx context.Context, request ApproveStockAdjustmentRequestObject) (ApproveStockAdjustmentResponseObject, error)
+	// RejectStockAdjustment Turn an adjustment down
+	// (POST /api/v1/stock-adjustments/{id}/reject)
+	RejectStockAdjustment(ctx context.Context, request RejectStockAdjustmentRequestObject) (RejectStockAdjustmentResponseObject, error)
+	// ListStockBatches Deliveries
+	// (GET /api/v1/stock-batches)
+	ListStockBatches(ctx context.Context, request ListStockBatchesRequestObject) (ListStockBatchesResponseObject, error)
+	// ReceiveStockBatch Take a delivery in
+	// (POST /api/v1/stock-batches)
+	ReceiveStockBatch(ctx context.Context, request ReceiveStockBatchRequestObject) (ReceiveStockBatchResponseObject, error)
+	// GetStockBatch A delivery and its items
+	// (GET /api/v1/stock-batches/{id})
+	GetStockBatch(ctx context.Context, request GetStockBatchRequestObject) (GetStockBatchResponseObject, error)
+	// ListStockItems What deliveries and transfers brought, and how much is left of it
+	// (GET /api/v1/stock-items)
+	ListStockItems(ctx context.Context, request ListStockItemsRequestObject) (ListStockItemsResponseObject, error)
+	// ChangeStockItem Correct a stock item
+	// (PATCH /api/v1/stock-items/{id})
+	ChangeStockItem(ctx context.Context, request ChangeStockItemRequestObject) (ChangeStockItemResponseObject, error)
+	// ListStockMovements The ledger of stock
+	// (GET /api/v1/stock-movements)
+	ListStockMovements(ctx context.Context, request ListStockMovementsRequestObject) (ListStockMovementsResponseObject, error)
+	// GetAvailability What a storefront can sell of a product
+	// (GET /api/v1/stock/availability)
+	GetAvailability(ctx context.Context, request GetAvailabilityRequestObject) (GetAvailabilityResponseObject, error)
+	// ListStorefronts The storefronts of this business
+	// (GET /api/v1/storefronts)
+	ListStorefronts(ctx context.Context, request ListStorefrontsRequestObject) (ListStorefrontsResponseObject, error)
+	// OpenStorefront Open a storefront
+	// (POST /api/v1/storefronts)
+	OpenStorefront(ctx context.Context, request OpenStorefrontRequestObject) (OpenStorefrontResponseObject, error)
+	// RemoveStorefront Delete a storefront that never held anything
+	// (DELETE /api/v1/storefronts/{id})
+	RemoveStorefront(ctx context.Context, request RemoveStorefrontRequestObject) (RemoveStorefrontResponseObject, error)
+	// ChangeStorefront Change a storefront
+	// (PATCH /api/v1/storefronts/{id})
+	ChangeStorefront(ctx context.Context, request ChangeStorefrontRequestObject) (ChangeStorefrontResponseObject, error)
+	// SetStorefrontProduct Set the prices and the threshold of a product at a storefront
+	// (PATCH /api/v1/storefronts/{id}/products/{product_id})
+	SetStorefrontProduct(ctx context.Context, request SetStorefrontProductRequestObject) (SetStorefrontProductResponseObject, error)
 	// GetSubscription This business's subscription, as it is now
 	// (GET /api/v1/subscription)
 	GetSubscription(ctx context.Context, request GetSubscriptionRequestObject) (GetSubscriptionResponseObject, error)
@@ -19460,6 +29192,18 @@ type StrictServerInterface interface {
 	// GetSubscriptionPricing What one month costs today
 	// (GET /api/v1/subscription/pricing)
 	GetSubscriptionPricing(ctx context.Context, request GetSubscriptionPricingRequestObject) (GetSubscriptionPricingResponseObject, error)
+	// ListSuppliers The suppliers of this business
+	// (GET /api/v1/suppliers)
+	ListSuppliers(ctx context.Context, request ListSuppliersRequestObject) (ListSuppliersResponseObject, error)
+	// AddSupplier Add a supplier
+	// (POST /api/v1/suppliers)
+	AddSupplier(ctx context.Context, request AddSupplierRequestObject) (AddSupplierResponseObject, error)
+	// RemoveSupplier Delete a supplier that nothing names
+	// (DELETE /api/v1/suppliers/{id})
+	RemoveSupplier(ctx context.Context, request RemoveSupplierRequestObject) (RemoveSupplierResponseObject, error)
+	// ChangeSupplier Change a supplier
+	// (PATCH /api/v1/suppliers/{id})
+	ChangeSupplier(ctx context.Context, request ChangeSupplierRequestObject) (ChangeSupplierResponseObject, error)
 	// ListTasks Tasks of this business
 	// (GET /api/v1/tasks)
 	ListTasks(ctx context.Context, request ListTasksRequestObject) (ListTasksResponseObject, error)
@@ -19472,9 +29216,42 @@ type StrictServerInterface interface {
 	// GetTaskStatus One task (the same as /api/v1/tasks/{id})
 	// (GET /api/v1/tasks/{id}/status)
 	GetTaskStatus(ctx context.Context, request GetTaskStatusRequestObject) (GetTaskStatusResponseObject, error)
+	// ListTransfers Transfers between places
+	// (GET /api/v1/transfers)
+	ListTransfers(ctx context.Context, request ListTransfersRequestObject) (ListTransfersResponseObject, error)
+	// CreateTransfer Plan a transfer out of a warehouse
+	// (POST /api/v1/transfers)
+	CreateTransfer(ctx context.Context, request CreateTransferRequestObject) (CreateTransferResponseObject, error)
+	// GetTransfer A transfer and its items
+	// (GET /api/v1/transfers/{id})
+	GetTransfer(ctx context.Context, request GetTransferRequestObject) (GetTransferResponseObject, error)
+	// CancelTransfer End a transfer
+	// (POST /api/v1/transfers/{id}/cancel)
+	CancelTransfer(ctx context.Context, request CancelTransferRequestObject) (CancelTransferResponseObject, error)
+	// CompleteTransfer Put the goods of a transfer into its destination
+	// (POST /api/v1/transfers/{id}/complete)
+	CompleteTransfer(ctx context.Context, request CompleteTransferRequestObject) (CompleteTransferResponseObject, error)
+	// DispatchTransfer Take the goods of a transfer out of its source
+	// (POST /api/v1/transfers/{id}/dispatch)
+	DispatchTransfer(ctx context.Context, request DispatchTransferRequestObject) (DispatchTransferResponseObject, error)
 	// GetUsersMe Who am I (the same as /api/v1/auth/me)
 	// (GET /api/v1/users/me)
 	GetUsersMe(ctx context.Context, request GetUsersMeRequestObject) (GetUsersMeResponseObject, error)
+	// ListWarehouses The warehouses of this business
+	// (GET /api/v1/warehouses)
+	ListWarehouses(ctx context.Context, request ListWarehousesRequestObject) (ListWarehousesResponseObject, error)
+	// OpenWarehouse Open a warehouse
+	// (POST /api/v1/warehouses)
+	OpenWarehouse(ctx context.Context, request OpenWarehouseRequestObject) (OpenWarehouseResponseObject, error)
+	// RemoveWarehouse Delete a warehouse that never held anything
+	// (DELETE /api/v1/warehouses/{id})
+	RemoveWarehouse(ctx context.Context, request RemoveWarehouseRequestObject) (RemoveWarehouseResponseObject, error)
+	// ChangeWarehouse Change a warehouse
+	// (PATCH /api/v1/warehouses/{id})
+	ChangeWarehouse(ctx context.Context, request ChangeWarehouseRequestObject) (ChangeWarehouseResponseObject, error)
+	// SetWarehouseProduct Set the prices and the threshold of a product at a warehouse
+	// (PATCH /api/v1/warehouses/{id}/products/{product_id})
+	SetWarehouseProduct(ctx context.Context, request SetWarehouseProductRequestObject) (SetWarehouseProductResponseObject, error)
 }
 
 type StrictHandlerFunc func(ctx *gin.Context, request any) (any, error)
@@ -20619,6 +30396,144 @@ func (sh *strictHandler) ChangeBusiness(ctx *gin.Context) {
 	}
 }
 
+// ListCategories operation middleware
+func (sh *strictHandler) ListCategories(ctx *gin.Context, params ListCategoriesParams) {
+	var request ListCategoriesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListCategories(ctx.Request.Context(), request.(ListCategoriesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListCategories")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListCategoriesResponseObject); ok {
+		if err := validResponse.VisitListCategoriesResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// AddCategory operation middleware
+func (sh *strictHandler) AddCategory(ctx *gin.Context) {
+	var request AddCategoryRequestObject
+
+	var body AddCategoryJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.AddCategory(ctx.Request.Context(), request.(AddCategoryRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "AddCategory")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(AddCategoryResponseObject); ok {
+		if err := validResponse.VisitAddCategoryResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RemoveCategory operation middleware
+func (sh *strictHandler) RemoveCategory(ctx *gin.Context, id CategoryID) {
+	var request RemoveCategoryRequestObject
+
+	request.ID = id
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RemoveCategory(ctx.Request.Context(), request.(RemoveCategoryRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RemoveCategory")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(RemoveCategoryResponseObject); ok {
+		if err := validResponse.VisitRemoveCategoryResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ChangeCategory operation middleware
+func (sh *strictHandler) ChangeCategory(ctx *gin.Context, id CategoryID) {
+	var request ChangeCategoryRequestObject
+
+	request.ID = id
+
+	var body ChangeCategoryJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ChangeCategory(ctx.Request.Context(), request.(ChangeCategoryRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ChangeCategory")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ChangeCategoryResponseObject); ok {
+		if err := validResponse.VisitChangeCategoryResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListCustomers operation middleware
 func (sh *strictHandler) ListCustomers(ctx *gin.Context, params ListCustomersParams) {
 	var request ListCustomersRequestObject
@@ -21112,6 +31027,144 @@ func (sh *strictHandler) ChangeMember(ctx *gin.Context, id MemberID) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(ChangeMemberResponseObject); ok {
 		if err := validResponse.VisitChangeMemberResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListProducts operation middleware
+func (sh *strictHandler) ListProducts(ctx *gin.Context, params ListProductsParams) {
+	var request ListProductsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListProducts(ctx.Request.Context(), request.(ListProductsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListProducts")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListProductsResponseObject); ok {
+		if err := validResponse.VisitListProductsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// AddProduct operation middleware
+func (sh *strictHandler) AddProduct(ctx *gin.Context) {
+	var request AddProductRequestObject
+
+	var body AddProductJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.AddProduct(ctx.Request.Context(), request.(AddProductRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "AddProduct")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(AddProductResponseObject); ok {
+		if err := validResponse.VisitAddProductResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetProduct operation middleware
+func (sh *strictHandler) GetProduct(ctx *gin.Context, id ProductID) {
+	var request GetProductRequestObject
+
+	request.ID = id
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetProduct(ctx.Request.Context(), request.(GetProductRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetProduct")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetProductResponseObject); ok {
+		if err := validResponse.VisitGetProductResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ChangeProduct operation middleware
+func (sh *strictHandler) ChangeProduct(ctx *gin.Context, id ProductID) {
+	var request ChangeProductRequestObject
+
+	request.ID = id
+
+	var body ChangeProductJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ChangeProduct(ctx.Request.Context(), request.(ChangeProductRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ChangeProduct")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ChangeProductResponseObject); ok {
+		if err := validResponse.VisitChangeProductResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -21805,6 +31858,601 @@ func (sh *strictHandler) ResetSettings(ctx *gin.Context) {
 	}
 }
 
+// ListStockAdjustments operation middleware
+func (sh *strictHandler) ListStockAdjustments(ctx *gin.Context, params ListStockAdjustmentsParams) {
+	var request ListStockAdjustmentsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListStockAdjustments(ctx.Request.Context(), request.(ListStockAdjustmentsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListStockAdjustments")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListStockAdjustmentsResponseObject); ok {
+		if err := validResponse.VisitListStockAdjustmentsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CreateStockAdjustment operation middleware
+func (sh *strictHandler) CreateStockAdjustment(ctx *gin.Context, params CreateStockAdjustmentParams) {
+	var request CreateStockAdjustmentRequestObject
+
+	request.Params = params
+
+	var body CreateStockAdjustmentJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateStockAdjustment(ctx.Request.Context(), request.(CreateStockAdjustmentRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateStockAdjustment")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(CreateStockAdjustmentResponseObject); ok {
+		if err := validResponse.VisitCreateStockAdjustmentResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetStockAdjustment operation middleware
+func (sh *strictHandler) GetStockAdjustment(ctx *gin.Context, id AdjustmentID) {
+	var request GetStockAdjustmentRequestObject
+
+	request.ID = id
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetStockAdjustment(ctx.Request.Context(), request.(GetStockAdjustmentRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetStockAdjustment")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetStockAdjustmentResponseObject); ok {
+		if err := validResponse.VisitGetStockAdjustmentResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ChangeStockAdjustment operation middleware
+func (sh *strictHandler) ChangeStockAdjustment(ctx *gin.Context, id AdjustmentID) {
+	var request ChangeStockAdjustmentRequestObject
+
+	request.ID = id
+
+	var body ChangeStockAdjustmentJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ChangeStockAdjustment(ctx.Request.Context(), request.(ChangeStockAdjustmentRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ChangeStockAdjustment")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ChangeStockAdjustmentResponseObject); ok {
+		if err := validResponse.VisitChangeStockAdjustmentResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ApproveStockAdjustment operation middleware
+func (sh *strictHandler) ApproveStockAdjustment(ctx *gin.Context, id AdjustmentID, params ApproveStockAdjustmentParams) {
+	var request ApproveStockAdjustmentRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ApproveStockAdjustment(ctx.Request.Context(), request.(ApproveStockAdjustmentRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ApproveStockAdjustment")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ApproveStockAdjustmentResponseObject); ok {
+		if err := validResponse.VisitApproveStockAdjustmentResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RejectStockAdjustment operation middleware
+func (sh *strictHandler) RejectStockAdjustment(ctx *gin.Context, id AdjustmentID, params RejectStockAdjustmentParams) {
+	var request RejectStockAdjustmentRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RejectStockAdjustment(ctx.Request.Context(), request.(RejectStockAdjustmentRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RejectStockAdjustment")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(RejectStockAdjustmentResponseObject); ok {
+		if err := validResponse.VisitRejectStockAdjustmentResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListStockBatches operation middleware
+func (sh *strictHandler) ListStockBatches(ctx *gin.Context, params ListStockBatchesParams) {
+	var request ListStockBatchesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListStockBatches(ctx.Request.Context(), request.(ListStockBatchesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListStockBatches")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListStockBatchesResponseObject); ok {
+		if err := validResponse.VisitListStockBatchesResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ReceiveStockBatch operation middleware
+func (sh *strictHandler) ReceiveStockBatch(ctx *gin.Context, params ReceiveStockBatchParams) {
+	var request ReceiveStockBatchRequestObject
+
+	request.Params = params
+
+	var body ReceiveStockBatchJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ReceiveStockBatch(ctx.Request.Context(), request.(ReceiveStockBatchRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReceiveStockBatch")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ReceiveStockBatchResponseObject); ok {
+		if err := validResponse.VisitReceiveStockBatchResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetStockBatch operation middleware
+func (sh *strictHandler) GetStockBatch(ctx *gin.Context, id StockBatchID) {
+	var request GetStockBatchRequestObject
+
+	request.ID = id
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetStockBatch(ctx.Request.Context(), request.(GetStockBatchRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetStockBatch")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetStockBatchResponseObject); ok {
+		if err := validResponse.VisitGetStockBatchResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListStockItems operation middleware
+func (sh *strictHandler) ListStockItems(ctx *gin.Context, params ListStockItemsParams) {
+	var request ListStockItemsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListStockItems(ctx.Request.Context(), request.(ListStockItemsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListStockItems")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListStockItemsResponseObject); ok {
+		if err := validResponse.VisitListStockItemsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ChangeStockItem operation middleware
+func (sh *strictHandler) ChangeStockItem(ctx *gin.Context, id StockItemID) {
+	var request ChangeStockItemRequestObject
+
+	request.ID = id
+
+	var body ChangeStockItemJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ChangeStockItem(ctx.Request.Context(), request.(ChangeStockItemRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ChangeStockItem")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ChangeStockItemResponseObject); ok {
+		if err := validResponse.VisitChangeStockItemResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListStockMovements operation middleware
+func (sh *strictHandler) ListStockMovements(ctx *gin.Context, params ListStockMovementsParams) {
+	var request ListStockMovementsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListStockMovements(ctx.Request.Context(), request.(ListStockMovementsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListStockMovements")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListStockMovementsResponseObject); ok {
+		if err := validResponse.VisitListStockMovementsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetAvailability operation middleware
+func (sh *strictHandler) GetAvailability(ctx *gin.Context, params GetAvailabilityParams) {
+	var request GetAvailabilityRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetAvailability(ctx.Request.Context(), request.(GetAvailabilityRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetAvailability")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetAvailabilityResponseObject); ok {
+		if err := validResponse.VisitGetAvailabilityResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListStorefronts operation middleware
+func (sh *strictHandler) ListStorefronts(ctx *gin.Context, params ListStorefrontsParams) {
+	var request ListStorefrontsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListStorefronts(ctx.Request.Context(), request.(ListStorefrontsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListStorefronts")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListStorefrontsResponseObject); ok {
+		if err := validResponse.VisitListStorefrontsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// OpenStorefront operation middleware
+func (sh *strictHandler) OpenStorefront(ctx *gin.Context) {
+	var request OpenStorefrontRequestObject
+
+	var body OpenStorefrontJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.OpenStorefront(ctx.Request.Context(), request.(OpenStorefrontRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "OpenStorefront")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(OpenStorefrontResponseObject); ok {
+		if err := validResponse.VisitOpenStorefrontResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RemoveStorefront operation middleware
+func (sh *strictHandler) RemoveStorefront(ctx *gin.Context, id LocationID) {
+	var request RemoveStorefrontRequestObject
+
+	request.ID = id
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RemoveStorefront(ctx.Request.Context(), request.(RemoveStorefrontRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RemoveStorefront")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(RemoveStorefrontResponseObject); ok {
+		if err := validResponse.VisitRemoveStorefrontResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ChangeStorefront operation middleware
+func (sh *strictHandler) ChangeStorefront(ctx *gin.Context, id LocationID) {
+	var request ChangeStorefrontRequestObject
+
+	request.ID = id
+
+	var body ChangeStorefrontJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ChangeStorefront(ctx.Request.Context(), request.(ChangeStorefrontRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ChangeStorefront")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ChangeStorefrontResponseObject); ok {
+		if err := validResponse.VisitChangeStorefrontResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// SetStorefrontProduct operation middleware
+func (sh *strictHandler) SetStorefrontProduct(ctx *gin.Context, id LocationID, productID ProductInPath) {
+	var request SetStorefrontProductRequestObject
+
+	request.ID = id
+	request.ProductID = productID
+
+	var body SetStorefrontProductJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.SetStorefrontProduct(ctx.Request.Context(), request.(SetStorefrontProductRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SetStorefrontProduct")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(SetStorefrontProductResponseObject); ok {
+		if err := validResponse.VisitSetStorefrontProductResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // GetSubscription operation middleware
 func (sh *strictHandler) GetSubscription(ctx *gin.Context) {
 	var request GetSubscriptionRequestObject
@@ -22020,6 +32668,144 @@ func (sh *strictHandler) GetSubscriptionPricing(ctx *gin.Context, params GetSubs
 	}
 }
 
+// ListSuppliers operation middleware
+func (sh *strictHandler) ListSuppliers(ctx *gin.Context, params ListSuppliersParams) {
+	var request ListSuppliersRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListSuppliers(ctx.Request.Context(), request.(ListSuppliersRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListSuppliers")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListSuppliersResponseObject); ok {
+		if err := validResponse.VisitListSuppliersResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// AddSupplier operation middleware
+func (sh *strictHandler) AddSupplier(ctx *gin.Context) {
+	var request AddSupplierRequestObject
+
+	var body AddSupplierJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.AddSupplier(ctx.Request.Context(), request.(AddSupplierRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "AddSupplier")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(AddSupplierResponseObject); ok {
+		if err := validResponse.VisitAddSupplierResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RemoveSupplier operation middleware
+func (sh *strictHandler) RemoveSupplier(ctx *gin.Context, id SupplierID) {
+	var request RemoveSupplierRequestObject
+
+	request.ID = id
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RemoveSupplier(ctx.Request.Context(), request.(RemoveSupplierRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RemoveSupplier")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(RemoveSupplierResponseObject); ok {
+		if err := validResponse.VisitRemoveSupplierResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ChangeSupplier operation middleware
+func (sh *strictHandler) ChangeSupplier(ctx *gin.Context, id SupplierID) {
+	var request ChangeSupplierRequestObject
+
+	request.ID = id
+
+	var body ChangeSupplierJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ChangeSupplier(ctx.Request.Context(), request.(ChangeSupplierRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ChangeSupplier")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ChangeSupplierResponseObject); ok {
+		if err := validResponse.VisitChangeSupplierResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListTasks operation middleware
 func (sh *strictHandler) ListTasks(ctx *gin.Context, params ListTasksParams) {
 	var request ListTasksRequestObject
@@ -22126,6 +32912,183 @@ func (sh *strictHandler) GetTaskStatus(ctx *gin.Context, id TaskID, params GetTa
 	}
 }
 
+// ListTransfers operation middleware
+func (sh *strictHandler) ListTransfers(ctx *gin.Context, params ListTransfersParams) {
+	var request ListTransfersRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListTransfers(ctx.Request.Context(), request.(ListTransfersRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListTransfers")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListTransfersResponseObject); ok {
+		if err := validResponse.VisitListTransfersResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CreateTransfer operation middleware
+func (sh *strictHandler) CreateTransfer(ctx *gin.Context, params CreateTransferParams) {
+	var request CreateTransferRequestObject
+
+	request.Params = params
+
+	var body CreateTransferJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateTransfer(ctx.Request.Context(), request.(CreateTransferRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateTransfer")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(CreateTransferResponseObject); ok {
+		if err := validResponse.VisitCreateTransferResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetTransfer operation middleware
+func (sh *strictHandler) GetTransfer(ctx *gin.Context, id TransferID) {
+	var request GetTransferRequestObject
+
+	request.ID = id
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetTransfer(ctx.Request.Context(), request.(GetTransferRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetTransfer")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetTransferResponseObject); ok {
+		if err := validResponse.VisitGetTransferResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CancelTransfer operation middleware
+func (sh *strictHandler) CancelTransfer(ctx *gin.Context, id TransferID, params CancelTransferParams) {
+	var request CancelTransferRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CancelTransfer(ctx.Request.Context(), request.(CancelTransferRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CancelTransfer")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(CancelTransferResponseObject); ok {
+		if err := validResponse.VisitCancelTransferResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CompleteTransfer operation middleware
+func (sh *strictHandler) CompleteTransfer(ctx *gin.Context, id TransferID, params CompleteTransferParams) {
+	var request CompleteTransferRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CompleteTransfer(ctx.Request.Context(), request.(CompleteTransferRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CompleteTransfer")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(CompleteTransferResponseObject); ok {
+		if err := validResponse.VisitCompleteTransferResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// DispatchTransfer operation middleware
+func (sh *strictHandler) DispatchTransfer(ctx *gin.Context, id TransferID, params DispatchTransferParams) {
+	var request DispatchTransferRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DispatchTransfer(ctx.Request.Context(), request.(DispatchTransferRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DispatchTransfer")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(DispatchTransferResponseObject); ok {
+		if err := validResponse.VisitDispatchTransferResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // GetUsersMe operation middleware
 func (sh *strictHandler) GetUsersMe(ctx *gin.Context) {
 	var request GetUsersMeRequestObject
@@ -22143,6 +33106,189 @@ func (sh *strictHandler) GetUsersMe(ctx *gin.Context) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(GetUsersMeResponseObject); ok {
 		if err := validResponse.VisitGetUsersMeResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListWarehouses operation middleware
+func (sh *strictHandler) ListWarehouses(ctx *gin.Context, params ListWarehousesParams) {
+	var request ListWarehousesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListWarehouses(ctx.Request.Context(), request.(ListWarehousesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListWarehouses")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListWarehousesResponseObject); ok {
+		if err := validResponse.VisitListWarehousesResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// OpenWarehouse operation middleware
+func (sh *strictHandler) OpenWarehouse(ctx *gin.Context) {
+	var request OpenWarehouseRequestObject
+
+	var body OpenWarehouseJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.OpenWarehouse(ctx.Request.Context(), request.(OpenWarehouseRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "OpenWarehouse")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(OpenWarehouseResponseObject); ok {
+		if err := validResponse.VisitOpenWarehouseResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RemoveWarehouse operation middleware
+func (sh *strictHandler) RemoveWarehouse(ctx *gin.Context, id LocationID) {
+	var request RemoveWarehouseRequestObject
+
+	request.ID = id
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RemoveWarehouse(ctx.Request.Context(), request.(RemoveWarehouseRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RemoveWarehouse")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(RemoveWarehouseResponseObject); ok {
+		if err := validResponse.VisitRemoveWarehouseResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ChangeWarehouse operation middleware
+func (sh *strictHandler) ChangeWarehouse(ctx *gin.Context, id LocationID) {
+	var request ChangeWarehouseRequestObject
+
+	request.ID = id
+
+	var body ChangeWarehouseJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ChangeWarehouse(ctx.Request.Context(), request.(ChangeWarehouseRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ChangeWarehouse")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ChangeWarehouseResponseObject); ok {
+		if err := validResponse.VisitChangeWarehouseResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// SetWarehouseProduct operation middleware
+func (sh *strictHandler) SetWarehouseProduct(ctx *gin.Context, id LocationID, productID ProductInPath) {
+	var request SetWarehouseProductRequestObject
+
+	request.ID = id
+	request.ProductID = productID
+
+	var body SetWarehouseProductJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.SetWarehouseProduct(ctx.Request.Context(), request.(SetWarehouseProductRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SetWarehouseProduct")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(SetWarehouseProductResponseObject); ok {
+		if err := validResponse.VisitSetWarehouseProductResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
