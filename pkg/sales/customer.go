@@ -340,13 +340,6 @@ func creditOf(tx *gorm.DB, c *Customer, today time.Time) (*CreditStatus, error) 
 	return s, nil
 }
 
-func optional(text string) *string {
-	if text == "" {
-		return nil
-	}
-	return &text
-}
-
 func text(t *string) string {
 	if t == nil {
 		return ""

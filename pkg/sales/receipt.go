@@ -58,13 +58,16 @@ var methodNames = map[string]string{
 func (r *Receipt) Document() *document.Receipt {
 	s := r.Sale
 	d := &document.Receipt{
-		Shop: r.Business, Header: r.Header, TIN: r.TIN, Number: *s.Receipt, At: *s.CompletedAt, Zone: r.Local.Location(), Cashier: r.Cashier, Customer: s.CustomerName, Currency: s.Currency,
+		Shop: r.Business, Header: r.Header, TIN: r.TIN, Number: *s.Receipt, At: *s.CompletedAt, Zone: r.Local.Location(), Cashier: r.Cashier, Currency: s.Currency,
 		Subtotal: s.Amount(s.Subtotal), Total: s.Amount(s.Total), Footer: r.Footer,
 	}
 	for _, line := range append([]string{r.Address}, r.Phones...) {
 		if line != "" {
 			d.Address = append(d.Address, line)
 		}
+	}
+	if !s.WalkIn {
+		d.Customer = s.CustomerName
 	}
 	d.Discount, d.Change, d.Due = s.present(s.Discount), s.present(s.Change), s.present(s.Due)
 	for _, i := range s.Items {

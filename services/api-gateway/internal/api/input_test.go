@@ -17,6 +17,8 @@ func TestBadInputIsRefusedClearly(t *testing.T) {
 		register  = "POST /api/v1/auth/register"
 		refresh   = "POST /api/v1/auth/refresh"
 		purchases = "POST /api/v1/ai/credits/purchases"
+		nobody    = "0198f3a0-0000-7000-8000-000000000000"
+		items     = "POST /api/v1/sales/" + nobody + "/items"
 	)
 	good := `{"email":"kofi@example.com","password":"correct horse","name":"Kofi","business_name":"Kofi's"}`
 	with := func(old, now string) string { return strings.Replace(good, old, now, 1) }
@@ -97,6 +99,33 @@ func TestBadInputIsRefusedClearly(t *testing.T) {
 		{"a phone number of words", "PATCH /api/v1/businesses/me", `{"phone_numbers":["call me"]}`, 422, "invalid", []string{"/phone_numbers/0 invalid"}, nil},
 		{"a time that is none", "GET /api/v1/audit-logs?from=yesterday", "", 422, "invalid", []string{"from invalid"}, nil},
 
+		{"a sale nowhere", "POST /api/v1/sales", `{}`, 422, "invalid", []string{"/storefront_id required"}, nil},
+		{"a sale at prices that do not exist", "POST /api/v1/sales", `{"storefront_id":"` + nobody + `","type":"BULK"}`, 422, "invalid", []string{"/type not_allowed"}, nil},
+		{"a quantity of nothing", items, `{"product_id":"` + nobody + `","quantity":0}`, 422, "invalid", []string{"/quantity too_small"}, nil},
+		{"a negative quantity", items, `{"product_id":"` + nobody + `","quantity":-1}`, 422, "invalid", []string{"/quantity too_small"}, nil},
+		{"half a piece", items, `{"product_id":"` + nobody + `","quantity":0.5}`, 422, "invalid", []string{"/quantity wrong_type", "/quantity too_small"}, nil},
+		{"a quantity beyond all numbers", items, `{"product_id":"` + nobody + `","quantity":1e400}`, 422, "invalid", []string{"/quantity out_of_range"}, nil},
+		{"a quantity beyond all shelves", items, `{"product_id":"` + nobody + `","quantity":1000001}`, 422, "invalid", []string{"/quantity too_large"}, nil},
+		{"a quantity as text", items, `{"product_id":"` + nobody + `","quantity":"1"}`, 422, "invalid", []string{"/quantity wrong_type"}, nil},
+		{"a price with three places", items, `{"product_id":"` + nobody + `","quantity":1,"unit_price":"1.001"}`, 422, "invalid", []string{"/unit_price invalid"}, nil},
+		{"a discount of more than all", items, `{"product_id":"` + nobody + `","quantity":1,"discount_percent":"100.01"}`, 422, "invalid", []string{"/discount_percent invalid"}, nil},
+		{"a product that is none", items, `{"product_id":"rice","quantity":1}`, 422, "invalid", []string{"/product_id invalid"}, nil},
+		{"a change of nothing in a cart", "PATCH /api/v1/sales/" + nobody + "/items/" + nobody, `{}`, 422, "invalid", []string{" invalid"}, nil},
+		{"a payment of nothing", "POST /api/v1/customers/" + nobody + "/payments", `{"amount":"0.00","method":"CASH"}`, 422, "invalid", []string{"/amount too_small"}, nil},
+		{"a negative payment", "POST /api/v1/sales/" + nobody + "/payments", `{"amount":"-1.00","method":"CASH"}`, 422, "invalid", []string{"/amount invalid"}, nil},
+		{"a payment by barter", "POST /api/v1/sales/" + nobody + "/payments", `{"amount":"1.00","method":"EXCHANGE"}`, 422, "invalid", []string{"/method not_allowed"}, nil},
+		{"a refund for no reason", "POST /api/v1/sales/" + nobody + "/refund", `{"reason":" "}`, 422, "invalid", []string{"/reason invalid"}, nil},
+		{"a refund of no lines", "POST /api/v1/sales/" + nobody + "/refund", `{"reason":"x","items":[]}`, 422, "invalid", []string{"/items invalid"}, nil},
+		{"a customer without a name", "POST /api/v1/customers", `{"name":"  "}`, 422, "invalid", []string{"/name invalid"}, nil},
+		{"a customer's debt", "POST /api/v1/customers", `{"name":"x","outstanding_balance":"1.00"}`, 422, "invalid", []string{"/outstanding_balance unknown"}, nil},
+		{"a customer of another business", "POST /api/v1/customers", `{"name":"x","business_id":"` + nobody + `"}`, 422, "invalid", []string{"/business_id unknown"}, nil},
+		{"a negative credit limit", "POST /api/v1/customers", `{"name":"x","credit_limit":"-1.00"}`, 422, "invalid", []string{"/credit_limit invalid"}, nil},
+		{"a phone number of a customer that is words", "POST /api/v1/customers", `{"name":"x","phone":"call me"}`, 422, "invalid", []string{"/phone invalid"}, nil},
+		{"sales to before from", "GET /api/v1/sales?from=2026-02-01&to=2026-01-01", "", 422, "invalid", []string{"to before_from"}, nil},
+		{"sales of a day that is none", "GET /api/v1/sales?from=2026-02-30", "", 400, "malformed", nil, nil},
+		{"sales with so much due that it is no amount", "GET /api/v1/sales?min_due=1e9", "", 422, "invalid", []string{"min_due invalid"}, nil},
+		{"sums without a beginning", "GET /api/v1/sales/summary?to=2026-01-01", "", 422, "invalid", []string{"from required"}, nil},
+
 		{"no such address", "GET /api/v1/nothing", "", 404, "not_found", nil, nil},
 		{"an address with a slash too many", "GET /api/v1/auth/me/", "", 404, "not_found", nil, nil},
 		{"an address outside the API", "GET /.git/config", "", 404, "not_found", nil, nil},
@@ -127,6 +156,7 @@ func TestBadInputIsRefusedClearly(t *testing.T) {
 	t.Cleanup(func() { // after the subtests
 		require.Equal(t, 1, g.count(`select count(*) from accounts.user`), "none of it wrote anything")
 		require.Zero(t, g.count(`select count(*) from billing.credit_purchase`))
+		require.Zero(t, g.count(`select count(*) from sales.customer`))
 	})
 
 	a := g.do("POST", "/api/v1/auth/register", "", with(`"email"`, `"Email"`))

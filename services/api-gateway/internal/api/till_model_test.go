@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 	"gorm.io/gorm"
 	"pgregory.net/rapid"
@@ -41,28 +42,34 @@ const modelStock = 12
 // newTill opens a shop with four products, twelve of each, and two customers who may owe up to 100.00 and 5.00.
 func (g *gateway) newTill(tax int) *tillShop {
 	g.t.Helper()
-	user, business := uuid.Must(uuid.NewV7()), uuid.Must(uuid.NewV7())
-	g.exec(`insert into accounts.user (id, email, name, password_hash, account_type, email_verified) values ($1::uuid, $1::uuid::text || '@example.com', 'Ama', '!', 'OWNER', true)`, user)
-	g.exec(`insert into accounts.business (id, owner_id, name, email) values ($1::uuid, $2, $1::uuid::text, 'shop@example.com')`, business, user)
-	g.exec(`update accounts.business_settings set sales_tax_bp = $2 where tenant_id = $1`, business, tax)
-	s := &tillShop{gateway: g, shop: shop{user: user.String(), business: business.String()}}
+	id := func() uuid.UUID { return uuid.Must(uuid.NewV7()) }
+	user, business := id(), id()
+	s := &tillShop{gateway: g, shop: shop{user: user.String(), business: business.String()}, storefront: id()}
 	s.who = sales.Actor{Entry: audit.Entry{Tenant: business, User: user, Actor: "ama@example.com"}, Scope: sales.Scope{All: true}, Approves: true}
-	s.storefront = uuid.MustParse(g.storefront(s.shop, "MAIN"))
-	for i, price := range modelPrices {
-		p := g.product(s.shop, fmt.Sprintf("Product %d", i), fmt.Sprintf("P%d", i))
-		s.products = append(s.products, uuid.MustParse(p))
-		// Two deliveries, so that a sale may need both.
-		g.stock(s.shop, s.storefront.String(), p, 5, price/2, price, 0)
-		g.stock(s.shop, s.storefront.String(), p, modelStock-5, price/3, price, 0)
-	}
+	batch := &pgx.Batch{}
+	batch.Queue(`insert into accounts.user (id, email, name, password_hash) values ($1::uuid, $1::uuid::text || '@example.com', 'Ama', '!')`, user)
+	batch.Queue(`insert into accounts.business (id, owner_id, name, email) values ($1::uuid, $2, $1::uuid::text, 'shop@example.com')`, business, user)
+	batch.Queue(`update accounts.business_settings set sales_tax_bp = $2 where tenant_id = $1`, business, tax)
+	batch.Queue(`insert into inventory.location (id, tenant_id, kind, name, code) values ($1, $2, 'STOREFRONT', 'MAIN', 'MAIN')`, s.storefront, business)
 	for _, limit := range []int64{100_00, 5_00} {
-		c, _, err := inTill(s, func(tx *gorm.DB) (*sales.Customer, bool, error) {
-			name := "Customer"
-			return sales.CreateCustomer(tx, s.who, sales.CustomerChange{Name: &name, LimitMinor: &limit})
-		})
-		require.NoError(g.t, err)
-		s.customers = append(s.customers, c.ID)
+		s.customers = append(s.customers, id())
+		batch.Queue(`insert into sales.customer (id, tenant_id, name, currency, credit_limit_minor) values ($1, $2, 'Customer', 'GHS', $3)`, s.customers[len(s.customers)-1], business, limit)
 	}
+	batch.Queue(`select set_config('app.tenants', $1, true)`, "{"+s.business+"}") // for the ledger's trigger
+	for i, price := range modelPrices {
+		p := id()
+		s.products = append(s.products, p)
+		batch.Queue(`insert into inventory.product (id, tenant_id, name, sku) values ($1, $2, $3, $3)`, p, business, fmt.Sprintf("P%d", i))
+		for k, quantity := range []int64{5, modelStock - 5} { // two deliveries, so that a sale may need both
+			at := id()
+			batch.Queue(`insert into inventory.stock_batch (id, tenant_id, arrival_date, created_by) values ($1, $2, '2026-01-01', $3)`, at, business, user)
+			batch.Queue(`insert into inventory.stock_item (id, tenant_id, batch_id, location_id, product_id, quantity_received, currency, unit_cost_minor, retail_price_minor)
+				values ($1, $2, $1, $3, $4, $5, 'GHS', $6, $7)`, at, business, s.storefront, p, quantity, price/int64(2+k), price)
+			batch.Queue(`insert into inventory.movement (id, tenant_id, product_id, location_id, stock_item_id, delta, kind, source_type, source_id) values ($1, $2, $4, $3, $1, $5, 'INTAKE', 'stock_batch', $1)`,
+				at, business, s.storefront, p, quantity)
+		}
+	}
+	require.NoError(g.t, g.admin.SendBatch(context.Background(), batch).Close())
 	return s
 }
 
@@ -640,7 +647,7 @@ func TestManyTillsAtOnce(t *testing.T) {
 			}
 		})
 	}
-	ctx := tenant.With(context.Background(), s.who.Entry.Tenant)
+	ctx := tenant.With(t.Context(), s.who.Entry.Tenant)
 	wg.Go(func() { // time passes, and the sweep comes by
 		for range 30 {
 			err := s.in(func(tx *gorm.DB) error {
