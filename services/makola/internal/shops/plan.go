@@ -40,7 +40,7 @@ func (p Plan) Validate() error {
 	case p.Days < 0 || p.Days > MaxDays:
 		return fmt.Errorf("%d days of trade; it may be 1 to %d", p.Days, MaxDays)
 	case p.Until.Before(founded.AddDate(2, 0, 0)) || p.Until.Year() > 2999:
-		return errors.New("the end must lie in 2026 or later, and before the year 3000")
+		return errors.New("the end must lie after September 2022 and before the year 3000")
 	}
 	return nil
 }
@@ -49,7 +49,7 @@ func (p Plan) Validate() error {
 func (p Plan) Len() int { return len(trades) * max(p.Scale, 1) }
 
 // founded is when the businesses registered: before anything that a plan may tell of, and the same for all plans, so that their ids are.
-var founded = time.Date(2024, time.January, 15, 9, 0, 0, 0, time.UTC)
+var founded = time.Date(2020, time.September, 7, 9, 0, 0, 0, time.UTC)
 
 // Shop is one business and its people.
 type Shop struct {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
 
 	"makola/pkg/accounts"
 	"makola/pkg/postgres/postgrestest"
@@ -246,6 +247,25 @@ func TestNobodyElsesRowsAreTouched(t *testing.T) {
 	require.Equal(t, 1, number(t, look, `select count(distinct tenant_id) from sales.sale`))
 	require.Equal(t, 1, number(t, look, `select count(*) from billing.subscription`), "what was refused left nothing behind")
 	require.Equal(t, 2, number(t, look, `select count(*) from accounts.user where name = 'Somebody' and password_hash = '!'`))
+}
+
+func TestTwoRunsAtOnceMakeAShopOnce(t *testing.T) {
+	t.Parallel()
+	pg := postgrestest.New(t)
+	db := pg.Open("makola_owner")
+	shop := Plan{Seed: 1, Until: end, Days: 5}.Shop(0)
+	outcomes := make([]Outcome, 3)
+	group, ctx := errgroup.WithContext(t.Context())
+	for i := range outcomes {
+		group.Go(func() (err error) {
+			outcomes[i], _, err = Write(ctx, db, shop)
+			return err
+		})
+	}
+	require.NoError(t, group.Wait())
+	slices.Sort(outcomes)
+	require.Equal(t, []Outcome{Created, Present, Present}, outcomes)
+	requireBooksAgree(t, pg.Admin())
 }
 
 func TestThePasswordIsTheOneThatIsPrinted(t *testing.T) {

@@ -40,7 +40,10 @@ func Write(ctx context.Context, db *postgres.DB, s Shop) (outcome Outcome, rows 
 	}
 	books := s.Live()
 	err = db.InTenant(ctx, func(tx *gorm.DB) error {
-		// Two runs at once: the second waits here, and then finds what the first has written.
+		// Two runs at once: the second waits here, for as long as it takes (the role's own lock_timeout is for migrations), and then finds what the first has written.
+		if _, err := postgres.Exec(tx, `select set_config('lock_timeout', '0', true)`); err != nil {
+			return fmt.Errorf("take turns: %w", err)
+		}
 		if _, err := postgres.Exec(tx, `select pg_advisory_xact_lock(hashtextextended($1, 7261002))`, s.ID.String()); err != nil {
 			return fmt.Errorf("take turns: %w", err)
 		}
