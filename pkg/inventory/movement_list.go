@@ -69,11 +69,13 @@ func Movements(tx *gorm.DB, f MovementFilter, after uuid.UUID, limit int) (list 
 		), pair as materialized (
 			select product_id, location_id, min(at) as since from page group by 1, 2
 		), walk as (
-			select m.id, l.on_hand - sum(m.delta) over newest_first + m.delta as after
+			select w.id, l.on_hand - w.later as after
 			  from pair
 			  join inventory.stock_level l on l.tenant_id = `+tenant+` and l.location_id = pair.location_id and l.product_id = pair.product_id
-			  join inventory.movement m on m.tenant_id = `+tenant+` and m.product_id = pair.product_id and m.location_id = pair.location_id and m.at >= pair.since
-			window newest_first as (partition by m.location_id, m.product_id order by m.at desc, m.id desc)
+			 cross join lateral ( -- for each pair on its own: the planner cannot know how little "since" leaves, and would rather read the whole ledger
+				select m.id, sum(m.delta) over (order by m.at desc, m.id desc) - m.delta as later
+				  from inventory.movement m
+				 where m.tenant_id = `+tenant+` and m.product_id = pair.product_id and m.location_id = pair.location_id and m.at >= pair.since) w
 		)
 		select m.id, m.product_id, m.location_id, m.stock_item_id, p.name, p.sku, o.name, m.kind, m.delta, (walk.after - m.delta)::bigint, walk.after::bigint, m.source_type, m.source_id,
 		       m.reason, m.user_id, m.at

@@ -32,9 +32,8 @@ type portion struct {
 
 // model is what a business should hold.
 type model struct {
-	lots     []*lot
-	sales    map[uuid.UUID][]portion
-	products map[uuid.UUID]int
+	lots  []*lot
+	sales map[uuid.UUID][]portion
 }
 
 // take takes from the lots first expired first, or nothing and says how much there is.

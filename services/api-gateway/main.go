@@ -1,6 +1,6 @@
 // Command api-gateway is the one way in: it serves the API, takes in the webhooks of payment providers, and turns both into rows and tasks.
 //
-// Consumes: its own queue of task events. Writes: schemas accounts, billing, gateway and task. Needs: PostgreSQL, the payment providers; RabbitMQ only to publish at once what it enqueues.
+// Consumes: its own queue of task events. Writes: schemas accounts, billing, gateway, inventory and task. Needs: PostgreSQL, the payment providers; RabbitMQ only to publish at once what it enqueues.
 package main
 
 import (
