@@ -75,7 +75,7 @@ func ListSales(tx *gorm.DB, f SaleFilter, clock Clock, now time.Time) ([]*Sale, 
 	}
 	w.args = append(w.args, f.Limit)
 	list := []*Sale{}
-	err := query(tx, "list sales", saleSQL+`where true`+w.text+fmt.Sprintf("\n order by %s limit $%d", order, len(w.args)), func(rows pgx.Rows) error {
+	err := query(tx, "list sales", saleSQL+`where s.tenant_id = `+boundTenant+w.text+fmt.Sprintf("\n order by %s limit $%d", order, len(w.args)), func(rows pgx.Rows) error {
 		s, err := scanSale(rows)
 		list = append(list, s)
 		return err
