@@ -150,7 +150,7 @@ func ListReceivables(tx *gorm.DB, f ReceivableFilter, clock Clock, now time.Time
 	}
 	w.args = append(w.args, f.Limit)
 	list := []*Receivable{}
-	err := query(tx, "list receivables", receivableSQL+`where true`+w.text+fmt.Sprintf("\n order by %s limit $%d", order, len(w.args)), func(rows pgx.Rows) error {
+	err := query(tx, "list receivables", receivableSQL+`where r.tenant_id = `+boundTenant+w.text+fmt.Sprintf("\n order by %s limit $%d", order, len(w.args)), func(rows pgx.Rows) error {
 		r, err := scanReceivable(rows)
 		list = append(list, r)
 		return err
@@ -204,7 +204,7 @@ func SumReceivables(tx *gorm.DB, scope Scope, clock Clock, now time.Time) (Ages,
 		select case when s.completed_at >= $2 then 'CURRENT' when s.completed_at >= $3 then '30_DAYS' when s.completed_at >= $4 then '60_DAYS' else '90_PLUS' end,
 		       count(*), sum(r.outstanding_minor)::bigint, coalesce(sum(r.outstanding_minor) filter (where r.due_date < $1), 0)::bigint
 		  from sales.receivable r join sales.sale s on s.tenant_id = r.tenant_id and s.id = r.sale_id
-		 where r.outstanding_minor > 0`+w.text+` group by 1`, func(rows pgx.Rows) error {
+		 where r.tenant_id = `+boundTenant+` and r.outstanding_minor > 0`+w.text+` group by 1`, func(rows pgx.Rows) error {
 		var bucket Ageing
 		var count, sum, overdue int64
 		if err := rows.Scan(&bucket, &count, &sum, &overdue); err != nil {

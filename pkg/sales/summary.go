@@ -74,7 +74,7 @@ func Summarize(tx *gorm.DB, scope Scope, storefront *uuid.UUID, clock Clock, fro
 	err := query(tx, "sum sales", `
 		with sold as (
 		  select s.id, s.storefront_id, s.status, s.total_minor, s.discount_minor, s.tax_minor, s.returned_minor, s.due_minor from sales.sale s
-		   where s.completed_at >= $1 and s.completed_at < $2`+w.text+`),
+		   where s.tenant_id = `+boundTenant+` and s.completed_at >= $1 and s.completed_at < $2`+w.text+`),
 		line as (
 		  select i.sale_id,
 		         sum(i.total_minor - i.sale_discount_minor - div((i.total_minor - i.sale_discount_minor)::numeric * i.returned, i.quantity) - coalesce(i.cost_minor, 0)) as kept
@@ -132,10 +132,10 @@ func (s *Summary) readMethods(tx *gorm.DB, scope Scope, storefront *uuid.UUID) e
 	return query(tx, "sum payments", `
 		select coalesce(i.method, o.method), coalesce(i.amount, 0)::bigint, coalesce(o.amount, 0)::bigint, coalesce(i.n, 0), coalesce(o.n, 0)
 		  from (select p.method, sum(p.amount_minor) as amount, count(*) as n from sales.payment p`+joined+`
-		         where p.status = 'SUCCESSFUL' and p.method <> 'EXCHANGE' and p.at >= $1 and p.at < $2`+w.text+` group by 1) i
+		         where p.status = 'SUCCESSFUL' and p.method <> 'EXCHANGE' and p.tenant_id = `+boundTenant+` and p.at >= $1 and p.at < $2`+w.text+` group by 1) i
 		  full join
 		       (select p.method, sum(p.cash_minor - p.exchanged_minor) as amount, count(*) as n from sales.refund p`+joined+`
-		         where p.method is not null and p.at >= $1 and p.at < $2`+w.text+` group by 1) o on o.method = i.method
+		         where p.method is not null and p.tenant_id = `+boundTenant+` and p.at >= $1 and p.at < $2`+w.text+` group by 1) o on o.method = i.method
 		 order by 1`, func(rows pgx.Rows) error {
 		var m MethodSum
 		err := rows.Scan(&m.Method, &m.In, &m.Out, &m.Count, &m.Back)

@@ -781,3 +781,44 @@ func TestReceiptNumbersOfAHundredCheckoutsAtOnce(t *testing.T) {
 	require.Equal(t, 101, g.count(`select count(*) from sales.payment`))
 	g.booksHold()
 }
+
+// Every one of them writes a payment, which holds the customer by its key, before it locks the customer for the debt: they must not wait for each other in a ring.
+func TestManyCreditSalesToOneCustomerAtOnce(t *testing.T) {
+	t.Parallel()
+	g := open(t)
+	s := g.newTill(0)
+	g.exec(`update sales.customer set credit_limit_minor = 1000000 where tenant_id = $1`, s.business)
+	product := uuid.MustParse(g.product(s.shop, "Bread", "BREAD"))
+	g.stock(s.shop, s.storefront.String(), product.String(), 100, 10, 20, 0)
+	var ids []uuid.UUID
+	for range 24 {
+		id, err := s.cart(&s.customers[0], []sales.NewItem{{Product: product, Quantity: 2}})
+		require.NoError(t, err)
+		ids = append(ids, id)
+	}
+	results := make([]string, len(ids))
+	var wg sync.WaitGroup
+	for i, id := range ids {
+		wg.Go(func() {
+			_, err := s.complete(id, sales.Checkout{Payout: sales.Payout{OnCredit: true, Tenders: []sales.Tender{{Method: "MOMO", Minor: 15}}}})
+			results[i] = code(err)
+			if err != nil || i%2 == 0 {
+				return
+			}
+			_, _, err = inTill(s, func(tx *gorm.DB) (*sales.Sale, *sales.Sale, error) {
+				sale, err := sales.SaleByID(tx, id, s.who.Scope)
+				if err != nil {
+					return nil, nil, err
+				}
+				return sales.Swap(tx, api.Shelf(), s.who, id, sales.Exchange{
+					Return: sales.Return{Lines: []sales.ReturnLine{{Item: sale.Items[0].ID, Quantity: 1}}, Restock: true, Reason: "x"},
+					Take:   []sales.NewItem{{Product: product, Quantity: 1}}, Payout: sales.Payout{OnCredit: true, Tenders: []sales.Tender{{Method: sales.Cash, Minor: 3}}},
+				}, time.Now())
+			})
+			results[i] = code(err)
+		})
+	}
+	wg.Wait()
+	require.Equal(t, make([]string, len(ids)), results)
+	g.booksHold()
+}
