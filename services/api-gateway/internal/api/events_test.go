@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"strings"
@@ -365,9 +366,16 @@ func TestASlowClientIsDropped(t *testing.T) {
 	g := open(t, func(o *api.Options, _ *api.Server) { o.Hub, o.StreamPatience = hub, 300*time.Millisecond })
 	s := g.register("ama")
 	id := g.enqueue(s)
-	g.exec(`update task.task set result = jsonb_build_object('text', repeat('x', 8 << 20)) where id = $1`, id) // more than any buffer
-	begins := func() bool {                                                                                    // a busy machine may need longer to read such a row than a stream waits for it
-		c, err := net.Dial("tcp", strings.TrimPrefix(g.url, "http://"))
+	g.exec(`update task.task set result = jsonb_build_object('text', repeat('x', 1 << 20)) where id = $1`, id) // more than the buffers, and soon read on a busy machine
+	server := httptest.NewUnstartedServer(g.handler)
+	server.Config.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
+		_ = c.(*net.TCPConn).SetWriteBuffer(4 << 10) // else the kernel lets it grow to megabytes
+		return ctx
+	}
+	server.Start()
+	t.Cleanup(server.Close)
+	begins := func() bool { // a stream that cannot read its row in time answers 503: come again
+		c, err := net.Dial("tcp", server.Listener.Addr().String())
 		if err != nil {
 			return false
 		}

@@ -81,6 +81,7 @@ func TestMain(m *testing.M) {
 type gateway struct {
 	t        *testing.T
 	url      string
+	handler  http.Handler // what answers at url
 	server   *api.Server
 	queue    *task.Queue
 	pg       *postgrestest.Database
@@ -126,6 +127,7 @@ func (g *gateway) replica(change ...func(*api.Options, *api.Server)) *gateway {
 	}
 	handler, err := api.NewRouter(g.server, options)
 	require.NoError(t, err)
+	g.handler = handler
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
 	g.url = server.URL
