@@ -253,11 +253,3 @@ func keepAnOwner(tx *gorm.DB, business uuid.UUID) error {
 	}
 	return nil
 }
-
-// ActiveMembers counts the people who work in the business that tx is bound to.
-func ActiveMembers(tx *gorm.DB) (n int, err error) {
-	if err := postgres.QueryRow(tx, `select count(*) from accounts.membership where is_active`).Scan(&n); err != nil {
-		return 0, fmt.Errorf("count members: %w", err)
-	}
-	return n, nil
-}

@@ -14,6 +14,7 @@ import (
 	"makola/pkg/inventory"
 	"makola/pkg/money"
 	"makola/pkg/problem"
+	"makola/pkg/tenant"
 	"makola/services/api-gateway/internal/auth"
 )
 
@@ -22,11 +23,11 @@ const trialStorefronts = 5
 
 // stockRules reads what the business has chosen about its stock.
 func stockRules(tx *gorm.DB, now time.Time) (r inventory.Rules, err error) {
-	b, err := accounts.BusinessOf(tx)
-	if err != nil {
-		return r, err
+	id, ok := tenant.From(tx.Statement.Context)
+	if !ok {
+		return r, accounts.ErrNotMember
 	}
-	members, err := accounts.ActiveMembers(tx)
+	b, err := accounts.SettingsOfBusiness(tx, id)
 	if err != nil {
 		return r, err
 	}
@@ -36,7 +37,7 @@ func stockRules(tx *gorm.DB, now time.Time) (r inventory.Rules, err error) {
 	}
 	y, m, d := now.In(zone).Date()
 	return inventory.Rules{
-		Currency: money.Currency(b.Currency), Today: time.Date(y, m, d, 0, 0, 0, 0, time.UTC), ReorderLevel: inventory.DefaultReorderLevel, SeparateApprover: members > 1,
+		Currency: money.Currency(b.Currency), Today: time.Date(y, m, d, 0, 0, 0, 0, time.UTC), ReorderLevel: b.ReorderLevel, SeparateApprover: b.ApproverDiffers,
 	}, nil
 }
 
