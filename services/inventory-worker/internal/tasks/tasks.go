@@ -23,12 +23,16 @@ type Inventory struct {
 	// Tasks and Mail enqueue what follows.
 	Tasks *inventorypb.Tasks
 	Mail  *notificationspb.Tasks
+	// Imports is what the imports of products and of stock need.
+	Imports *Imports
 }
 
 // Sales runs the tasks of the queue sales. It is safe for concurrent use.
 type Sales struct {
 	// Tasks enqueues what follows.
 	Tasks *salespb.Tasks
+	// Imports is what the import of customers needs.
+	Imports *Imports
 }
 
 var (
