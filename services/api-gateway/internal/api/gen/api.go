@@ -444,6 +444,8 @@ const (
 	CREDITSEXPIRING       NoticeKind = "CREDITS_EXPIRING"
 	CREDITSLOW            NoticeKind = "CREDITS_LOW"
 	CREDITSPURCHASED      NoticeKind = "CREDITS_PURCHASED"
+	IMPORTDONE            NoticeKind = "IMPORT_DONE"
+	IMPORTFAILED          NoticeKind = "IMPORT_FAILED"
 	PAYMENTDUE            NoticeKind = "PAYMENT_DUE"
 	PAYMENTFAILED         NoticeKind = "PAYMENT_FAILED"
 	PAYMENTOVERDUE        NoticeKind = "PAYMENT_OVERDUE"
@@ -475,6 +477,10 @@ func (e NoticeKind) Valid() bool {
 	case CREDITSLOW:
 		return true
 	case CREDITSPURCHASED:
+		return true
+	case IMPORTDONE:
+		return true
+	case IMPORTFAILED:
 		return true
 	case PAYMENTDUE:
 		return true
