@@ -44,8 +44,7 @@ func newMarket(t *testing.T, crashes ...string) *market {
 		"OUTBOUND_ALLOW_NETWORKS=127.0.0.0/8", "OUTBOUND_ALLOW_PLAIN_HTTP=true"}
 	w.service("simulator", "deploy/sandbox/paystack-simulator", []string{"LISTEN_ADDR=" + simulator, "PUBLIC_URL=http://" + simulator,
 		"PAYSTACK_SECRET_KEY=" + string(paystack.SimulatorSecretKey), "WEBHOOK_URL=" + m.gateway + "/api/webhooks/paystack"})
-	w.service("gateway", "services/api-gateway", append(outside, "DATABASE_URL="+w.url("makola_gateway"), "WEBHOOK_DATABASE_URL="+w.url("makola_webhook"),
-		"LISTEN_ADDR="+m.gateway[len("http://"):], "PUBLIC_URL="+m.gateway, "JWT_KEYS=test:test-only-test-only-test-only-test-only", "RATE_REQUESTS_PER_SECOND=10000"))
+	w.startGateway(m.gateway, outside...)
 	m.worker = w.service("billing-worker", "services/billing-worker", append(outside, "DATABASE_URL="+w.url("makola_billing")), crashes...)
 	w.await("gateway and simulator listen", func() bool {
 		for _, url := range []string{m.gateway, "http://" + simulator + "/livez"} {
@@ -58,6 +57,13 @@ func newMarket(t *testing.T, crashes ...string) *market {
 		return true
 	})
 	return m
+}
+
+// startGateway runs the gateway at an address.
+func (w *world) startGateway(address string, env ...string) *victim {
+	w.t.Helper()
+	return w.service("gateway", "services/api-gateway", append(env, "DATABASE_URL="+w.url("makola_gateway"), "WEBHOOK_DATABASE_URL="+w.url("makola_webhook"),
+		"LISTEN_ADDR="+address[len("http://"):], "PUBLIC_URL="+address, "JWT_KEYS=test:test-only-test-only-test-only-test-only", "RATE_REQUESTS_PER_SECOND=10000"))
 }
 
 // shop is a registered business.

@@ -15,6 +15,8 @@ const (
 	PaystackKey = paystack.SimulatorSecretKey
 	// JWTKeys sign access tokens.
 	JWTKeys = "test:test-only-test-only-test-only-test-only"
+	// UnsubscribeKeys sign the links by which readers turn off mails.
+	UnsubscribeKeys = "test-only-unsubscribe-test-only-unsubscribe"
 )
 
 // Stack is one test's own Makola: a migrated database, a virtual host with the whole topology, and the programs the test starts.
@@ -115,6 +117,7 @@ func (s *Stack) Env(name, admin string) []string {
 		add("LISTEN_ADDR", s.Gateway)
 		add("PUBLIC_URL", "http://"+s.Gateway)
 		add("JWT_KEYS", JWTKeys)
+		add("UNSUBSCRIBE_KEYS", UnsubscribeKeys)
 		add("WEBHOOK_DATABASE_URL", s.DB.URL("makola_webhook"))
 		outside()
 	case "billing-worker":
@@ -122,6 +125,8 @@ func (s *Stack) Env(name, admin string) []string {
 	case "notifier":
 		add("SMTP_URL", "smtp://"+s.SMTP)
 		add("MAIL_FROM", "Makola <no-reply@makola.example>")
+		add("PUBLIC_URL", "http://"+s.Gateway)
+		add("UNSUBSCRIBE_KEYS", UnsubscribeKeys)
 	}
 	return env
 }
