@@ -9,6 +9,7 @@ import (
 	_ "time/tzdata" // a business names its time zone, also where the system has none
 
 	"makola/pkg/accounts"
+	"makola/pkg/billing"
 	"makola/pkg/notifications"
 	"makola/pkg/rabbit"
 	"makola/pkg/service"
@@ -65,6 +66,6 @@ func wire(ctx context.Context, cfg Config, app *service.App) error {
 	server := edge.NewServer(cfg.HTTP.ListenAddr, handler, app.Fail)
 	server.DrainWait = cfg.HTTP.DrainWait
 	server.OnDrain(hub.Drain)
-	app.Add(conn, queue, news, hub, committer, server)
+	app.Add(billing.NewGatewayWatch(db, clients.Names(), app.Metrics()), conn, queue, news, hub, committer, server)
 	return nil // readiness does not ask for the broker: rows wait for it
 }

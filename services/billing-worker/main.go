@@ -29,6 +29,7 @@ func wire(ctx context.Context, cfg Config, app *service.App) error {
 	}
 	app.OnStop(clients.Close)
 	app.Logger().InfoContext(ctx, "payment providers configured", "providers", clients.String())
+	app.Add(billing.NewGatewayWatch(w.DB, clients.Names(), app.Metrics()))
 	aifeatures.HandleTasks(w.Worker, &tasks.AIFeatures{
 		DB:        w.DB,
 		Providers: clients.ByName(),

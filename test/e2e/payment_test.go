@@ -49,6 +49,12 @@ func TestOnePaymentFromRegistrationToReceipt(t *testing.T) {
 	stack.Eventually(t, "every task is finished", func() bool { return h.count("select count(*) from task.task where state not in ('succeeded')") == 0 })
 	require.Equal(t, 1, len(h.letters(ama.Email, reference)), "one receipt")
 	require.Equal(t, 1, len(h.letters(ama.Email, "Welcome")), "one welcome")
+	for _, name := range []string{"api-gateway", "billing-worker"} {
+		stack.Eventually(t, name+" shows the provider's breaker", func() bool {
+			metrics := call(t, http.MethodGet, "http://"+h.processes[name].Admin+"/metrics", nil).Text
+			return strings.Contains(metrics, "makola_payment_provider_breaker{provider=\"paystack\"} 0\n")
+		})
+	}
 	h.requireBooks()
 }
 
