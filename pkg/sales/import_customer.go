@@ -202,3 +202,11 @@ func (c *CustomerImport) Write(tx *gorm.DB, rows []CustomerRow) (created, update
 	}
 	return created, updated, err
 }
+
+// optional turns an empty text into NULL.
+func optional(text string) *string {
+	if text == "" {
+		return nil
+	}
+	return &text
+}

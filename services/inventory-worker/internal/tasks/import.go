@@ -72,7 +72,9 @@ func runImport[R any](ctx context.Context, s *Imports, run contract.Run, kind im
 		return func(*gorm.DB) (imported, error) { return importedOf(i), nil }, nil
 	case !active:
 		out := &imports.Outcome{Faults: 1, Kept: []*tabular.Error{{Reason: "the business is closed"}}}
-		return s.finish(ctx, i, func(context.Context, *gorm.DB) (imports.Status, *imports.Outcome, error) { return imports.Rejected, out, nil }), nil
+		return s.finish(ctx, i, func(context.Context, *gorm.DB) (imports.Status, *imports.Outcome, error) {
+			return imports.Rejected, out, nil
+		}), nil
 	}
 	job := &imports.Job[R]{
 		Size: i.FileSize, Name: i.FileName, Sink: sink, Progress: run.Progress,
