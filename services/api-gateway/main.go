@@ -1,6 +1,6 @@
 // Command api-gateway is the one way in: it serves the API, takes in the webhooks of payment providers, and turns both into rows and tasks.
 //
-// Consumes: its own queue of task events. Writes: schemas accounts, billing, gateway and task. Needs: PostgreSQL, the payment providers; RabbitMQ only to publish at once what it enqueues.
+// Consumes: its own queue of task events. Writes: schemas accounts, billing, gateway, imports and task, and the folder of STORAGE_URL. Needs: PostgreSQL, the payment providers; RabbitMQ only to publish at once what it enqueues.
 package main
 
 import (
@@ -11,8 +11,11 @@ import (
 	"makola/pkg/accounts"
 	"makola/pkg/rabbit"
 	"makola/pkg/service"
+	"makola/pkg/storage"
 	"makola/pkg/task"
 	aifeatures "makola/proto/makola/ai_features/v1"
+	inventorypb "makola/proto/makola/inventory/v1"
+	salespb "makola/proto/makola/sales/v1"
 	subscriptionspb "makola/proto/makola/subscriptions/v1"
 	"makola/services/api-gateway/internal/api"
 	"makola/services/api-gateway/internal/edge"
@@ -48,6 +51,11 @@ func wire(ctx context.Context, cfg Config, app *service.App) error {
 		return err
 	}
 	s.Credits, s.Subscriptions = aifeatures.NewTasks(queue), subscriptionspb.NewTasks(queue)
+	s.InventoryTasks, s.SalesTasks = inventorypb.NewTasks(queue), salespb.NewTasks(queue)
+	if s.Files, err = storage.Open(ctx, cfg.Storage); err != nil {
+		return err
+	}
+	app.OnStop(func() { _ = s.Files.Close() })
 	handler, err := api.NewRouter(s, api.Options{ //nolint:contextcheck // handlers take each request's context
 		TrustedProxies: cfg.HTTP.TrustedProxies, SignInPerMinute: cfg.HTTP.SignInPerMinute, RequestsPerSecond: cfg.HTTP.RequestsPerSecond,
 		CORSOrigins: cfg.HTTP.CORSOrigins, Share: edge.NewShare(db), Hub: hub,

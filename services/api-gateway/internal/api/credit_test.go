@@ -112,7 +112,9 @@ func TestPaymentsLowerWhatIsOwed(t *testing.T) {
 		g.do("POST", saleAt(c.id, "complete"), s.access, map[string]any{"payment_type": "CREDIT"}).is(t, 200, "")
 		ids = append(ids, c.id)
 	}
-	pay := func(amount string) map[string]any { return map[string]any{"amount": amount, "method": "MOMO", "reference": "MM-7"} }
+	pay := func(amount string) map[string]any {
+		return map[string]any{"amount": amount, "method": "MOMO", "reference": "MM-7"}
+	}
 	g.do("POST", saleAt(ids[0], "payments"), s.access, pay("10.01")).is(t, 422, "overpaid")
 	g.do("POST", saleAt(ids[0], "payments"), s.access, pay("0.00")).is(t, 422, "invalid")
 	a := g.do("POST", saleAt(ids[0], "payments"), s.access, pay("4.00"), "Idempotency-Key", "once").is(t, 201, "").has(t, "status", "PARTIAL", "amount_due", "6.00")

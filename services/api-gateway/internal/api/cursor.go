@@ -29,6 +29,7 @@ const (
 	cursorCustomers   byte = 'C'
 	cursorSales       byte = 'S'
 	cursorReceivables byte = 'R'
+	cursorImports     byte = 'I'
 )
 
 // errCursor reports a cursor that we did not make.
