@@ -1,6 +1,7 @@
 package imports
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"makola/pkg/postgres"
 	"makola/pkg/problem"
 	"makola/pkg/tabular"
+	"makola/pkg/task"
 	"makola/pkg/tenant"
 )
 
@@ -86,19 +88,33 @@ type Import struct {
 
 	Rows, Created, Updated, Skipped, Faults int64
 	FinishedAt                              *time.Time
+
+	// TaskState, TaskError and Progress are the task's; empty once the task is forgotten.
+	TaskState task.State
+	TaskError string
+	Progress  *task.Progress
 }
 
 const columns = `i.id, i.kind, i.on_error, i.on_existing, i.location_id, i.dry_run, i.file_name, i.file_key, i.file_size, i.file_sha256, i.task_id, i.created_by, i.actor, i.created_at,
-	i.status, i.format, i.ignored, i.rows, i.created, i.updated, i.skipped, i.faults, i.finished_at`
+	i.status, i.format, i.ignored, i.rows, i.created, i.updated, i.skipped, i.faults, i.finished_at, coalesce(t.state, ''), coalesce(t.error, ''), t.progress`
+
+// from joins the task, which says how an import that is pending fares.
+const from = ` from imports.import i left join task.task t on t.id = i.task_id `
 
 func list(tx *gorm.DB, what, query string, args ...any) (all []*Import, err error) {
 	err = postgres.Query(tx, func(rows pgx.Rows) error {
 		for rows.Next() {
 			i := &Import{}
 			var location uuid.NullUUID
+			var progress []byte
 			if err := rows.Scan(&i.ID, &i.Kind, &i.OnError, &i.OnExisting, &location, &i.DryRun, &i.FileName, &i.FileKey, &i.FileSize, &i.SHA256, &i.Task, &i.CreatedBy, &i.Actor, &i.CreatedAt,
-				&i.Status, &i.Format, &i.Ignored, &i.Rows, &i.Created, &i.Updated, &i.Skipped, &i.Faults, &i.FinishedAt); err != nil {
+				&i.Status, &i.Format, &i.Ignored, &i.Rows, &i.Created, &i.Updated, &i.Skipped, &i.Faults, &i.FinishedAt, &i.TaskState, &i.TaskError, &progress); err != nil {
 				return err
+			}
+			if len(progress) > 0 {
+				if err := json.Unmarshal(progress, &i.Progress); err != nil {
+					return fmt.Errorf("read progress of import %s: %w", i.ID, err)
+				}
 			}
 			i.Location = location.UUID
 			all = append(all, i)
@@ -113,7 +129,7 @@ func list(tx *gorm.DB, what, query string, args ...any) (all []*Import, err erro
 
 // ByID returns an import of the business that tx is bound to. Errors: ErrNotFound.
 func ByID(tx *gorm.DB, id uuid.UUID) (*Import, error) {
-	return one(tx, `select `+columns+` from imports.import i where i.id = $1`, id)
+	return one(tx, `select `+columns+from+`where i.id = $1`, id)
 }
 
 func one(tx *gorm.DB, query string, args ...any) (*Import, error) {
@@ -129,12 +145,12 @@ func one(tx *gorm.DB, query string, args ...any) (*Import, error) {
 
 // List pages through the imports of the business that tx is bound to, newest first, from before the import with that id on.
 func List(tx *gorm.DB, before uuid.UUID, limit int) ([]*Import, error) {
-	return list(tx, "list imports", `select `+columns+` from imports.import i where i.tenant_id = any ((select app.tenants())::uuid[]) and ($1::uuid is null or i.id < $1) order by i.id desc limit $2`,
+	return list(tx, "list imports", `select `+columns+from+`where i.tenant_id = any ((select app.tenants())::uuid[]) and ($1::uuid is null or i.id < $1) order by i.id desc limit $2`,
 		nonZero(before), limit)
 }
 
 // underWaySQL finds the imports that have not ended and whose task has not either.
-const underWaySQL = ` from imports.import i join task.task t on t.id = i.task_id where i.tenant_id = $1 and i.status = 'PENDING' and t.state in ('pending', 'published', 'running')`
+const underWaySQL = from + `where i.tenant_id = $1 and i.status = 'PENDING' and t.state in ('pending', 'published', 'running')`
 
 // Room refuses when the business that tx is bound to has as many imports under way as it may have. Errors: ErrTooMany.
 func Room(tx *gorm.DB) error {
@@ -191,7 +207,7 @@ func Lock(tx *gorm.DB, id uuid.UUID) (*Import, error) {
 	if _, err := postgres.Exec(tx, `select pg_advisory_xact_lock(hashtextextended('imports.write ' || $1::uuid::text, 0))`, owner); err != nil {
 		return nil, fmt.Errorf("take turns writing imports: %w", err)
 	}
-	return one(tx, `select `+columns+` from imports.import i where i.id = $1 for update of i`, id)
+	return one(tx, `select `+columns+from+`where i.id = $1 for update of i`, id)
 }
 
 // Finish records what became of an import that Lock has found pending, with its faults, and writes the business's log.

@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	// MaxRows is the most rows one import brings. All are written by one transaction, which holds its locks for as long as it takes: 200,000 lines of opening stock took
-	// the time that docs/benchmarks.md says. Whoever has more has several files.
+	// MaxRows is the most rows one import brings; a kind may allow fewer. All are written by one transaction, which holds its locks and must end within the task's time: see
+	// docs/benchmarks.md, "Imports". Whoever has more has several files.
 	MaxRows = 200_000
 	// MaxFaults is how many faults of one import are kept; the others are counted. Whoever has more has the same mistake in every line.
 	MaxFaults = 1_000

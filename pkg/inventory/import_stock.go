@@ -11,8 +11,12 @@ import (
 	"gorm.io/gorm"
 
 	"makola/pkg/money"
+	"makola/pkg/problem"
 	"makola/pkg/tabular"
 )
+
+// MaxImportedStock is the most items one file of opening stock has. An item costs several times what a product does: it, its movement and its level, with their indexes.
+const MaxImportedStock = 100_000
 
 // StockImport takes in what one place holds on its first day, from a file, as one delivery. Set its exported fields before; it is used by one goroutine, for one file.
 type StockImport struct {
@@ -62,6 +66,22 @@ func (s *StockImport) ReadRules(tx *gorm.DB) error {
 		}, owner, s.Now)
 	return err
 }
+
+// ImportPlace refuses a place that takes nothing in: one that the business has not, or that is switched off.
+func ImportPlace(tx *gorm.DB, place uuid.UUID) error {
+	owner, err := owner(tx)
+	if err != nil {
+		return err
+	}
+	active, err := one(tx, "read place", `select is_active from inventory.location where tenant_id = $1 and id = $2`, errUnknownPlace,
+		func(rows pgx.Rows) (active bool, err error) { return active, rows.Scan(&active) }, owner, place)
+	if err == nil && !active {
+		return problem.New(problem.Invalid, "", "", problem.FieldError{Field: "location_id", Code: "inactive", Message: "is switched off"})
+	}
+	return err
+}
+
+var errUnknownPlace = problem.New(problem.Invalid, "", "", problem.FieldError{Field: "location_id", Code: "unknown", Message: "is no place of this business"})
 
 // Fields are the columns.
 func (s *StockImport) Fields() []tabular.Field {

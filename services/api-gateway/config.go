@@ -14,6 +14,8 @@ import (
 	"makola/pkg/postgres"
 	"makola/pkg/rabbit"
 	"makola/pkg/service"
+	"makola/pkg/storage"
+	"makola/pkg/tabular"
 )
 
 // Config is everything the gateway reads from the environment.
@@ -25,6 +27,7 @@ type Config struct {
 	Webhook  postgres.Config `envPrefix:"WEBHOOK_"`
 	AMQP     rabbit.Config
 	Payments providers.Config
+	Storage  storage.Config
 }
 
 // HTTP is how the gateway meets its clients.
@@ -47,8 +50,9 @@ type HTTP struct {
 	SignInPerMinute      int   `env:"RATE_SIGN_IN_PER_MINUTE" envDefault:"20" doc:"How often a minute one address may register, sign in or refresh, at all gateways together; one person may sign in half as often. Raise it when many people share one address."`
 	RequestsPerSecond    int   `env:"RATE_REQUESTS_PER_SECOND" envDefault:"50" doc:"Requests a second that one address, one person and one business may make, at all gateways together. Raise it for load tests."`
 	// Streams and DrainWait are about long answers.
-	Streams   int           `env:"STREAMS_MAX" envDefault:"1000" doc:"Streams of task events that this gateway keeps open; each costs some 40 KiB and a query every 15 s. Raise it, and DATABASE_MAX_CONNS with it, when clients are refused with too_many_streams."`
-	DrainWait time.Duration `env:"DRAIN_WAIT" envDefault:"0s" doc:"How long the gateway goes on taking requests after SIGTERM while readiness already fails, at most 20 s. Set it to what the load balancer needs to notice, such as 5s in Kubernetes."`
+	Streams     int           `env:"STREAMS_MAX" envDefault:"1000" doc:"Streams of task events that this gateway keeps open; each costs some 40 KiB and a query every 15 s. Raise it, and DATABASE_MAX_CONNS with it, when clients are refused with too_many_streams."`
+	ImportBytes int64         `env:"IMPORT_MAX_BYTES" envDefault:"67108864" doc:"Most bytes of a file that may be uploaded for an import; 64 MiB hold a million lines. Files lie in STORAGE_URL for 7 days."`
+	DrainWait   time.Duration `env:"DRAIN_WAIT" envDefault:"0s" doc:"How long the gateway goes on taking requests after SIGTERM while readiness already fails, at most 20 s. Set it to what the load balancer needs to notice, such as 5s in Kubernetes."`
 }
 
 // maxTrialCredits bounds a typing mistake; the largest package on sale has 250 credits.
@@ -96,6 +100,9 @@ func (h HTTP) Validate() []error {
 	}
 	if h.Streams < 1 {
 		add("STREAMS_MAX", fmt.Sprintf("is %d", h.Streams), "choose at least 1")
+	}
+	if h.ImportBytes < 1 || h.ImportBytes > tabular.DefaultMaxBytes {
+		add("IMPORT_MAX_BYTES", fmt.Sprintf("is %d", h.ImportBytes), fmt.Sprintf("choose between 1 and %d", tabular.DefaultMaxBytes))
 	}
 	if h.DrainWait < 0 || h.DrainWait > maxDrainWait {
 		add("DRAIN_WAIT", "is "+h.DrainWait.String(), "choose between 0s and "+maxDrainWait.String())

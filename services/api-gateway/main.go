@@ -1,6 +1,6 @@
 // Command api-gateway is the one way in: it serves the API, takes in the webhooks of payment providers, and turns both into rows and tasks.
 //
-// Consumes: its own queue of task events. Writes: schemas accounts, billing, gateway, inventory and task. Needs: PostgreSQL, the payment providers; RabbitMQ only to publish at once what it enqueues.
+// Consumes: its own queue of task events. Writes: schemas accounts, billing, gateway, imports, inventory, sales and task, and the folder of STORAGE_URL. Needs: PostgreSQL, the payment providers; RabbitMQ only to publish at once what it enqueues.
 package main
 
 import (
@@ -13,9 +13,11 @@ import (
 	"makola/pkg/notifications"
 	"makola/pkg/rabbit"
 	"makola/pkg/service"
+	"makola/pkg/storage"
 	"makola/pkg/task"
 	aifeatures "makola/proto/makola/ai_features/v1"
 	inventorypb "makola/proto/makola/inventory/v1"
+	salespb "makola/proto/makola/sales/v1"
 	subscriptionspb "makola/proto/makola/subscriptions/v1"
 	"makola/services/api-gateway/internal/api"
 	"makola/services/api-gateway/internal/edge"
@@ -50,11 +52,15 @@ func wire(ctx context.Context, cfg Config, app *service.App) error {
 	if err != nil {
 		return err
 	}
-	s.Credits, s.Subscriptions, s.Inventory = aifeatures.NewTasks(queue), subscriptionspb.NewTasks(queue), inventorypb.NewTasks(queue)
+	s.Credits, s.Subscriptions, s.Inventory, s.Sales = aifeatures.NewTasks(queue), subscriptionspb.NewTasks(queue), inventorypb.NewTasks(queue), salespb.NewTasks(queue)
 	links, err := notifications.ParseUnsubscribeKeys(cfg.HTTP.UnsubscribeKeys.Reveal())
 	if err != nil {
 		return fmt.Errorf("read UNSUBSCRIBE_KEYS: %w", err)
 	}
+	if s.Files, err = storage.Open(ctx, cfg.Storage); err != nil {
+		return err
+	}
+	app.OnStop(func() { _ = s.Files.Close() })
 	handler, err := api.NewRouter(s, api.Options{ //nolint:contextcheck // handlers take each request's context
 		TrustedProxies: cfg.HTTP.TrustedProxies, SignInPerMinute: cfg.HTTP.SignInPerMinute, RequestsPerSecond: cfg.HTTP.RequestsPerSecond,
 		CORSOrigins: cfg.HTTP.CORSOrigins, Share: edge.NewShare(db), Hub: hub, Unsubscribe: links,

@@ -70,6 +70,6 @@ func newServer(cfg HTTP, sessions *accounts.Sessions, queue *task.Queue, clients
 	}
 	return &api.Server{
 		DB: sessions.DB, Sessions: sessions, Queue: queue, Accounts: accountspb.NewTasks(queue), Providers: clients.ByName(), ProviderNames: clients.Names(),
-		RequireVerifiedEmail: cfg.RequireVerifiedEmail, TrialCredits: trial, CallbackOrigins: origins,
+		RequireVerifiedEmail: cfg.RequireVerifiedEmail, TrialCredits: trial, CallbackOrigins: origins, ImportBytes: cfg.ImportBytes,
 	}, nil
 }

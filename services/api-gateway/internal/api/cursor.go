@@ -40,6 +40,7 @@ const (
 	cursorTransfers   byte = 'T'
 	cursorMovements   byte = 'M'
 	cursorAlerts      byte = 'L'
+	cursorImports     byte = 'U'
 )
 
 // errCursor reports a cursor that we did not make.

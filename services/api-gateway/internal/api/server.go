@@ -14,11 +14,13 @@ import (
 	"makola/pkg/money"
 	"makola/pkg/payments"
 	"makola/pkg/postgres"
+	"makola/pkg/storage"
 	"makola/pkg/task"
 	"makola/pkg/tenant"
 	accountspb "makola/proto/makola/accounts/v1"
 	aifeatures "makola/proto/makola/ai_features/v1"
 	inventorypb "makola/proto/makola/inventory/v1"
+	salespb "makola/proto/makola/sales/v1"
 	subscriptionspb "makola/proto/makola/subscriptions/v1"
 	"makola/services/api-gateway/internal/api/gen"
 )
@@ -37,8 +39,12 @@ type Server struct {
 	Credits *aifeatures.Tasks
 	// Subscriptions enqueues the tasks on subscriptions.
 	Subscriptions *subscriptionspb.Tasks
-	// Inventory enqueues the tasks on stock.
+	// Inventory enqueues the tasks on stock, and Sales those on sales.
 	Inventory *inventorypb.Tasks
+	Sales     *salespb.Tasks
+	// Files keeps what is uploaded, at most ImportBytes each. Nil keeps nothing.
+	Files       *storage.Files
+	ImportBytes int64
 	// Providers open payments, by the names that purchases call them by. ProviderNames lists the same, the default first.
 	Providers     map[string]payments.Provider
 	ProviderNames []string

@@ -8,6 +8,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf16"
@@ -49,6 +50,24 @@ func readJSON(w http.ResponseWriter, r *http.Request) error {
 	r.ContentLength = int64(len(raw))
 	return nil
 }
+
+// checkFile looks at the headers of a request whose body is a file. Its bytes are left to the handler.
+func checkFile(r *http.Request, types []string) error {
+	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || !slices.Contains(types, media) {
+		return problem.New(problem.UnsupportedMedia, "", "The body must be a file of one of the types "+strings.Join(types, ", ")+".")
+	}
+	if e := r.Header.Get("Content-Encoding"); e != "" && e != "identity" {
+		return problem.New(problem.UnsupportedMedia, "", "The body must not be compressed.")
+	}
+	if r.ContentLength == 0 {
+		return problem.New(problem.Malformed, "body_missing", "This address wants a file.")
+	}
+	return nil
+}
+
+// BodyError is the answer to a body that cannot be read to its end: one that is too large, or one that never arrived in full, which is the client's doing and not ours.
+func BodyError(err error) error { return bodyError(err) }
 
 // bodyError tells a body that is too large from one that never arrived in full, which is the client's doing and not ours.
 func bodyError(err error) error {

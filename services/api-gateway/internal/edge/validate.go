@@ -29,6 +29,7 @@ type Operation struct {
 	route *routers.Route
 	query []string // the names of the parameters it takes in the query
 	body  bool     // it takes a JSON body
+	media []string // the types of the file that it takes, if it takes one: its bytes are the handler's to read
 	// ID is the operationId. Public operations need no access token.
 	ID     string
 	Public bool
@@ -88,19 +89,33 @@ func NewContract(doc *openapi3.T) (*Contract, error) {
 				}
 			}
 			if op.RequestBody != nil {
-				media := op.RequestBody.Value.Content.Get("application/json")
-				if media == nil || media.Schema == nil {
-					return nil, fmt.Errorf("operation %s: want a JSON body", op.OperationID)
+				if err := o.takes(op.RequestBody.Value.Content); err != nil {
+					return nil, err
 				}
-				if err := plain(media.Schema); err != nil {
-					return nil, fmt.Errorf("operation %s, body: %w", op.OperationID, err)
-				}
-				o.body = true
 			}
 			c.operations[method+" "+ginPath(path)] = o
 		}
 	}
 	return c, nil
+}
+
+// takes reads what body the operation wants: one JSON value, or a file of one of some types, each of which is described as binary.
+func (o *Operation) takes(content openapi3.Content) error {
+	if media, ok := content["application/json"]; ok && media.Schema != nil && len(content) == 1 {
+		if err := plain(media.Schema); err != nil {
+			return fmt.Errorf("operation %s, body: %w", o.ID, err)
+		}
+		o.body = true
+		return nil
+	}
+	for name, media := range content {
+		if name == "application/json" || media.Schema == nil || media.Schema.Value.Format != "binary" {
+			return fmt.Errorf("operation %s: want a JSON body or a file", o.ID)
+		}
+		o.media = append(o.media, name)
+	}
+	slices.Sort(o.media)
+	return nil
 }
 
 // Operations returns all operations, in no order.
@@ -152,13 +167,21 @@ func (o *Operation) Check(c *gin.Context) error {
 			return err
 		}
 	}
+	request := c.Request
+	if len(o.media) > 0 {
+		if err := checkFile(c.Request, o.media); err != nil {
+			return err
+		}
+		request = c.Request.WithContext(c.Request.Context()) // a copy without the body, which the library would read into memory, for its check of who asks
+		request.Body = nil
+	}
 	params := make(map[string]string, len(c.Params))
 	for _, p := range c.Params {
 		params[p.Key] = p.Value
 	}
 	err := openapi3filter.ValidateRequest(c.Request.Context(), &openapi3filter.RequestValidationInput{
-		Request: c.Request, PathParams: params, Route: o.route,
-		Options: &openapi3filter.Options{MultiError: true, KeepValidatedValue: true, AuthenticationFunc: openapi3filter.NoopAuthenticationFunc},
+		Request: request, PathParams: params, Route: o.route,
+		Options: &openapi3filter.Options{MultiError: true, ExcludeRequestBody: len(o.media) > 0, KeepValidatedValue: true, AuthenticationFunc: openapi3filter.NoopAuthenticationFunc},
 	})
 	if err == nil {
 		return nil

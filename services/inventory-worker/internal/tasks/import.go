@@ -10,6 +10,7 @@ import (
 	"gorm.io/gorm"
 
 	"makola/pkg/imports"
+	"makola/pkg/inventory"
 	"makola/pkg/notifications"
 	"makola/pkg/postgres"
 	"makola/pkg/storage"
@@ -77,7 +78,7 @@ func runImport[R any](ctx context.Context, s *Imports, run contract.Run, kind im
 		}), nil
 	}
 	job := &imports.Job[R]{
-		Size: i.FileSize, Name: i.FileName, Sink: sink, Progress: run.Progress,
+		Max: maxRows(kind), Size: i.FileSize, Name: i.FileName, Sink: sink, Progress: run.Progress,
 		In: func(ctx context.Context, fn func(tx *gorm.DB) error) error { return s.DB.InTenant(ctx, fn) },
 	}
 	file, err := s.Files.Open(ctx, i.FileKey)
@@ -110,6 +111,14 @@ func runImport[R any](ctx context.Context, s *Imports, run contract.Run, kind im
 		out, err := job.Write(ctx, tx)
 		return imports.Completed, out, err
 	}), nil
+}
+
+// maxRows is the most rows of a kind.
+func maxRows(kind imports.Kind) int {
+	if kind == imports.OpeningStock {
+		return inventory.MaxImportedStock
+	}
+	return imports.MaxRows
 }
 
 // finish makes the function that ends an import in the transaction that ends its task, unless it has ended before. ctx is the handler's: it ends when somebody cancels.

@@ -261,6 +261,96 @@ func (e ExchangeRequestPaymentType) Valid() bool {
 	}
 }
 
+// Defines values for ImportKind.
+const (
+	ImportKindCustomers    ImportKind = "customers"
+	ImportKindOpeningStock ImportKind = "opening_stock"
+	ImportKindProducts     ImportKind = "products"
+)
+
+// Valid indicates whether the value is a known member of the ImportKind enum.
+func (e ImportKind) Valid() bool {
+	switch e {
+	case ImportKindCustomers:
+		return true
+	case ImportKindOpeningStock:
+		return true
+	case ImportKindProducts:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ImportOnError.
+const (
+	Abort ImportOnError = "abort"
+	Skip  ImportOnError = "skip"
+)
+
+// Valid indicates whether the value is a known member of the ImportOnError enum.
+func (e ImportOnError) Valid() bool {
+	switch e {
+	case Abort:
+		return true
+	case Skip:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ImportOnExisting.
+const (
+	Fault  ImportOnExisting = "fault"
+	Update ImportOnExisting = "update"
+)
+
+// Valid indicates whether the value is a known member of the ImportOnExisting enum.
+func (e ImportOnExisting) Valid() bool {
+	switch e {
+	case Fault:
+		return true
+	case Update:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ImportStatus.
+const (
+	ImportStatusCANCELLED  ImportStatus = "CANCELLED"
+	ImportStatusCHECKED    ImportStatus = "CHECKED"
+	ImportStatusCOMPLETED  ImportStatus = "COMPLETED"
+	ImportStatusFAILED     ImportStatus = "FAILED"
+	ImportStatusPROCESSING ImportStatus = "PROCESSING"
+	ImportStatusQUEUED     ImportStatus = "QUEUED"
+	ImportStatusREJECTED   ImportStatus = "REJECTED"
+)
+
+// Valid indicates whether the value is a known member of the ImportStatus enum.
+func (e ImportStatus) Valid() bool {
+	switch e {
+	case ImportStatusCANCELLED:
+		return true
+	case ImportStatusCHECKED:
+		return true
+	case ImportStatusCOMPLETED:
+		return true
+	case ImportStatusFAILED:
+		return true
+	case ImportStatusPROCESSING:
+		return true
+	case ImportStatusQUEUED:
+		return true
+	case ImportStatusREJECTED:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for InvitationRequestRole.
 const (
 	InvitationRequestRoleADMIN   InvitationRequestRole = "ADMIN"
@@ -1332,6 +1422,27 @@ func (e ListCustomersParamsType) Valid() bool {
 	}
 }
 
+// Defines values for GetImportTemplateParamsKind.
+const (
+	GetImportTemplateParamsKindCustomers    GetImportTemplateParamsKind = "customers"
+	GetImportTemplateParamsKindOpeningStock GetImportTemplateParamsKind = "opening_stock"
+	GetImportTemplateParamsKindProducts     GetImportTemplateParamsKind = "products"
+)
+
+// Valid indicates whether the value is a known member of the GetImportTemplateParamsKind enum.
+func (e GetImportTemplateParamsKind) Valid() bool {
+	switch e {
+	case GetImportTemplateParamsKindCustomers:
+		return true
+	case GetImportTemplateParamsKindOpeningStock:
+		return true
+	case GetImportTemplateParamsKindProducts:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ListReceivablesParamsStatus.
 const (
 	ListReceivablesParamsStatusINCOLLECTION ListReceivablesParamsStatus = "IN_COLLECTION"
@@ -1954,6 +2065,90 @@ type FieldError struct {
 
 	// Values The facts behind it, such as how many are available.
 	Values *map[string]interface{} `json:"values,omitempty"`
+}
+
+// Import defines model for Import.
+type Import struct {
+	Created   int64              `json:"created"`
+	CreatedAt time.Time          `json:"created_at"`
+	CreatedBy openapi_types.UUID `json:"created_by"`
+	DryRun    bool               `json:"dry_run"`
+	Error     *string            `json:"error"`
+
+	// Faults How many were found; the first 1,000 are kept.
+	Faults   int64  `json:"faults"`
+	FileName string `json:"file_name"`
+
+	// FileSize Bytes.
+	FileSize   int64      `json:"file_size"`
+	FinishedAt *time.Time `json:"finished_at"`
+
+	// FirstFaults The first 20, where one import is asked for.
+	FirstFaults *[]ImportFault `json:"first_faults,omitempty"`
+
+	// Format How the file was read, such as: csv, UTF-8, separated by ";". Empty before.
+	Format string             `json:"format"`
+	ID     openapi_types.UUID `json:"id"`
+
+	// IgnoredColumns Columns that this kind of import does not know.
+	IgnoredColumns []string            `json:"ignored_columns"`
+	Kind           ImportKind          `json:"kind"`
+	LocationID     *openapi_types.UUID `json:"location_id"`
+
+	// Note What is being done, while it is.
+	Note       *string          `json:"note"`
+	OnError    ImportOnError    `json:"on_error"`
+	OnExisting ImportOnExisting `json:"on_existing"`
+	Progress   int              `json:"progress"`
+
+	// Rows Below the header.
+	Rows int64 `json:"rows"`
+
+	// Skipped Rows that were left out for their faults.
+	Skipped int64 `json:"skipped"`
+
+	// Status REJECTED: nothing was imported, because of faults. CHECKED: a dry run found none that matter. FAILED: it is our fault, and nothing was imported.
+	Status  ImportStatus       `json:"status"`
+	TaskID  openapi_types.UUID `json:"task_id"`
+	Updated int64              `json:"updated"`
+}
+
+// ImportKind defines model for Import.Kind.
+type ImportKind string
+
+// ImportOnError defines model for Import.OnError.
+type ImportOnError string
+
+// ImportOnExisting defines model for Import.OnExisting.
+type ImportOnExisting string
+
+// ImportStatus REJECTED: nothing was imported, because of faults. CHECKED: a dry run found none that matter. FAILED: it is our fault, and nothing was imported.
+type ImportStatus string
+
+// ImportAccepted defines model for ImportAccepted.
+type ImportAccepted struct {
+	ImportID  openapi_types.UUID `json:"import_id"`
+	StatusURL string             `json:"status_url"`
+	TaskID    openapi_types.UUID `json:"task_id"`
+}
+
+// ImportFault defines model for ImportFault.
+type ImportFault struct {
+	// Column As the file calls it. Empty: the whole line.
+	Column string `json:"column"`
+
+	// Line Of the file, from 1. 0: the file as a whole.
+	Line   int    `json:"line"`
+	Reason string `json:"reason"`
+
+	// Value The beginning of the cell.
+	Value string `json:"value"`
+}
+
+// ImportPage defines model for ImportPage.
+type ImportPage struct {
+	Items      []Import `json:"items"`
+	NextCursor *string  `json:"next_cursor"`
 }
 
 // Invitation defines model for Invitation.
@@ -3936,6 +4131,9 @@ type IdempotencyKey = string
 // IfNoneMatch defines model for IfNoneMatch.
 type IfNoneMatch = string
 
+// ImportID defines model for ImportId.
+type ImportID = openapi_types.UUID
+
 // InvitationID defines model for InvitationId.
 type InvitationID = openapi_types.UUID
 
@@ -4157,6 +4355,18 @@ type PayCustomerParams struct {
 	// IdempotencyKey Your own name for this request, 1 to 100 letters, digits, `.`, `_`, `:` or `-`. Asking again with the same key and body, within a day, does nothing again and answers the same, with `Idempotent-Replayed: true`; with another body it is refused. Keys are a person's own.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
+
+// ListImportsParams defines parameters for ListImports.
+type ListImportsParams struct {
+	// Limit Most items on the page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The next_cursor of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// GetImportTemplateParamsKind defines parameters for GetImportTemplate.
+type GetImportTemplateParamsKind string
 
 // ListInvitationsParams defines parameters for ListInvitations.
 type ListInvitationsParams struct {
@@ -4892,6 +5102,18 @@ type ServerInterface interface {
 	// PayCustomer Take a payment on account
 	// (POST /api/v1/customers/{id}/payments)
 	PayCustomer(c *gin.Context, id CustomerID, params PayCustomerParams)
+	// ListImports Imports, newest first
+	// (GET /api/v1/imports)
+	ListImports(c *gin.Context, params ListImportsParams)
+	// GetImportTemplate A file to fill in
+	// (GET /api/v1/imports/templates/{kind})
+	GetImportTemplate(c *gin.Context, kind GetImportTemplateParamsKind)
+	// GetImport One import, with its first faults
+	// (GET /api/v1/imports/{id})
+	GetImport(c *gin.Context, id ImportID)
+	// GetImportFaults The faults of an import as a table
+	// (GET /api/v1/imports/{id}/faults.csv)
+	GetImportFaults(c *gin.Context, id ImportID)
 	// ListInvitations Invitations of this business
 	// (GET /api/v1/invitations)
 	ListInvitations(c *gin.Context, params ListInvitationsParams)
@@ -6399,6 +6621,116 @@ func (siw *ServerInterfaceWrapper) PayCustomer(c *gin.Context) {
 	}
 
 	siw.Handler.PayCustomer(c, id, params)
+}
+
+// ListImports operation middleware
+func (siw *ServerInterfaceWrapper) ListImports(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListImportsParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListImports(c, params)
+}
+
+// GetImportTemplate operation middleware
+func (siw *ServerInterfaceWrapper) GetImportTemplate(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "kind" -------------
+	var kind GetImportTemplateParamsKind
+
+	err = runtime.BindStyledParameterWithOptions("simple", "kind", c.Param("kind"), &kind, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter kind: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetImportTemplate(c, kind)
+}
+
+// GetImport operation middleware
+func (siw *ServerInterfaceWrapper) GetImport(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ImportID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetImport(c, id)
+}
+
+// GetImportFaults operation middleware
+func (siw *ServerInterfaceWrapper) GetImportFaults(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ImportID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetImportFaults(c, id)
 }
 
 // ListInvitations operation middleware
@@ -9625,6 +9957,10 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.POST(options.BaseURL+"/api/v1/stock-alerts/:id/acknowledge", wrapper.AcknowledgeStockAlert)
 	router.POST(options.BaseURL+"/api/v1/stock-alerts/:id/snooze", wrapper.SnoozeStockAlert)
 	router.POST(options.BaseURL+"/api/v1/stock-alerts/notify", wrapper.NotifyStockAlerts)
+	router.GET(options.BaseURL+"/api/v1/imports", wrapper.ListImports)
+	router.GET(options.BaseURL+"/api/v1/imports/:id", wrapper.GetImport)
+	router.GET(options.BaseURL+"/api/v1/imports/:id/faults.csv", wrapper.GetImportFaults)
+	router.GET(options.BaseURL+"/api/v1/imports/templates/:kind", wrapper.GetImportTemplate)
 }
 
 type ProblemResponseHeaders struct {
@@ -16072,6 +16408,538 @@ type PayCustomerdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response PayCustomerdefaultApplicationProblemPlusJSONResponse) VisitPayCustomerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListImportsRequestObject struct {
+	Params ListImportsParams
+}
+
+type ListImportsResponseObject interface {
+	VisitListImportsResponse(w http.ResponseWriter) error
+}
+
+type ListImports200JSONResponse ImportPage
+
+func (response ListImports200JSONResponse) VisitListImportsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListImports401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ListImports401ApplicationProblemPlusJSONResponse) VisitListImportsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListImports403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListImports403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ListImports403ResponseHeaders
+}
+
+func (response ListImports403ApplicationProblemPlusJSONResponse) VisitListImportsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListImports422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListImports422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ListImports422ResponseHeaders
+}
+
+func (response ListImports422ApplicationProblemPlusJSONResponse) VisitListImportsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListImportsdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListImportsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    ListImportsdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response ListImportsdefaultApplicationProblemPlusJSONResponse) VisitListImportsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetImportTemplateRequestObject struct {
+	Kind GetImportTemplateParamsKind `json:"kind"`
+}
+
+type GetImportTemplateResponseObject interface {
+	VisitGetImportTemplateResponse(w http.ResponseWriter) error
+}
+
+type GetImportTemplate200ResponseHeaders struct {
+	ContentDisposition *string
+}
+
+type GetImportTemplate200TextCsvResponse struct {
+	Body          io.Reader
+	Headers       GetImportTemplate200ResponseHeaders
+	ContentLength int64
+}
+
+func (response GetImportTemplate200TextCsvResponse) VisitGetImportTemplateResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/csv")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	if response.Headers.ContentDisposition != nil {
+		w.Header().Set("Content-Disposition", fmt.Sprint(*response.Headers.ContentDisposition))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type GetImportTemplate401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response GetImportTemplate401ApplicationProblemPlusJSONResponse) VisitGetImportTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetImportTemplate403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetImportTemplate403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetImportTemplate403ResponseHeaders
+}
+
+func (response GetImportTemplate403ApplicationProblemPlusJSONResponse) VisitGetImportTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetImportTemplate422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetImportTemplate422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetImportTemplate422ResponseHeaders
+}
+
+func (response GetImportTemplate422ApplicationProblemPlusJSONResponse) VisitGetImportTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetImportTemplatedefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetImportTemplatedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    GetImportTemplatedefaultResponseHeaders
+	StatusCode int
+}
+
+func (response GetImportTemplatedefaultApplicationProblemPlusJSONResponse) VisitGetImportTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetImportRequestObject struct {
+	ID ImportID `json:"id"`
+}
+
+type GetImportResponseObject interface {
+	VisitGetImportResponse(w http.ResponseWriter) error
+}
+
+type GetImport200JSONResponse Import
+
+func (response GetImport200JSONResponse) VisitGetImportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetImport401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response GetImport401ApplicationProblemPlusJSONResponse) VisitGetImportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetImport403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetImport403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetImport403ResponseHeaders
+}
+
+func (response GetImport403ApplicationProblemPlusJSONResponse) VisitGetImportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetImport404ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetImport404ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetImport404ResponseHeaders
+}
+
+func (response GetImport404ApplicationProblemPlusJSONResponse) VisitGetImportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetImport422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetImport422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetImport422ResponseHeaders
+}
+
+func (response GetImport422ApplicationProblemPlusJSONResponse) VisitGetImportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetImportdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetImportdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    GetImportdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response GetImportdefaultApplicationProblemPlusJSONResponse) VisitGetImportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetImportFaultsRequestObject struct {
+	ID ImportID `json:"id"`
+}
+
+type GetImportFaultsResponseObject interface {
+	VisitGetImportFaultsResponse(w http.ResponseWriter) error
+}
+
+type GetImportFaults200ResponseHeaders struct {
+	ContentDisposition *string
+}
+
+type GetImportFaults200TextCsvResponse struct {
+	Body          io.Reader
+	Headers       GetImportFaults200ResponseHeaders
+	ContentLength int64
+}
+
+func (response GetImportFaults200TextCsvResponse) VisitGetImportFaultsResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/csv")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	if response.Headers.ContentDisposition != nil {
+		w.Header().Set("Content-Disposition", fmt.Sprint(*response.Headers.ContentDisposition))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type GetImportFaults401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response GetImportFaults401ApplicationProblemPlusJSONResponse) VisitGetImportFaultsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetImportFaults403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetImportFaults403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetImportFaults403ResponseHeaders
+}
+
+func (response GetImportFaults403ApplicationProblemPlusJSONResponse) VisitGetImportFaultsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetImportFaults404ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetImportFaults404ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetImportFaults404ResponseHeaders
+}
+
+func (response GetImportFaults404ApplicationProblemPlusJSONResponse) VisitGetImportFaultsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetImportFaults422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetImportFaults422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetImportFaults422ResponseHeaders
+}
+
+func (response GetImportFaults422ApplicationProblemPlusJSONResponse) VisitGetImportFaultsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetImportFaultsdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetImportFaultsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    GetImportFaultsdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response GetImportFaultsdefaultApplicationProblemPlusJSONResponse) VisitGetImportFaultsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -30819,6 +31687,18 @@ type StrictServerInterface interface {
 	// PayCustomer Take a payment on account
 	// (POST /api/v1/customers/{id}/payments)
 	PayCustomer(ctx context.Context, request PayCustomerRequestObject) (PayCustomerResponseObject, error)
+	// ListImports Imports, newest first
+	// (GET /api/v1/imports)
+	ListImports(ctx context.Context, request ListImportsRequestObject) (ListImportsResponseObject, error)
+	// GetImportTemplate A file to fill in
+	// (GET /api/v1/imports/templates/{kind})
+	GetImportTemplate(ctx context.Context, request GetImportTemplateRequestObject) (GetImportTemplateResponseObject, error)
+	// GetImport One import, with its first faults
+	// (GET /api/v1/imports/{id})
+	GetImport(ctx context.Context, request GetImportRequestObject) (GetImportResponseObject, error)
+	// GetImportFaults The faults of an import as a table
+	// (GET /api/v1/imports/{id}/faults.csv)
+	GetImportFaults(ctx context.Context, request GetImportFaultsRequestObject) (GetImportFaultsResponseObject, error)
 	// ListInvitations Invitations of this business
 	// (GET /api/v1/invitations)
 	ListInvitations(ctx context.Context, request ListInvitationsRequestObject) (ListInvitationsResponseObject, error)
@@ -32563,6 +33443,110 @@ func (sh *strictHandler) PayCustomer(ctx *gin.Context, id CustomerID, params Pay
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(PayCustomerResponseObject); ok {
 		if err := validResponse.VisitPayCustomerResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListImports operation middleware
+func (sh *strictHandler) ListImports(ctx *gin.Context, params ListImportsParams) {
+	var request ListImportsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListImports(ctx.Request.Context(), request.(ListImportsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListImports")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListImportsResponseObject); ok {
+		if err := validResponse.VisitListImportsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetImportTemplate operation middleware
+func (sh *strictHandler) GetImportTemplate(ctx *gin.Context, kind GetImportTemplateParamsKind) {
+	var request GetImportTemplateRequestObject
+
+	request.Kind = kind
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetImportTemplate(ctx.Request.Context(), request.(GetImportTemplateRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetImportTemplate")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetImportTemplateResponseObject); ok {
+		if err := validResponse.VisitGetImportTemplateResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetImport operation middleware
+func (sh *strictHandler) GetImport(ctx *gin.Context, id ImportID) {
+	var request GetImportRequestObject
+
+	request.ID = id
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetImport(ctx.Request.Context(), request.(GetImportRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetImport")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetImportResponseObject); ok {
+		if err := validResponse.VisitGetImportResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetImportFaults operation middleware
+func (sh *strictHandler) GetImportFaults(ctx *gin.Context, id ImportID) {
+	var request GetImportFaultsRequestObject
+
+	request.ID = id
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetImportFaults(ctx.Request.Context(), request.(GetImportFaultsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetImportFaults")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetImportFaultsResponseObject); ok {
+		if err := validResponse.VisitGetImportFaultsResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
