@@ -43,7 +43,7 @@ func TestEveryServiceStopsInOrder(t *testing.T) {
 
 	// The next processes finish what was left.
 	var again []*stack.Process
-	for _, name := range []string{"api-gateway", "billing-worker", "notifier"} {
+	for _, name := range []string{"api-gateway", "billing-worker", "inventory-worker", "notifier"} { // the workers that cron's first jobs are for, too
 		again = append(again, h.Start(name))
 	}
 	stack.Ready(t, again...)
