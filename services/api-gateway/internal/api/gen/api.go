@@ -3987,6 +3987,9 @@ type TaskID = openapi_types.UUID
 // TransferID defines model for TransferId.
 type TransferID = openapi_types.UUID
 
+// TooManyRequests defines model for TooManyRequests.
+type TooManyRequests = Problem
+
 // GetTaskStatusAliasParams defines parameters for GetTaskStatusAlias.
 type GetTaskStatusAliasParams struct {
 	// IfNoneMatch The ETag of the answer you have.
@@ -9630,6 +9633,17 @@ type ProblemApplicationProblemPlusJSONResponse struct {
 	Headers ProblemResponseHeaders
 }
 
+type TooManyRequestsResponseHeaders struct {
+	RateLimit       string
+	RateLimitPolicy string
+	RetryAfter      int
+}
+type TooManyRequestsApplicationProblemPlusJSONResponse struct {
+	Body Problem
+
+	Headers TooManyRequestsResponseHeaders
+}
+
 type GetTaskStatusAliasRequestObject struct {
 	ID     TaskID `json:"id"`
 	Params GetTaskStatusAliasParams
@@ -9738,6 +9752,25 @@ func (response GetTaskStatusAlias422ApplicationProblemPlusJSONResponse) VisitGet
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTaskStatusAlias429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetTaskStatusAlias429ApplicationProblemPlusJSONResponse) VisitGetTaskStatusAliasResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -9879,6 +9912,25 @@ func (response GetTaskStatusAliasSlash422ApplicationProblemPlusJSONResponse) Vis
 	return err
 }
 
+type GetTaskStatusAliasSlash429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetTaskStatusAliasSlash429ApplicationProblemPlusJSONResponse) VisitGetTaskStatusAliasSlashResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetTaskStatusAliasSlashdefaultResponseHeaders struct {
 	RetryAfter *int
 }
@@ -9965,6 +10017,25 @@ func (response GetCreditBalance422ApplicationProblemPlusJSONResponse) VisitGetCr
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCreditBalance429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetCreditBalance429ApplicationProblemPlusJSONResponse) VisitGetCreditBalanceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -10059,6 +10130,25 @@ func (response ListCreditLedger422ApplicationProblemPlusJSONResponse) VisitListC
 	return err
 }
 
+type ListCreditLedger429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListCreditLedger429ApplicationProblemPlusJSONResponse) VisitListCreditLedgerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListCreditLedgerdefaultResponseHeaders struct {
 	RetryAfter *int
 }
@@ -10120,6 +10210,25 @@ func (response ListCreditPackages401ApplicationProblemPlusJSONResponse) VisitLis
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
 	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCreditPackages429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListCreditPackages429ApplicationProblemPlusJSONResponse) VisitListCreditPackagesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -10210,6 +10319,25 @@ func (response ListCreditPurchases422ApplicationProblemPlusJSONResponse) VisitLi
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCreditPurchases429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListCreditPurchases429ApplicationProblemPlusJSONResponse) VisitListCreditPurchasesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -10439,6 +10567,25 @@ func (response CreateCreditPurchase422ApplicationProblemPlusJSONResponse) VisitC
 	return err
 }
 
+type CreateCreditPurchase429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response CreateCreditPurchase429ApplicationProblemPlusJSONResponse) VisitCreateCreditPurchaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CreateCreditPurchase502ResponseHeaders struct {
 	RetryAfter *int
 }
@@ -10597,6 +10744,25 @@ func (response GetCreditPurchase422ApplicationProblemPlusJSONResponse) VisitGetC
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCreditPurchase429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetCreditPurchase429ApplicationProblemPlusJSONResponse) VisitGetCreditPurchaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -10811,6 +10977,25 @@ func (response VerifyCreditPurchaseReturn422ApplicationProblemPlusJSONResponse) 
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VerifyCreditPurchaseReturn429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response VerifyCreditPurchaseReturn429ApplicationProblemPlusJSONResponse) VisitVerifyCreditPurchaseReturnResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -11030,6 +11215,25 @@ func (response VerifyCreditPurchase422ApplicationProblemPlusJSONResponse) VisitV
 	return err
 }
 
+type VerifyCreditPurchase429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response VerifyCreditPurchase429ApplicationProblemPlusJSONResponse) VisitVerifyCreditPurchaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type VerifyCreditPurchasedefaultResponseHeaders struct {
 	RetryAfter *int
 }
@@ -11140,6 +11344,25 @@ func (response GetFeatureAvailability422ApplicationProblemPlusJSONResponse) Visi
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetFeatureAvailability429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetFeatureAvailability429ApplicationProblemPlusJSONResponse) VisitGetFeatureAvailabilityResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -11303,6 +11526,25 @@ func (response ReserveFeatureCharge422ApplicationProblemPlusJSONResponse) VisitR
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReserveFeatureCharge429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ReserveFeatureCharge429ApplicationProblemPlusJSONResponse) VisitReserveFeatureChargeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -11520,6 +11762,25 @@ func (response CaptureFeatureCharge422ApplicationProblemPlusJSONResponse) VisitC
 	return err
 }
 
+type CaptureFeatureCharge429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response CaptureFeatureCharge429ApplicationProblemPlusJSONResponse) VisitCaptureFeatureChargeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CaptureFeatureChargedefaultResponseHeaders struct {
 	RetryAfter *int
 }
@@ -11733,6 +11994,25 @@ func (response ReleaseFeatureCharge422ApplicationProblemPlusJSONResponse) VisitR
 	return err
 }
 
+type ReleaseFeatureCharge429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ReleaseFeatureCharge429ApplicationProblemPlusJSONResponse) VisitReleaseFeatureChargeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ReleaseFeatureChargedefaultResponseHeaders struct {
 	RetryAfter *int
 }
@@ -11843,6 +12123,25 @@ func (response GetUsageStats422ApplicationProblemPlusJSONResponse) VisitGetUsage
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUsageStats429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetUsageStats429ApplicationProblemPlusJSONResponse) VisitGetUsageStatsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -11961,6 +12260,25 @@ func (response ListUsageTransactions422ApplicationProblemPlusJSONResponse) Visit
 	return err
 }
 
+type ListUsageTransactions429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListUsageTransactions429ApplicationProblemPlusJSONResponse) VisitListUsageTransactionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListUsageTransactionsdefaultResponseHeaders struct {
 	RetryAfter *int
 }
@@ -12075,13 +12393,8 @@ func (response ListAuditLogs422ApplicationProblemPlusJSONResponse) VisitListAudi
 	return err
 }
 
-type ListAuditLogs429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type ListAuditLogs429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers ListAuditLogs429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response ListAuditLogs429ApplicationProblemPlusJSONResponse) VisitListAuditLogsResponse(w http.ResponseWriter) error {
@@ -12091,9 +12404,9 @@ func (response ListAuditLogs429ApplicationProblemPlusJSONResponse) VisitListAudi
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -12231,13 +12544,8 @@ func (response ChangePassword422ApplicationProblemPlusJSONResponse) VisitChangeP
 	return err
 }
 
-type ChangePassword429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type ChangePassword429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers ChangePassword429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response ChangePassword429ApplicationProblemPlusJSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
@@ -12247,9 +12555,9 @@ func (response ChangePassword429ApplicationProblemPlusJSONResponse) VisitChangeP
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -12369,13 +12677,8 @@ func (response Login422ApplicationProblemPlusJSONResponse) VisitLoginResponse(w 
 	return err
 }
 
-type Login429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type Login429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers Login429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response Login429ApplicationProblemPlusJSONResponse) VisitLoginResponse(w http.ResponseWriter) error {
@@ -12385,9 +12688,9 @@ func (response Login429ApplicationProblemPlusJSONResponse) VisitLoginResponse(w 
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -12453,13 +12756,8 @@ func (response Logout422ApplicationProblemPlusJSONResponse) VisitLogoutResponse(
 	return err
 }
 
-type Logout429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type Logout429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers Logout429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response Logout429ApplicationProblemPlusJSONResponse) VisitLogoutResponse(w http.ResponseWriter) error {
@@ -12469,9 +12767,9 @@ func (response Logout429ApplicationProblemPlusJSONResponse) VisitLogoutResponse(
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -12562,6 +12860,25 @@ func (response GetAuthMe403ApplicationProblemPlusJSONResponse) VisitGetAuthMeRes
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
 	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAuthMe429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetAuthMe429ApplicationProblemPlusJSONResponse) VisitGetAuthMeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -12680,13 +12997,8 @@ func (response ConfirmPasswordReset422ApplicationProblemPlusJSONResponse) VisitC
 	return err
 }
 
-type ConfirmPasswordReset429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type ConfirmPasswordReset429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers ConfirmPasswordReset429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response ConfirmPasswordReset429ApplicationProblemPlusJSONResponse) VisitConfirmPasswordResetResponse(w http.ResponseWriter) error {
@@ -12696,9 +13008,9 @@ func (response ConfirmPasswordReset429ApplicationProblemPlusJSONResponse) VisitC
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -12794,13 +13106,8 @@ func (response RequestPasswordReset422ApplicationProblemPlusJSONResponse) VisitR
 	return err
 }
 
-type RequestPasswordReset429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type RequestPasswordReset429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers RequestPasswordReset429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response RequestPasswordReset429ApplicationProblemPlusJSONResponse) VisitRequestPasswordResetResponse(w http.ResponseWriter) error {
@@ -12810,9 +13117,9 @@ func (response RequestPasswordReset429ApplicationProblemPlusJSONResponse) VisitR
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -12908,13 +13215,8 @@ func (response Refresh422ApplicationProblemPlusJSONResponse) VisitRefreshRespons
 	return err
 }
 
-type Refresh429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type Refresh429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers Refresh429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response Refresh429ApplicationProblemPlusJSONResponse) VisitRefreshResponse(w http.ResponseWriter) error {
@@ -12924,9 +13226,9 @@ func (response Refresh429ApplicationProblemPlusJSONResponse) VisitRefreshRespons
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -13094,13 +13396,8 @@ func (response Register422ApplicationProblemPlusJSONResponse) VisitRegisterRespo
 	return err
 }
 
-type Register429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type Register429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers Register429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response Register429ApplicationProblemPlusJSONResponse) VisitRegisterResponse(w http.ResponseWriter) error {
@@ -13110,9 +13407,9 @@ func (response Register429ApplicationProblemPlusJSONResponse) VisitRegisterRespo
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -13231,13 +13528,8 @@ func (response EndOtherSessions422ApplicationProblemPlusJSONResponse) VisitEndOt
 	return err
 }
 
-type EndOtherSessions429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type EndOtherSessions429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers EndOtherSessions429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response EndOtherSessions429ApplicationProblemPlusJSONResponse) VisitEndOtherSessionsResponse(w http.ResponseWriter) error {
@@ -13247,9 +13539,9 @@ func (response EndOtherSessions429ApplicationProblemPlusJSONResponse) VisitEndOt
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -13368,13 +13660,8 @@ func (response ListSessions422ApplicationProblemPlusJSONResponse) VisitListSessi
 	return err
 }
 
-type ListSessions429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type ListSessions429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers ListSessions429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response ListSessions429ApplicationProblemPlusJSONResponse) VisitListSessionsResponse(w http.ResponseWriter) error {
@@ -13384,9 +13671,9 @@ func (response ListSessions429ApplicationProblemPlusJSONResponse) VisitListSessi
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -13524,13 +13811,8 @@ func (response EndSession422ApplicationProblemPlusJSONResponse) VisitEndSessionR
 	return err
 }
 
-type EndSession429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type EndSession429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers EndSession429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response EndSession429ApplicationProblemPlusJSONResponse) VisitEndSessionResponse(w http.ResponseWriter) error {
@@ -13540,9 +13822,9 @@ func (response EndSession429ApplicationProblemPlusJSONResponse) VisitEndSessionR
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -13662,13 +13944,8 @@ func (response VerifyEmail422ApplicationProblemPlusJSONResponse) VisitVerifyEmai
 	return err
 }
 
-type VerifyEmail429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type VerifyEmail429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers VerifyEmail429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response VerifyEmail429ApplicationProblemPlusJSONResponse) VisitVerifyEmailResponse(w http.ResponseWriter) error {
@@ -13678,9 +13955,9 @@ func (response VerifyEmail429ApplicationProblemPlusJSONResponse) VisitVerifyEmai
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -13817,13 +14094,8 @@ func (response ResendVerification422ApplicationProblemPlusJSONResponse) VisitRes
 	return err
 }
 
-type ResendVerification429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type ResendVerification429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers ResendVerification429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response ResendVerification429ApplicationProblemPlusJSONResponse) VisitResendVerificationResponse(w http.ResponseWriter) error {
@@ -13833,9 +14105,9 @@ func (response ResendVerification429ApplicationProblemPlusJSONResponse) VisitRes
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -13979,13 +14251,8 @@ func (response OpenBusiness422ApplicationProblemPlusJSONResponse) VisitOpenBusin
 	return err
 }
 
-type OpenBusiness429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type OpenBusiness429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers OpenBusiness429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response OpenBusiness429ApplicationProblemPlusJSONResponse) VisitOpenBusinessResponse(w http.ResponseWriter) error {
@@ -13995,9 +14262,9 @@ func (response OpenBusiness429ApplicationProblemPlusJSONResponse) VisitOpenBusin
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -14116,13 +14383,8 @@ func (response GetBusiness422ApplicationProblemPlusJSONResponse) VisitGetBusines
 	return err
 }
 
-type GetBusiness429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type GetBusiness429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers GetBusiness429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response GetBusiness429ApplicationProblemPlusJSONResponse) VisitGetBusinessResponse(w http.ResponseWriter) error {
@@ -14132,9 +14394,9 @@ func (response GetBusiness429ApplicationProblemPlusJSONResponse) VisitGetBusines
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -14278,13 +14540,8 @@ func (response ChangeBusiness422ApplicationProblemPlusJSONResponse) VisitChangeB
 	return err
 }
 
-type ChangeBusiness429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type ChangeBusiness429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers ChangeBusiness429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response ChangeBusiness429ApplicationProblemPlusJSONResponse) VisitChangeBusinessResponse(w http.ResponseWriter) error {
@@ -14294,9 +14551,9 @@ func (response ChangeBusiness429ApplicationProblemPlusJSONResponse) VisitChangeB
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -14416,13 +14673,8 @@ func (response ListCategories422ApplicationProblemPlusJSONResponse) VisitListCat
 	return err
 }
 
-type ListCategories429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type ListCategories429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers ListCategories429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response ListCategories429ApplicationProblemPlusJSONResponse) VisitListCategoriesResponse(w http.ResponseWriter) error {
@@ -14432,9 +14684,9 @@ func (response ListCategories429ApplicationProblemPlusJSONResponse) VisitListCat
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -14578,13 +14830,8 @@ func (response AddCategory422ApplicationProblemPlusJSONResponse) VisitAddCategor
 	return err
 }
 
-type AddCategory429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type AddCategory429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers AddCategory429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response AddCategory429ApplicationProblemPlusJSONResponse) VisitAddCategoryResponse(w http.ResponseWriter) error {
@@ -14594,9 +14841,9 @@ func (response AddCategory429ApplicationProblemPlusJSONResponse) VisitAddCategor
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -14758,13 +15005,8 @@ func (response RemoveCategory422ApplicationProblemPlusJSONResponse) VisitRemoveC
 	return err
 }
 
-type RemoveCategory429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type RemoveCategory429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers RemoveCategory429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response RemoveCategory429ApplicationProblemPlusJSONResponse) VisitRemoveCategoryResponse(w http.ResponseWriter) error {
@@ -14774,9 +15016,9 @@ func (response RemoveCategory429ApplicationProblemPlusJSONResponse) VisitRemoveC
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -14945,13 +15187,8 @@ func (response ChangeCategory422ApplicationProblemPlusJSONResponse) VisitChangeC
 	return err
 }
 
-type ChangeCategory429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type ChangeCategory429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers ChangeCategory429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response ChangeCategory429ApplicationProblemPlusJSONResponse) VisitChangeCategoryResponse(w http.ResponseWriter) error {
@@ -14961,9 +15198,9 @@ func (response ChangeCategory429ApplicationProblemPlusJSONResponse) VisitChangeC
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -15079,6 +15316,25 @@ func (response ListCustomers422ApplicationProblemPlusJSONResponse) VisitListCust
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCustomers429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListCustomers429ApplicationProblemPlusJSONResponse) VisitListCustomersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -15308,6 +15564,25 @@ func (response CreateCustomer422ApplicationProblemPlusJSONResponse) VisitCreateC
 	return err
 }
 
+type CreateCustomer429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response CreateCustomer429ApplicationProblemPlusJSONResponse) VisitCreateCustomerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CreateCustomerdefaultResponseHeaders struct {
 	RetryAfter *int
 }
@@ -15442,6 +15717,25 @@ func (response GetCustomer422ApplicationProblemPlusJSONResponse) VisitGetCustome
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCustomer429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetCustomer429ApplicationProblemPlusJSONResponse) VisitGetCustomerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -15681,6 +15975,25 @@ func (response ChangeCustomer422ApplicationProblemPlusJSONResponse) VisitChangeC
 	return err
 }
 
+type ChangeCustomer429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeCustomer429ApplicationProblemPlusJSONResponse) VisitChangeCustomerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ChangeCustomerdefaultResponseHeaders struct {
 	RetryAfter *int
 }
@@ -15815,6 +16128,25 @@ func (response GetCreditStatus422ApplicationProblemPlusJSONResponse) VisitGetCre
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCreditStatus429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetCreditStatus429ApplicationProblemPlusJSONResponse) VisitGetCreditStatusResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -16055,6 +16387,25 @@ func (response PayCustomer422ApplicationProblemPlusJSONResponse) VisitPayCustome
 	return err
 }
 
+type PayCustomer429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response PayCustomer429ApplicationProblemPlusJSONResponse) VisitPayCustomerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type PayCustomerdefaultResponseHeaders struct {
 	RetryAfter *int
 }
@@ -16169,13 +16520,8 @@ func (response ListInvitations422ApplicationProblemPlusJSONResponse) VisitListIn
 	return err
 }
 
-type ListInvitations429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type ListInvitations429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers ListInvitations429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response ListInvitations429ApplicationProblemPlusJSONResponse) VisitListInvitationsResponse(w http.ResponseWriter) error {
@@ -16185,9 +16531,9 @@ func (response ListInvitations429ApplicationProblemPlusJSONResponse) VisitListIn
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -16332,13 +16678,8 @@ func (response CreateInvitation422ApplicationProblemPlusJSONResponse) VisitCreat
 	return err
 }
 
-type CreateInvitation429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type CreateInvitation429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers CreateInvitation429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response CreateInvitation429ApplicationProblemPlusJSONResponse) VisitCreateInvitationResponse(w http.ResponseWriter) error {
@@ -16348,9 +16689,9 @@ func (response CreateInvitation429ApplicationProblemPlusJSONResponse) VisitCreat
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -16494,13 +16835,8 @@ func (response LookAtInvitation422ApplicationProblemPlusJSONResponse) VisitLookA
 	return err
 }
 
-type LookAtInvitation429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type LookAtInvitation429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers LookAtInvitation429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response LookAtInvitation429ApplicationProblemPlusJSONResponse) VisitLookAtInvitationResponse(w http.ResponseWriter) error {
@@ -16510,9 +16846,9 @@ func (response LookAtInvitation429ApplicationProblemPlusJSONResponse) VisitLookA
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -16705,13 +17041,8 @@ func (response AcceptInvitation422ApplicationProblemPlusJSONResponse) VisitAccep
 	return err
 }
 
-type AcceptInvitation429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type AcceptInvitation429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers AcceptInvitation429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response AcceptInvitation429ApplicationProblemPlusJSONResponse) VisitAcceptInvitationResponse(w http.ResponseWriter) error {
@@ -16721,9 +17052,9 @@ func (response AcceptInvitation429ApplicationProblemPlusJSONResponse) VisitAccep
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -16916,13 +17247,8 @@ func (response ResendInvitation422ApplicationProblemPlusJSONResponse) VisitResen
 	return err
 }
 
-type ResendInvitation429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type ResendInvitation429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers ResendInvitation429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response ResendInvitation429ApplicationProblemPlusJSONResponse) VisitResendInvitationResponse(w http.ResponseWriter) error {
@@ -16932,9 +17258,9 @@ func (response ResendInvitation429ApplicationProblemPlusJSONResponse) VisitResen
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -17102,13 +17428,8 @@ func (response RevokeInvitation422ApplicationProblemPlusJSONResponse) VisitRevok
 	return err
 }
 
-type RevokeInvitation429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type RevokeInvitation429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers RevokeInvitation429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response RevokeInvitation429ApplicationProblemPlusJSONResponse) VisitRevokeInvitationResponse(w http.ResponseWriter) error {
@@ -17118,9 +17439,9 @@ func (response RevokeInvitation429ApplicationProblemPlusJSONResponse) VisitRevok
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -17240,13 +17561,8 @@ func (response ListMembers422ApplicationProblemPlusJSONResponse) VisitListMember
 	return err
 }
 
-type ListMembers429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type ListMembers429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers ListMembers429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response ListMembers429ApplicationProblemPlusJSONResponse) VisitListMembersResponse(w http.ResponseWriter) error {
@@ -17256,9 +17572,9 @@ func (response ListMembers429ApplicationProblemPlusJSONResponse) VisitListMember
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -17420,13 +17736,8 @@ func (response RemoveMember422ApplicationProblemPlusJSONResponse) VisitRemoveMem
 	return err
 }
 
-type RemoveMember429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type RemoveMember429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers RemoveMember429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response RemoveMember429ApplicationProblemPlusJSONResponse) VisitRemoveMemberResponse(w http.ResponseWriter) error {
@@ -17436,9 +17747,9 @@ func (response RemoveMember429ApplicationProblemPlusJSONResponse) VisitRemoveMem
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -17607,13 +17918,8 @@ func (response ChangeMember422ApplicationProblemPlusJSONResponse) VisitChangeMem
 	return err
 }
 
-type ChangeMember429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type ChangeMember429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers ChangeMember429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response ChangeMember429ApplicationProblemPlusJSONResponse) VisitChangeMemberResponse(w http.ResponseWriter) error {
@@ -17623,9 +17929,9 @@ func (response ChangeMember429ApplicationProblemPlusJSONResponse) VisitChangeMem
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -17745,13 +18051,8 @@ func (response ListNotifications422ApplicationProblemPlusJSONResponse) VisitList
 	return err
 }
 
-type ListNotifications429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type ListNotifications429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers ListNotifications429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response ListNotifications429ApplicationProblemPlusJSONResponse) VisitListNotificationsResponse(w http.ResponseWriter) error {
@@ -17761,9 +18062,9 @@ func (response ListNotifications429ApplicationProblemPlusJSONResponse) VisitList
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -17882,13 +18183,8 @@ func (response ReadAllNotifications422ApplicationProblemPlusJSONResponse) VisitR
 	return err
 }
 
-type ReadAllNotifications429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type ReadAllNotifications429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers ReadAllNotifications429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response ReadAllNotifications429ApplicationProblemPlusJSONResponse) VisitReadAllNotificationsResponse(w http.ResponseWriter) error {
@@ -17898,9 +18194,9 @@ func (response ReadAllNotifications429ApplicationProblemPlusJSONResponse) VisitR
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -18038,13 +18334,8 @@ func (response DismissNotification422ApplicationProblemPlusJSONResponse) VisitDi
 	return err
 }
 
-type DismissNotification429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type DismissNotification429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers DismissNotification429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response DismissNotification429ApplicationProblemPlusJSONResponse) VisitDismissNotificationResponse(w http.ResponseWriter) error {
@@ -18054,9 +18345,9 @@ func (response DismissNotification429ApplicationProblemPlusJSONResponse) VisitDi
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -18194,13 +18485,8 @@ func (response ReadNotification422ApplicationProblemPlusJSONResponse) VisitReadN
 	return err
 }
 
-type ReadNotification429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type ReadNotification429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers ReadNotification429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response ReadNotification429ApplicationProblemPlusJSONResponse) VisitReadNotificationResponse(w http.ResponseWriter) error {
@@ -18210,9 +18496,9 @@ func (response ReadNotification429ApplicationProblemPlusJSONResponse) VisitReadN
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -18332,13 +18618,8 @@ func (response ListProducts422ApplicationProblemPlusJSONResponse) VisitListProdu
 	return err
 }
 
-type ListProducts429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type ListProducts429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers ListProducts429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response ListProducts429ApplicationProblemPlusJSONResponse) VisitListProductsResponse(w http.ResponseWriter) error {
@@ -18348,9 +18629,9 @@ func (response ListProducts429ApplicationProblemPlusJSONResponse) VisitListProdu
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -18494,13 +18775,8 @@ func (response AddProduct422ApplicationProblemPlusJSONResponse) VisitAddProductR
 	return err
 }
 
-type AddProduct429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type AddProduct429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers AddProduct429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response AddProduct429ApplicationProblemPlusJSONResponse) VisitAddProductResponse(w http.ResponseWriter) error {
@@ -18510,9 +18786,9 @@ func (response AddProduct429ApplicationProblemPlusJSONResponse) VisitAddProductR
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -18656,13 +18932,8 @@ func (response GetProduct422ApplicationProblemPlusJSONResponse) VisitGetProductR
 	return err
 }
 
-type GetProduct429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type GetProduct429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers GetProduct429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response GetProduct429ApplicationProblemPlusJSONResponse) VisitGetProductResponse(w http.ResponseWriter) error {
@@ -18672,9 +18943,9 @@ func (response GetProduct429ApplicationProblemPlusJSONResponse) VisitGetProductR
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -18843,13 +19114,8 @@ func (response ChangeProduct422ApplicationProblemPlusJSONResponse) VisitChangePr
 	return err
 }
 
-type ChangeProduct429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type ChangeProduct429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers ChangeProduct429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response ChangeProduct429ApplicationProblemPlusJSONResponse) VisitChangeProductResponse(w http.ResponseWriter) error {
@@ -18859,9 +19125,9 @@ func (response ChangeProduct429ApplicationProblemPlusJSONResponse) VisitChangePr
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -18981,6 +19247,25 @@ func (response ListReceivables422ApplicationProblemPlusJSONResponse) VisitListRe
 	return err
 }
 
+type ListReceivables429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListReceivables429ApplicationProblemPlusJSONResponse) VisitListReceivablesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListReceivablesdefaultResponseHeaders struct {
 	RetryAfter *int
 }
@@ -19091,6 +19376,25 @@ func (response ListSales422ApplicationProblemPlusJSONResponse) VisitListSalesRes
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSales429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListSales429ApplicationProblemPlusJSONResponse) VisitListSalesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -19330,6 +19634,25 @@ func (response CreateSale422ApplicationProblemPlusJSONResponse) VisitCreateSaleR
 	return err
 }
 
+type CreateSale429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response CreateSale429ApplicationProblemPlusJSONResponse) VisitCreateSaleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CreateSaledefaultResponseHeaders struct {
 	RetryAfter *int
 }
@@ -19444,6 +19767,25 @@ func (response GetSalesSummary422ApplicationProblemPlusJSONResponse) VisitGetSal
 	return err
 }
 
+type GetSalesSummary429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetSalesSummary429ApplicationProblemPlusJSONResponse) VisitGetSalesSummaryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetSalesSummarydefaultResponseHeaders struct {
 	RetryAfter *int
 }
@@ -19554,6 +19896,25 @@ func (response GetSalesToday422ApplicationProblemPlusJSONResponse) VisitGetSales
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSalesToday429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetSalesToday429ApplicationProblemPlusJSONResponse) VisitGetSalesTodayResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -19692,6 +20053,25 @@ func (response GetSale422ApplicationProblemPlusJSONResponse) VisitGetSaleRespons
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSale429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetSale429ApplicationProblemPlusJSONResponse) VisitGetSaleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -19854,6 +20234,25 @@ func (response AbandonSale422ApplicationProblemPlusJSONResponse) VisitAbandonSal
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AbandonSale429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response AbandonSale429ApplicationProblemPlusJSONResponse) VisitAbandonSaleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -20090,6 +20489,25 @@ func (response CancelSale422ApplicationProblemPlusJSONResponse) VisitCancelSaleR
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelSale429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response CancelSale429ApplicationProblemPlusJSONResponse) VisitCancelSaleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -20354,6 +20772,25 @@ func (response CompleteSale422ApplicationProblemPlusJSONResponse) VisitCompleteS
 	return err
 }
 
+type CompleteSale429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response CompleteSale429ApplicationProblemPlusJSONResponse) VisitCompleteSaleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CompleteSaledefaultResponseHeaders struct {
 	RetryAfter *int
 }
@@ -20610,6 +21047,25 @@ func (response ExchangeSale422ApplicationProblemPlusJSONResponse) VisitExchangeS
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExchangeSale429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ExchangeSale429ApplicationProblemPlusJSONResponse) VisitExchangeSaleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -20874,6 +21330,25 @@ func (response AddSaleItem422ApplicationProblemPlusJSONResponse) VisitAddSaleIte
 	return err
 }
 
+type AddSaleItem429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response AddSaleItem429ApplicationProblemPlusJSONResponse) VisitAddSaleItemResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type AddSaleItemdefaultResponseHeaders struct {
 	RetryAfter *int
 }
@@ -21033,6 +21508,25 @@ func (response RemoveSaleItem422ApplicationProblemPlusJSONResponse) VisitRemoveS
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveSaleItem429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response RemoveSaleItem429ApplicationProblemPlusJSONResponse) VisitRemoveSaleItemResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -21297,6 +21791,25 @@ func (response ChangeSaleItem422ApplicationProblemPlusJSONResponse) VisitChangeS
 	return err
 }
 
+type ChangeSaleItem429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeSaleItem429ApplicationProblemPlusJSONResponse) VisitChangeSaleItemResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ChangeSaleItemdefaultResponseHeaders struct {
 	RetryAfter *int
 }
@@ -21533,6 +22046,25 @@ func (response PaySale422ApplicationProblemPlusJSONResponse) VisitPaySaleRespons
 	return err
 }
 
+type PaySale429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response PaySale429ApplicationProblemPlusJSONResponse) VisitPaySaleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type PaySaledefaultResponseHeaders struct {
 	RetryAfter *int
 }
@@ -21691,6 +22223,25 @@ func (response GetReceipt422ApplicationProblemPlusJSONResponse) VisitGetReceiptR
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReceipt429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetReceipt429ApplicationProblemPlusJSONResponse) VisitGetReceiptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -21859,6 +22410,25 @@ func (response GetReceiptPDF422ApplicationProblemPlusJSONResponse) VisitGetRecei
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReceiptPDF429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetReceiptPDF429ApplicationProblemPlusJSONResponse) VisitGetReceiptPDFResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -22099,6 +22669,25 @@ func (response RefundSale422ApplicationProblemPlusJSONResponse) VisitRefundSaleR
 	return err
 }
 
+type RefundSale429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response RefundSale429ApplicationProblemPlusJSONResponse) VisitRefundSaleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type RefundSaledefaultResponseHeaders struct {
 	RetryAfter *int
 }
@@ -22222,13 +22811,8 @@ func (response GetSettings422ApplicationProblemPlusJSONResponse) VisitGetSetting
 	return err
 }
 
-type GetSettings429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type GetSettings429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers GetSettings429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response GetSettings429ApplicationProblemPlusJSONResponse) VisitGetSettingsResponse(w http.ResponseWriter) error {
@@ -22238,9 +22822,9 @@ func (response GetSettings429ApplicationProblemPlusJSONResponse) VisitGetSetting
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -22395,13 +22979,8 @@ func (response ChangeSettings422ApplicationProblemPlusJSONResponse) VisitChangeS
 	return err
 }
 
-type ChangeSettings429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type ChangeSettings429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers ChangeSettings429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response ChangeSettings429ApplicationProblemPlusJSONResponse) VisitChangeSettingsResponse(w http.ResponseWriter) error {
@@ -22411,9 +22990,9 @@ func (response ChangeSettings429ApplicationProblemPlusJSONResponse) VisitChangeS
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -22542,13 +23121,8 @@ func (response ResetSettings422ApplicationProblemPlusJSONResponse) VisitResetSet
 	return err
 }
 
-type ResetSettings429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type ResetSettings429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers ResetSettings429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response ResetSettings429ApplicationProblemPlusJSONResponse) VisitResetSettingsResponse(w http.ResponseWriter) error {
@@ -22558,9 +23132,9 @@ func (response ResetSettings429ApplicationProblemPlusJSONResponse) VisitResetSet
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -22680,13 +23254,8 @@ func (response ListStockAdjustments422ApplicationProblemPlusJSONResponse) VisitL
 	return err
 }
 
-type ListStockAdjustments429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type ListStockAdjustments429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers ListStockAdjustments429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response ListStockAdjustments429ApplicationProblemPlusJSONResponse) VisitListStockAdjustmentsResponse(w http.ResponseWriter) error {
@@ -22696,9 +23265,9 @@ func (response ListStockAdjustments429ApplicationProblemPlusJSONResponse) VisitL
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -22867,13 +23436,8 @@ func (response CreateStockAdjustment422ApplicationProblemPlusJSONResponse) Visit
 	return err
 }
 
-type CreateStockAdjustment429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type CreateStockAdjustment429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers CreateStockAdjustment429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response CreateStockAdjustment429ApplicationProblemPlusJSONResponse) VisitCreateStockAdjustmentResponse(w http.ResponseWriter) error {
@@ -22883,9 +23447,9 @@ func (response CreateStockAdjustment429ApplicationProblemPlusJSONResponse) Visit
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -23029,13 +23593,8 @@ func (response GetStockAdjustment422ApplicationProblemPlusJSONResponse) VisitGet
 	return err
 }
 
-type GetStockAdjustment429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type GetStockAdjustment429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers GetStockAdjustment429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response GetStockAdjustment429ApplicationProblemPlusJSONResponse) VisitGetStockAdjustmentResponse(w http.ResponseWriter) error {
@@ -23045,9 +23604,9 @@ func (response GetStockAdjustment429ApplicationProblemPlusJSONResponse) VisitGet
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -23240,13 +23799,8 @@ func (response ChangeStockAdjustment422ApplicationProblemPlusJSONResponse) Visit
 	return err
 }
 
-type ChangeStockAdjustment429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type ChangeStockAdjustment429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers ChangeStockAdjustment429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response ChangeStockAdjustment429ApplicationProblemPlusJSONResponse) VisitChangeStockAdjustmentResponse(w http.ResponseWriter) error {
@@ -23256,9 +23810,9 @@ func (response ChangeStockAdjustment429ApplicationProblemPlusJSONResponse) Visit
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -23451,13 +24005,8 @@ func (response ApproveStockAdjustment422ApplicationProblemPlusJSONResponse) Visi
 	return err
 }
 
-type ApproveStockAdjustment429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type ApproveStockAdjustment429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers ApproveStockAdjustment429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response ApproveStockAdjustment429ApplicationProblemPlusJSONResponse) VisitApproveStockAdjustmentResponse(w http.ResponseWriter) error {
@@ -23467,9 +24016,9 @@ func (response ApproveStockAdjustment429ApplicationProblemPlusJSONResponse) Visi
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -23638,13 +24187,8 @@ func (response RejectStockAdjustment422ApplicationProblemPlusJSONResponse) Visit
 	return err
 }
 
-type RejectStockAdjustment429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type RejectStockAdjustment429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers RejectStockAdjustment429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response RejectStockAdjustment429ApplicationProblemPlusJSONResponse) VisitRejectStockAdjustmentResponse(w http.ResponseWriter) error {
@@ -23654,9 +24198,9 @@ func (response RejectStockAdjustment429ApplicationProblemPlusJSONResponse) Visit
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -23776,13 +24320,8 @@ func (response ListStockAlerts422ApplicationProblemPlusJSONResponse) VisitListSt
 	return err
 }
 
-type ListStockAlerts429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type ListStockAlerts429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers ListStockAlerts429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response ListStockAlerts429ApplicationProblemPlusJSONResponse) VisitListStockAlertsResponse(w http.ResponseWriter) error {
@@ -23792,9 +24331,9 @@ func (response ListStockAlerts429ApplicationProblemPlusJSONResponse) VisitListSt
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -23953,13 +24492,8 @@ func (response NotifyStockAlerts422ApplicationProblemPlusJSONResponse) VisitNoti
 	return err
 }
 
-type NotifyStockAlerts429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type NotifyStockAlerts429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers NotifyStockAlerts429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response NotifyStockAlerts429ApplicationProblemPlusJSONResponse) VisitNotifyStockAlertsResponse(w http.ResponseWriter) error {
@@ -23969,9 +24503,9 @@ func (response NotifyStockAlerts429ApplicationProblemPlusJSONResponse) VisitNoti
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -24091,13 +24625,8 @@ func (response AcknowledgeStockAlert404ApplicationProblemPlusJSONResponse) Visit
 	return err
 }
 
-type AcknowledgeStockAlert429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type AcknowledgeStockAlert429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers AcknowledgeStockAlert429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response AcknowledgeStockAlert429ApplicationProblemPlusJSONResponse) VisitAcknowledgeStockAlertResponse(w http.ResponseWriter) error {
@@ -24107,9 +24636,9 @@ func (response AcknowledgeStockAlert429ApplicationProblemPlusJSONResponse) Visit
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -24254,13 +24783,8 @@ func (response SnoozeStockAlert422ApplicationProblemPlusJSONResponse) VisitSnooz
 	return err
 }
 
-type SnoozeStockAlert429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type SnoozeStockAlert429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers SnoozeStockAlert429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response SnoozeStockAlert429ApplicationProblemPlusJSONResponse) VisitSnoozeStockAlertResponse(w http.ResponseWriter) error {
@@ -24270,9 +24794,9 @@ func (response SnoozeStockAlert429ApplicationProblemPlusJSONResponse) VisitSnooz
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -24392,13 +24916,8 @@ func (response ListStockBatches422ApplicationProblemPlusJSONResponse) VisitListS
 	return err
 }
 
-type ListStockBatches429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type ListStockBatches429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers ListStockBatches429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response ListStockBatches429ApplicationProblemPlusJSONResponse) VisitListStockBatchesResponse(w http.ResponseWriter) error {
@@ -24408,9 +24927,9 @@ func (response ListStockBatches429ApplicationProblemPlusJSONResponse) VisitListS
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -24579,13 +25098,8 @@ func (response ReceiveStockBatch422ApplicationProblemPlusJSONResponse) VisitRece
 	return err
 }
 
-type ReceiveStockBatch429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type ReceiveStockBatch429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers ReceiveStockBatch429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response ReceiveStockBatch429ApplicationProblemPlusJSONResponse) VisitReceiveStockBatchResponse(w http.ResponseWriter) error {
@@ -24595,9 +25109,9 @@ func (response ReceiveStockBatch429ApplicationProblemPlusJSONResponse) VisitRece
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -24741,13 +25255,8 @@ func (response GetStockBatch422ApplicationProblemPlusJSONResponse) VisitGetStock
 	return err
 }
 
-type GetStockBatch429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type GetStockBatch429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers GetStockBatch429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response GetStockBatch429ApplicationProblemPlusJSONResponse) VisitGetStockBatchResponse(w http.ResponseWriter) error {
@@ -24757,9 +25266,9 @@ func (response GetStockBatch429ApplicationProblemPlusJSONResponse) VisitGetStock
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -24879,13 +25388,8 @@ func (response ListStockItems422ApplicationProblemPlusJSONResponse) VisitListSto
 	return err
 }
 
-type ListStockItems429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type ListStockItems429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers ListStockItems429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response ListStockItems429ApplicationProblemPlusJSONResponse) VisitListStockItemsResponse(w http.ResponseWriter) error {
@@ -24895,9 +25399,9 @@ func (response ListStockItems429ApplicationProblemPlusJSONResponse) VisitListSto
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -25090,13 +25594,8 @@ func (response ChangeStockItem422ApplicationProblemPlusJSONResponse) VisitChange
 	return err
 }
 
-type ChangeStockItem429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type ChangeStockItem429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers ChangeStockItem429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response ChangeStockItem429ApplicationProblemPlusJSONResponse) VisitChangeStockItemResponse(w http.ResponseWriter) error {
@@ -25106,9 +25605,9 @@ func (response ChangeStockItem429ApplicationProblemPlusJSONResponse) VisitChange
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -25228,13 +25727,8 @@ func (response ListStockMovements422ApplicationProblemPlusJSONResponse) VisitLis
 	return err
 }
 
-type ListStockMovements429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type ListStockMovements429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers ListStockMovements429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response ListStockMovements429ApplicationProblemPlusJSONResponse) VisitListStockMovementsResponse(w http.ResponseWriter) error {
@@ -25244,9 +25738,9 @@ func (response ListStockMovements429ApplicationProblemPlusJSONResponse) VisitLis
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -25390,13 +25884,8 @@ func (response GetAvailability422ApplicationProblemPlusJSONResponse) VisitGetAva
 	return err
 }
 
-type GetAvailability429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type GetAvailability429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers GetAvailability429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response GetAvailability429ApplicationProblemPlusJSONResponse) VisitGetAvailabilityResponse(w http.ResponseWriter) error {
@@ -25406,9 +25895,9 @@ func (response GetAvailability429ApplicationProblemPlusJSONResponse) VisitGetAva
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -25528,13 +26017,8 @@ func (response ListStorefronts422ApplicationProblemPlusJSONResponse) VisitListSt
 	return err
 }
 
-type ListStorefronts429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type ListStorefronts429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers ListStorefronts429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response ListStorefronts429ApplicationProblemPlusJSONResponse) VisitListStorefrontsResponse(w http.ResponseWriter) error {
@@ -25544,9 +26028,9 @@ func (response ListStorefronts429ApplicationProblemPlusJSONResponse) VisitListSt
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -25714,13 +26198,8 @@ func (response OpenStorefront422ApplicationProblemPlusJSONResponse) VisitOpenSto
 	return err
 }
 
-type OpenStorefront429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type OpenStorefront429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers OpenStorefront429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response OpenStorefront429ApplicationProblemPlusJSONResponse) VisitOpenStorefrontResponse(w http.ResponseWriter) error {
@@ -25730,9 +26209,9 @@ func (response OpenStorefront429ApplicationProblemPlusJSONResponse) VisitOpenSto
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -25894,13 +26373,8 @@ func (response RemoveStorefront422ApplicationProblemPlusJSONResponse) VisitRemov
 	return err
 }
 
-type RemoveStorefront429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type RemoveStorefront429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers RemoveStorefront429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response RemoveStorefront429ApplicationProblemPlusJSONResponse) VisitRemoveStorefrontResponse(w http.ResponseWriter) error {
@@ -25910,9 +26384,9 @@ func (response RemoveStorefront429ApplicationProblemPlusJSONResponse) VisitRemov
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -26081,13 +26555,8 @@ func (response ChangeStorefront422ApplicationProblemPlusJSONResponse) VisitChang
 	return err
 }
 
-type ChangeStorefront429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type ChangeStorefront429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers ChangeStorefront429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response ChangeStorefront429ApplicationProblemPlusJSONResponse) VisitChangeStorefrontResponse(w http.ResponseWriter) error {
@@ -26097,9 +26566,9 @@ func (response ChangeStorefront429ApplicationProblemPlusJSONResponse) VisitChang
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -26269,13 +26738,8 @@ func (response SetStorefrontProduct422ApplicationProblemPlusJSONResponse) VisitS
 	return err
 }
 
-type SetStorefrontProduct429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type SetStorefrontProduct429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers SetStorefrontProduct429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response SetStorefrontProduct429ApplicationProblemPlusJSONResponse) VisitSetStorefrontProductResponse(w http.ResponseWriter) error {
@@ -26285,9 +26749,9 @@ func (response SetStorefrontProduct429ApplicationProblemPlusJSONResponse) VisitS
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -26378,6 +26842,25 @@ func (response GetSubscription404ApplicationProblemPlusJSONResponse) VisitGetSub
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
 	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSubscription429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetSubscription429ApplicationProblemPlusJSONResponse) VisitGetSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -26616,6 +27099,25 @@ func (response CancelSubscription422ApplicationProblemPlusJSONResponse) VisitCan
 	return err
 }
 
+type CancelSubscription429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response CancelSubscription429ApplicationProblemPlusJSONResponse) VisitCancelSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CancelSubscriptiondefaultResponseHeaders struct {
 	RetryAfter *int
 }
@@ -26726,6 +27228,25 @@ func (response ListSubscriptionPayments422ApplicationProblemPlusJSONResponse) Vi
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSubscriptionPayments429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListSubscriptionPayments429ApplicationProblemPlusJSONResponse) VisitListSubscriptionPaymentsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -26955,6 +27476,25 @@ func (response CreateSubscriptionPayment422ApplicationProblemPlusJSONResponse) V
 	return err
 }
 
+type CreateSubscriptionPayment429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response CreateSubscriptionPayment429ApplicationProblemPlusJSONResponse) VisitCreateSubscriptionPaymentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CreateSubscriptionPayment502ResponseHeaders struct {
 	RetryAfter *int
 }
@@ -27137,6 +27677,25 @@ func (response GetSubscriptionPayment422ApplicationProblemPlusJSONResponse) Visi
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSubscriptionPayment429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetSubscriptionPayment429ApplicationProblemPlusJSONResponse) VisitGetSubscriptionPaymentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -27332,6 +27891,25 @@ func (response VerifySubscriptionPayment422ApplicationProblemPlusJSONResponse) V
 	return err
 }
 
+type VerifySubscriptionPayment429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response VerifySubscriptionPayment429ApplicationProblemPlusJSONResponse) VisitVerifySubscriptionPaymentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type VerifySubscriptionPaymentdefaultResponseHeaders struct {
 	RetryAfter *int
 }
@@ -27442,6 +28020,25 @@ func (response GetSubscriptionPricing422ApplicationProblemPlusJSONResponse) Visi
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSubscriptionPricing429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetSubscriptionPricing429ApplicationProblemPlusJSONResponse) VisitGetSubscriptionPricingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -27560,13 +28157,8 @@ func (response ListSuppliers422ApplicationProblemPlusJSONResponse) VisitListSupp
 	return err
 }
 
-type ListSuppliers429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type ListSuppliers429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers ListSuppliers429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response ListSuppliers429ApplicationProblemPlusJSONResponse) VisitListSuppliersResponse(w http.ResponseWriter) error {
@@ -27576,9 +28168,9 @@ func (response ListSuppliers429ApplicationProblemPlusJSONResponse) VisitListSupp
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -27722,13 +28314,8 @@ func (response AddSupplier422ApplicationProblemPlusJSONResponse) VisitAddSupplie
 	return err
 }
 
-type AddSupplier429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type AddSupplier429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers AddSupplier429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response AddSupplier429ApplicationProblemPlusJSONResponse) VisitAddSupplierResponse(w http.ResponseWriter) error {
@@ -27738,9 +28325,9 @@ func (response AddSupplier429ApplicationProblemPlusJSONResponse) VisitAddSupplie
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -27902,13 +28489,8 @@ func (response RemoveSupplier422ApplicationProblemPlusJSONResponse) VisitRemoveS
 	return err
 }
 
-type RemoveSupplier429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type RemoveSupplier429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers RemoveSupplier429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response RemoveSupplier429ApplicationProblemPlusJSONResponse) VisitRemoveSupplierResponse(w http.ResponseWriter) error {
@@ -27918,9 +28500,9 @@ func (response RemoveSupplier429ApplicationProblemPlusJSONResponse) VisitRemoveS
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -28089,13 +28671,8 @@ func (response ChangeSupplier422ApplicationProblemPlusJSONResponse) VisitChangeS
 	return err
 }
 
-type ChangeSupplier429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type ChangeSupplier429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers ChangeSupplier429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response ChangeSupplier429ApplicationProblemPlusJSONResponse) VisitChangeSupplierResponse(w http.ResponseWriter) error {
@@ -28105,9 +28682,9 @@ func (response ChangeSupplier429ApplicationProblemPlusJSONResponse) VisitChangeS
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -28199,6 +28776,25 @@ func (response ListTasks422ApplicationProblemPlusJSONResponse) VisitListTasksRes
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTasks429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListTasks429ApplicationProblemPlusJSONResponse) VisitListTasksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -28343,6 +28939,25 @@ func (response CancelTask422ApplicationProblemPlusJSONResponse) VisitCancelTaskR
 	return err
 }
 
+type CancelTask429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response CancelTask429ApplicationProblemPlusJSONResponse) VisitCancelTaskResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CancelTaskdefaultResponseHeaders struct {
 	RetryAfter *int
 }
@@ -28476,6 +29091,25 @@ func (response GetTask422ApplicationProblemPlusJSONResponse) VisitGetTaskRespons
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTask429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetTask429ApplicationProblemPlusJSONResponse) VisitGetTaskResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -28617,6 +29251,25 @@ func (response GetTaskStatus422ApplicationProblemPlusJSONResponse) VisitGetTaskS
 	return err
 }
 
+type GetTaskStatus429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetTaskStatus429ApplicationProblemPlusJSONResponse) VisitGetTaskStatusResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetTaskStatusdefaultResponseHeaders struct {
 	RetryAfter *int
 }
@@ -28731,13 +29384,8 @@ func (response ListTransfers422ApplicationProblemPlusJSONResponse) VisitListTran
 	return err
 }
 
-type ListTransfers429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type ListTransfers429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers ListTransfers429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response ListTransfers429ApplicationProblemPlusJSONResponse) VisitListTransfersResponse(w http.ResponseWriter) error {
@@ -28747,9 +29395,9 @@ func (response ListTransfers429ApplicationProblemPlusJSONResponse) VisitListTran
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -28918,13 +29566,8 @@ func (response CreateTransfer422ApplicationProblemPlusJSONResponse) VisitCreateT
 	return err
 }
 
-type CreateTransfer429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type CreateTransfer429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers CreateTransfer429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response CreateTransfer429ApplicationProblemPlusJSONResponse) VisitCreateTransferResponse(w http.ResponseWriter) error {
@@ -28934,9 +29577,9 @@ func (response CreateTransfer429ApplicationProblemPlusJSONResponse) VisitCreateT
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -29080,13 +29723,8 @@ func (response GetTransfer422ApplicationProblemPlusJSONResponse) VisitGetTransfe
 	return err
 }
 
-type GetTransfer429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type GetTransfer429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers GetTransfer429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response GetTransfer429ApplicationProblemPlusJSONResponse) VisitGetTransferResponse(w http.ResponseWriter) error {
@@ -29096,9 +29734,9 @@ func (response GetTransfer429ApplicationProblemPlusJSONResponse) VisitGetTransfe
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -29267,13 +29905,8 @@ func (response CancelTransfer422ApplicationProblemPlusJSONResponse) VisitCancelT
 	return err
 }
 
-type CancelTransfer429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type CancelTransfer429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers CancelTransfer429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response CancelTransfer429ApplicationProblemPlusJSONResponse) VisitCancelTransferResponse(w http.ResponseWriter) error {
@@ -29283,9 +29916,9 @@ func (response CancelTransfer429ApplicationProblemPlusJSONResponse) VisitCancelT
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -29478,13 +30111,8 @@ func (response CompleteTransfer422ApplicationProblemPlusJSONResponse) VisitCompl
 	return err
 }
 
-type CompleteTransfer429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type CompleteTransfer429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers CompleteTransfer429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response CompleteTransfer429ApplicationProblemPlusJSONResponse) VisitCompleteTransferResponse(w http.ResponseWriter) error {
@@ -29494,9 +30122,9 @@ func (response CompleteTransfer429ApplicationProblemPlusJSONResponse) VisitCompl
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -29689,13 +30317,8 @@ func (response DispatchTransfer422ApplicationProblemPlusJSONResponse) VisitDispa
 	return err
 }
 
-type DispatchTransfer429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type DispatchTransfer429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers DispatchTransfer429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response DispatchTransfer429ApplicationProblemPlusJSONResponse) VisitDispatchTransferResponse(w http.ResponseWriter) error {
@@ -29705,9 +30328,9 @@ func (response DispatchTransfer429ApplicationProblemPlusJSONResponse) VisitDispa
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -29798,6 +30421,25 @@ func (response GetUsersMe403ApplicationProblemPlusJSONResponse) VisitGetUsersMeR
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
 	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUsersMe429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetUsersMe429ApplicationProblemPlusJSONResponse) VisitGetUsersMeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -29916,13 +30558,8 @@ func (response ListWarehouses422ApplicationProblemPlusJSONResponse) VisitListWar
 	return err
 }
 
-type ListWarehouses429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type ListWarehouses429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers ListWarehouses429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response ListWarehouses429ApplicationProblemPlusJSONResponse) VisitListWarehousesResponse(w http.ResponseWriter) error {
@@ -29932,9 +30569,9 @@ func (response ListWarehouses429ApplicationProblemPlusJSONResponse) VisitListWar
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -30078,13 +30715,8 @@ func (response OpenWarehouse422ApplicationProblemPlusJSONResponse) VisitOpenWare
 	return err
 }
 
-type OpenWarehouse429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type OpenWarehouse429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers OpenWarehouse429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response OpenWarehouse429ApplicationProblemPlusJSONResponse) VisitOpenWarehouseResponse(w http.ResponseWriter) error {
@@ -30094,9 +30726,9 @@ func (response OpenWarehouse429ApplicationProblemPlusJSONResponse) VisitOpenWare
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -30258,13 +30890,8 @@ func (response RemoveWarehouse422ApplicationProblemPlusJSONResponse) VisitRemove
 	return err
 }
 
-type RemoveWarehouse429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type RemoveWarehouse429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers RemoveWarehouse429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response RemoveWarehouse429ApplicationProblemPlusJSONResponse) VisitRemoveWarehouseResponse(w http.ResponseWriter) error {
@@ -30274,9 +30901,9 @@ func (response RemoveWarehouse429ApplicationProblemPlusJSONResponse) VisitRemove
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -30445,13 +31072,8 @@ func (response ChangeWarehouse422ApplicationProblemPlusJSONResponse) VisitChange
 	return err
 }
 
-type ChangeWarehouse429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type ChangeWarehouse429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers ChangeWarehouse429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response ChangeWarehouse429ApplicationProblemPlusJSONResponse) VisitChangeWarehouseResponse(w http.ResponseWriter) error {
@@ -30461,9 +31083,9 @@ func (response ChangeWarehouse429ApplicationProblemPlusJSONResponse) VisitChange
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -30633,13 +31255,8 @@ func (response SetWarehouseProduct422ApplicationProblemPlusJSONResponse) VisitSe
 	return err
 }
 
-type SetWarehouseProduct429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type SetWarehouseProduct429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers SetWarehouseProduct429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response SetWarehouseProduct429ApplicationProblemPlusJSONResponse) VisitSetWarehouseProductResponse(w http.ResponseWriter) error {
@@ -30649,9 +31266,9 @@ func (response SetWarehouseProduct429ApplicationProblemPlusJSONResponse) VisitSe
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
