@@ -179,6 +179,34 @@ func TestEveryPostIsDoneOnceOrSaysWhyNot(t *testing.T) {
 	require.Len(t, used, len(notOnce), "notOnce names operations that are gone")
 }
 
+// Every address but a provider's is limited, so every operation may answer 429, and with the headers that tell when to come back. That they are sent as described is seen
+// wherever a test is refused, for every answer of every test is compared with the description.
+func TestEveryOperationSaysThatItIsLimited(t *testing.T) {
+	t.Parallel()
+	limited := description(t).Components.Responses["TooManyRequests"].Value
+	require.ElementsMatch(t, []string{"RateLimit", "RateLimit-Policy", "Retry-After"}, slices.Collect(maps.Keys(limited.Headers)))
+	for name, header := range limited.Headers {
+		require.True(t, header.Value.Required, name)
+	}
+	operations(t, func(t *testing.T, method, path string, op *openapi3.Operation) {
+		t.Helper()
+		at := method + " " + path
+		answer := op.Responses.Value("429")
+		if raw[op.OperationID] {
+			require.Nil(t, answer, "%s: a provider is never limited", at)
+			return
+		}
+		require.NotNil(t, answer, "%s: it is limited", at)
+		require.Equal(t, "#/components/responses/TooManyRequests", answer.Ref, at)
+	})
+	names := regexp.MustCompile(`\(([a-z|-]+)\)`)
+	l := newLimits(Options{})
+	all := []string{"address", l.signIn.Name, l.person.Name, l.account.Name, l.tenant.Name}
+	for _, header := range []string{"RateLimit", "RateLimit-Policy"} {
+		require.ElementsMatch(t, all, strings.Split(names.FindStringSubmatch(limited.Headers[header].Value.Schema.Value.Pattern)[1], "|"), header)
+	}
+}
+
 func TestEveryKindOfNoticeIsDescribed(t *testing.T) {
 	t.Parallel()
 	var kinds, priorities []any

@@ -1,5 +1,5 @@
 // Package housekeeping deletes what nobody needs any more: ended tasks, worker processes of the past, old runs of the schedule, what the gateway remembers of requests,
-// tokens that have ended, and notices that are half a year old.
+// tokens that have ended, invitations that came to nothing, and notices that are half a year old.
 // Failed tasks are kept: they wait for a person's decision.
 package housekeeping
 
@@ -43,6 +43,8 @@ const (
 	keepNotices = 180 * 24 * time.Hour
 	// keepTokens is how long a token is kept after its end, so that whoever comes late is told that it has ended and not that it never was.
 	keepTokens = 7 * 24 * time.Hour
+	// keepInvitations is how long an invitation that expired or was revoked is listed and can be sent again. It holds the address of somebody who never came.
+	keepInvitations = 90 * 24 * time.Hour
 )
 
 // Validate checks the values that the types cannot.
@@ -102,7 +104,7 @@ func (h *Housekeeper) Stop(context.Context) error {
 }
 
 // Deleted counts what one turn deleted.
-type Deleted struct{ Tasks, Workers, Runs, Requests, Buckets, Notices, Tokens int64 }
+type Deleted struct{ Tasks, Workers, Runs, Requests, Buckets, Notices, Tokens, Invitations int64 }
 
 // Turn deletes everything that is old by the database's clock, up to some hundred thousand rows of each kind.
 func (h *Housekeeper) Turn(ctx context.Context) (d Deleted, err error) {
@@ -136,8 +138,12 @@ func (h *Housekeeper) Turn(ctx context.Context) (d Deleted, err error) {
 			return d, err
 		}
 	}
+	if d.Invitations, err = h.repeat(ctx, func(tx *gorm.DB) (int64, error) { return pruneInvitations(tx, now.Add(-keepInvitations)) }); err != nil {
+		return d, err
+	}
 	if d != (Deleted{}) {
-		slog.InfoContext(ctx, "old rows deleted", "tasks", d.Tasks, "workers", d.Workers, "runs", d.Runs, "requests", d.Requests, "buckets", d.Buckets, "notices", d.Notices, "tokens", d.Tokens)
+		slog.InfoContext(ctx, "old rows deleted", "tasks", d.Tasks, "workers", d.Workers, "runs", d.Runs, "requests", d.Requests, "buckets", d.Buckets, "notices", d.Notices, "tokens", d.Tokens,
+			"invitations", d.Invitations)
 	}
 	return d, nil
 }
@@ -180,10 +186,20 @@ func pruneRuns(tx *gorm.DB, before time.Time) (int64, error) {
 	return n, nil
 }
 
-// pruneRequests forgets Idempotency-Keys whose day is over. A day of them is little, so no index is worth its cost.
+// The statements that delete at most $2 rows older than $1, oldest first, each by an index on that time.
+const (
+	requestsSQL = `delete from gateway.idempotent_request where (tenant_id, user_id, operation, key) in
+		(select tenant_id, user_id, operation, key from gateway.idempotent_request where created_at < $1 order by created_at limit $2) and created_at < $1`
+	// A bucket that is used meanwhile stays.
+	bucketsSQL = `delete from gateway.rate_bucket where (policy, key) in (select policy, key from gateway.rate_bucket where at < $1 order by at limit $2) and at < $1`
+	// One that is sent again meanwhile is pending, which is neither.
+	invitationsSQL = `delete from accounts.invitation where id in
+		(select id from accounts.invitation where status in ('EXPIRED','REVOKED') and ended_at < $1 order by ended_at limit $2) and status in ('EXPIRED','REVOKED') and ended_at < $1`
+)
+
+// pruneRequests forgets Idempotency-Keys whose day is over.
 func pruneRequests(tx *gorm.DB, before time.Time) (int64, error) {
-	n, err := postgres.Exec(tx, `delete from gateway.idempotent_request where (tenant_id, user_id, operation, key) in
-		(select tenant_id, user_id, operation, key from gateway.idempotent_request where created_at < $1 limit $2) and created_at < $1`, before, batch)
+	n, err := postgres.Exec(tx, requestsSQL, before, batch)
 	if err != nil {
 		return 0, fmt.Errorf("prune idempotent requests: %w", err)
 	}
@@ -191,9 +207,17 @@ func pruneRequests(tx *gorm.DB, before time.Time) (int64, error) {
 }
 
 func pruneBuckets(tx *gorm.DB, before time.Time) (int64, error) {
-	n, err := postgres.Exec(tx, `delete from gateway.rate_bucket where (policy, key) in (select policy, key from gateway.rate_bucket where at < $1 limit $2) and at < $1`, before, batch)
+	n, err := postgres.Exec(tx, bucketsSQL, before, batch)
 	if err != nil {
 		return 0, fmt.Errorf("prune rate buckets: %w", err)
+	}
+	return n, nil
+}
+
+func pruneInvitations(tx *gorm.DB, before time.Time) (int64, error) {
+	n, err := postgres.Exec(tx, invitationsSQL, before, batch)
+	if err != nil {
+		return 0, fmt.Errorf("prune invitations: %w", err)
 	}
 	return n, nil
 }

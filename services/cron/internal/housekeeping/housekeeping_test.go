@@ -1,11 +1,15 @@
 package housekeeping
 
 import (
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
+	"gorm.io/gorm"
 
+	"makola/pkg/postgres"
 	"makola/pkg/postgres/postgrestest"
 	"makola/pkg/service"
 )
@@ -46,6 +50,14 @@ func TestTurnDeletesWhatIsOldAndKeepsWhatMatters(t *testing.T) {
 			  from (values ('00000000-0000-0000-0000-00000000000a', 'used', interval '-40 days', now(), null::timestamptz), ('00000000-0000-0000-0000-00000000000a', 'good', interval '1 day', null, null),
 			               ('00000000-0000-0000-0000-00000000000b', 'over', interval '-8 days', now(), null), ('00000000-0000-0000-0000-00000000000b', 'last', interval '-8 days', null, null),
 			               ('00000000-0000-0000-0000-00000000000c', 'ended', interval '-40 days', now(), now()), ('00000000-0000-0000-0000-00000000000c', 'revoked', interval '1 day', null, now())) v(f, h, e, r, v)`,
+		// Invitations: 1,100 that came to nothing more than 90 days ago in two batches, expired and revoked ones; what came to nothing lately, was accepted, or waits, stays.
+		`insert into accounts.business (id, owner_id, name, email) values ('00000000-0000-7000-8000-000000000001', '0190a000-0000-7000-8000-000000000001', 'Shop', 'shop@example.com')`,
+		`insert into accounts.invitation (id, tenant_id, email, role, status, invited_by, expires_at, ended_at)
+			select gen_random_uuid(), '00000000-0000-7000-8000-000000000001', 'old' || i || '@example.com', 'STAFF', (array['EXPIRED','REVOKED'])[1 + i % 2], '0190a000-0000-7000-8000-000000000001',
+			       now() - interval '97 days', now() - interval '91 days' from generate_series(1, 1100) i`,
+		`insert into accounts.invitation (id, tenant_id, email, role, status, invited_by, expires_at, ended_at)
+			select gen_random_uuid(), '00000000-0000-7000-8000-000000000001', s || '@example.com', 'STAFF', s, '0190a000-0000-7000-8000-000000000001', now() - interval '400 days', now() - a
+			  from (values ('EXPIRED', interval '89 days'), ('REVOKED', '89 days'), ('ACCEPTED', '400 days'), ('PENDING', null)) v(s, a)`,
 	} {
 		_, err := look.Exec(t.Context(), q)
 		require.NoError(t, err)
@@ -54,7 +66,7 @@ func TestTurnDeletesWhatIsOldAndKeepsWhatMatters(t *testing.T) {
 	h := New(pg.Open("makola_cron"), cfg)
 	deleted, err := h.Turn(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, Deleted{Tasks: 2500, Workers: 2, Runs: 21, Requests: 1500, Buckets: 1, Notices: 2100, Tokens: 1200 + 1 + 3}, deleted)
+	require.Equal(t, Deleted{Tasks: 2500, Workers: 2, Runs: 21, Requests: 1500, Buckets: 1, Notices: 2100, Tokens: 1200 + 1 + 3, Invitations: 1100}, deleted)
 	count := func(q string) (n int) {
 		require.NoError(t, look.QueryRow(t.Context(), q).Scan(&n))
 		return n
@@ -71,9 +83,45 @@ func TestTurnDeletesWhatIsOldAndKeepsWhatMatters(t *testing.T) {
 	require.Equal(t, 1, count(`select count(*) from accounts.email_verification_token`))
 	require.Equal(t, 3, count(`select count(*) from accounts.refresh_token where token_hash in ('used', 'good', 'revoked')`))
 	require.Equal(t, 3, count(`select count(*) from accounts.refresh_token`))
+	require.Equal(t, 4, count(`select count(*) from accounts.invitation where email not like 'old%'`))
+	require.Equal(t, 4, count(`select count(*) from accounts.invitation`))
 	again, err := h.Turn(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, Deleted{}, again)
+}
+
+// What is looked for every ten minutes and is hardly ever there must not cost a reading of the whole table.
+func TestOldRowsAreFoundByIndex(t *testing.T) {
+	t.Parallel()
+	pg := postgrestest.New(t)
+	look := pg.Admin()
+	for _, q := range []string{
+		`insert into accounts.user (id, email, name, password_hash) values ('0190a000-0000-7000-8000-000000000001', 'ama@example.com', 'Ama', 'x')`,
+		`insert into accounts.business (id, owner_id, name, email) values ('00000000-0000-7000-8000-000000000001', '0190a000-0000-7000-8000-000000000001', 'Shop', 'shop@example.com')`,
+		`insert into accounts.invitation (id, tenant_id, email, role, status, invited_by, expires_at, ended_at)
+			select gen_random_uuid(), '00000000-0000-7000-8000-000000000001', i || '@example.com', 'STAFF', 'EXPIRED', '0190a000-0000-7000-8000-000000000001', now(), now() - i * interval '1 second' from generate_series(1, 20000) i`,
+		`insert into gateway.idempotent_request (tenant_id, user_id, operation, key, request_hash, holder, held_until, created_at)
+			select gen_random_uuid(), gen_random_uuid(), 'X', 'k', 'x', gen_random_uuid(), now(), now() - i * interval '1 second' from generate_series(1, 20000) i`,
+		`insert into gateway.rate_bucket (policy, key, tokens, at) select 'address', convert_to(i::text, 'utf8'), 1, now() - i * interval '1 millisecond' from generate_series(1, 20000) i`,
+		`analyze accounts.invitation, gateway.idempotent_request, gateway.rate_bucket`,
+	} {
+		_, err := look.Exec(t.Context(), q)
+		require.NoError(t, err)
+	}
+	db := pg.Open("makola_cron")
+	for index, statement := range map[string]string{"invitation_ended": invitationsSQL, "idempotent_request_created": requestsSQL, "rate_bucket_at": bucketsSQL} {
+		var plan []string
+		require.NoError(t, db.InSystem(t.Context(), func(tx *gorm.DB) error {
+			return postgres.Query(tx, func(rows pgx.Rows) (err error) {
+				plan, err = pgx.CollectRows(rows, pgx.RowTo[string])
+				return err
+			}, "explain "+strings.Replace(statement, "limit $2", "limit 1000", 1), time.Now().Add(-keepInvitations))
+		}))
+		whole := strings.Join(plan, "\n")
+		t.Log("\n" + whole)
+		require.Contains(t, whole, index)
+		require.NotContains(t, whole, "Seq Scan")
+	}
 }
 
 func TestHousekeeperStartsAndStops(t *testing.T) {

@@ -4191,6 +4191,9 @@ type TaskID = openapi_types.UUID
 // TransferID defines model for TransferId.
 type TransferID = openapi_types.UUID
 
+// TooManyRequests defines model for TooManyRequests.
+type TooManyRequests = Problem
+
 // GetTaskStatusAliasParams defines parameters for GetTaskStatusAlias.
 type GetTaskStatusAliasParams struct {
 	// IfNoneMatch The ETag of the answer you have.
@@ -9972,6 +9975,17 @@ type ProblemApplicationProblemPlusJSONResponse struct {
 	Headers ProblemResponseHeaders
 }
 
+type TooManyRequestsResponseHeaders struct {
+	RateLimit       string
+	RateLimitPolicy string
+	RetryAfter      int
+}
+type TooManyRequestsApplicationProblemPlusJSONResponse struct {
+	Body Problem
+
+	Headers TooManyRequestsResponseHeaders
+}
+
 type GetTaskStatusAliasRequestObject struct {
 	ID     TaskID `json:"id"`
 	Params GetTaskStatusAliasParams
@@ -10080,6 +10094,25 @@ func (response GetTaskStatusAlias422ApplicationProblemPlusJSONResponse) VisitGet
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTaskStatusAlias429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetTaskStatusAlias429ApplicationProblemPlusJSONResponse) VisitGetTaskStatusAliasResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -10221,6 +10254,25 @@ func (response GetTaskStatusAliasSlash422ApplicationProblemPlusJSONResponse) Vis
 	return err
 }
 
+type GetTaskStatusAliasSlash429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetTaskStatusAliasSlash429ApplicationProblemPlusJSONResponse) VisitGetTaskStatusAliasSlashResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetTaskStatusAliasSlashdefaultResponseHeaders struct {
 	RetryAfter *int
 }
@@ -10307,6 +10359,25 @@ func (response GetCreditBalance422ApplicationProblemPlusJSONResponse) VisitGetCr
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCreditBalance429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetCreditBalance429ApplicationProblemPlusJSONResponse) VisitGetCreditBalanceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -10401,6 +10472,25 @@ func (response ListCreditLedger422ApplicationProblemPlusJSONResponse) VisitListC
 	return err
 }
 
+type ListCreditLedger429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListCreditLedger429ApplicationProblemPlusJSONResponse) VisitListCreditLedgerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListCreditLedgerdefaultResponseHeaders struct {
 	RetryAfter *int
 }
@@ -10462,6 +10552,25 @@ func (response ListCreditPackages401ApplicationProblemPlusJSONResponse) VisitLis
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
 	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCreditPackages429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListCreditPackages429ApplicationProblemPlusJSONResponse) VisitListCreditPackagesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -10552,6 +10661,25 @@ func (response ListCreditPurchases422ApplicationProblemPlusJSONResponse) VisitLi
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCreditPurchases429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListCreditPurchases429ApplicationProblemPlusJSONResponse) VisitListCreditPurchasesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -10781,6 +10909,25 @@ func (response CreateCreditPurchase422ApplicationProblemPlusJSONResponse) VisitC
 	return err
 }
 
+type CreateCreditPurchase429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response CreateCreditPurchase429ApplicationProblemPlusJSONResponse) VisitCreateCreditPurchaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CreateCreditPurchase502ResponseHeaders struct {
 	RetryAfter *int
 }
@@ -10939,6 +11086,25 @@ func (response GetCreditPurchase422ApplicationProblemPlusJSONResponse) VisitGetC
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCreditPurchase429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetCreditPurchase429ApplicationProblemPlusJSONResponse) VisitGetCreditPurchaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -11153,6 +11319,25 @@ func (response VerifyCreditPurchaseReturn422ApplicationProblemPlusJSONResponse) 
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VerifyCreditPurchaseReturn429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response VerifyCreditPurchaseReturn429ApplicationProblemPlusJSONResponse) VisitVerifyCreditPurchaseReturnResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -11372,6 +11557,25 @@ func (response VerifyCreditPurchase422ApplicationProblemPlusJSONResponse) VisitV
 	return err
 }
 
+type VerifyCreditPurchase429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response VerifyCreditPurchase429ApplicationProblemPlusJSONResponse) VisitVerifyCreditPurchaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type VerifyCreditPurchasedefaultResponseHeaders struct {
 	RetryAfter *int
 }
@@ -11482,6 +11686,25 @@ func (response GetFeatureAvailability422ApplicationProblemPlusJSONResponse) Visi
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetFeatureAvailability429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetFeatureAvailability429ApplicationProblemPlusJSONResponse) VisitGetFeatureAvailabilityResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -11645,6 +11868,25 @@ func (response ReserveFeatureCharge422ApplicationProblemPlusJSONResponse) VisitR
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReserveFeatureCharge429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ReserveFeatureCharge429ApplicationProblemPlusJSONResponse) VisitReserveFeatureChargeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -11862,6 +12104,25 @@ func (response CaptureFeatureCharge422ApplicationProblemPlusJSONResponse) VisitC
 	return err
 }
 
+type CaptureFeatureCharge429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response CaptureFeatureCharge429ApplicationProblemPlusJSONResponse) VisitCaptureFeatureChargeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CaptureFeatureChargedefaultResponseHeaders struct {
 	RetryAfter *int
 }
@@ -12075,6 +12336,25 @@ func (response ReleaseFeatureCharge422ApplicationProblemPlusJSONResponse) VisitR
 	return err
 }
 
+type ReleaseFeatureCharge429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ReleaseFeatureCharge429ApplicationProblemPlusJSONResponse) VisitReleaseFeatureChargeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ReleaseFeatureChargedefaultResponseHeaders struct {
 	RetryAfter *int
 }
@@ -12185,6 +12465,25 @@ func (response GetUsageStats422ApplicationProblemPlusJSONResponse) VisitGetUsage
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUsageStats429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetUsageStats429ApplicationProblemPlusJSONResponse) VisitGetUsageStatsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -12303,6 +12602,25 @@ func (response ListUsageTransactions422ApplicationProblemPlusJSONResponse) Visit
 	return err
 }
 
+type ListUsageTransactions429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListUsageTransactions429ApplicationProblemPlusJSONResponse) VisitListUsageTransactionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListUsageTransactionsdefaultResponseHeaders struct {
 	RetryAfter *int
 }
@@ -12417,13 +12735,8 @@ func (response ListAuditLogs422ApplicationProblemPlusJSONResponse) VisitListAudi
 	return err
 }
 
-type ListAuditLogs429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type ListAuditLogs429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers ListAuditLogs429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response ListAuditLogs429ApplicationProblemPlusJSONResponse) VisitListAuditLogsResponse(w http.ResponseWriter) error {
@@ -12433,9 +12746,9 @@ func (response ListAuditLogs429ApplicationProblemPlusJSONResponse) VisitListAudi
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -12573,13 +12886,8 @@ func (response ChangePassword422ApplicationProblemPlusJSONResponse) VisitChangeP
 	return err
 }
 
-type ChangePassword429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type ChangePassword429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers ChangePassword429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response ChangePassword429ApplicationProblemPlusJSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
@@ -12589,9 +12897,9 @@ func (response ChangePassword429ApplicationProblemPlusJSONResponse) VisitChangeP
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -12711,13 +13019,8 @@ func (response Login422ApplicationProblemPlusJSONResponse) VisitLoginResponse(w 
 	return err
 }
 
-type Login429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type Login429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers Login429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response Login429ApplicationProblemPlusJSONResponse) VisitLoginResponse(w http.ResponseWriter) error {
@@ -12727,9 +13030,9 @@ func (response Login429ApplicationProblemPlusJSONResponse) VisitLoginResponse(w 
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -12795,13 +13098,8 @@ func (response Logout422ApplicationProblemPlusJSONResponse) VisitLogoutResponse(
 	return err
 }
 
-type Logout429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type Logout429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers Logout429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response Logout429ApplicationProblemPlusJSONResponse) VisitLogoutResponse(w http.ResponseWriter) error {
@@ -12811,9 +13109,9 @@ func (response Logout429ApplicationProblemPlusJSONResponse) VisitLogoutResponse(
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -12904,6 +13202,25 @@ func (response GetAuthMe403ApplicationProblemPlusJSONResponse) VisitGetAuthMeRes
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
 	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAuthMe429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetAuthMe429ApplicationProblemPlusJSONResponse) VisitGetAuthMeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -13022,13 +13339,8 @@ func (response ConfirmPasswordReset422ApplicationProblemPlusJSONResponse) VisitC
 	return err
 }
 
-type ConfirmPasswordReset429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type ConfirmPasswordReset429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers ConfirmPasswordReset429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response ConfirmPasswordReset429ApplicationProblemPlusJSONResponse) VisitConfirmPasswordResetResponse(w http.ResponseWriter) error {
@@ -13038,9 +13350,9 @@ func (response ConfirmPasswordReset429ApplicationProblemPlusJSONResponse) VisitC
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -13136,13 +13448,8 @@ func (response RequestPasswordReset422ApplicationProblemPlusJSONResponse) VisitR
 	return err
 }
 
-type RequestPasswordReset429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type RequestPasswordReset429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers RequestPasswordReset429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response RequestPasswordReset429ApplicationProblemPlusJSONResponse) VisitRequestPasswordResetResponse(w http.ResponseWriter) error {
@@ -13152,9 +13459,9 @@ func (response RequestPasswordReset429ApplicationProblemPlusJSONResponse) VisitR
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -13250,13 +13557,8 @@ func (response Refresh422ApplicationProblemPlusJSONResponse) VisitRefreshRespons
 	return err
 }
 
-type Refresh429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type Refresh429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers Refresh429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response Refresh429ApplicationProblemPlusJSONResponse) VisitRefreshResponse(w http.ResponseWriter) error {
@@ -13266,9 +13568,9 @@ func (response Refresh429ApplicationProblemPlusJSONResponse) VisitRefreshRespons
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -13436,13 +13738,8 @@ func (response Register422ApplicationProblemPlusJSONResponse) VisitRegisterRespo
 	return err
 }
 
-type Register429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type Register429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers Register429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response Register429ApplicationProblemPlusJSONResponse) VisitRegisterResponse(w http.ResponseWriter) error {
@@ -13452,9 +13749,9 @@ func (response Register429ApplicationProblemPlusJSONResponse) VisitRegisterRespo
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -13573,13 +13870,8 @@ func (response EndOtherSessions422ApplicationProblemPlusJSONResponse) VisitEndOt
 	return err
 }
 
-type EndOtherSessions429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type EndOtherSessions429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers EndOtherSessions429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response EndOtherSessions429ApplicationProblemPlusJSONResponse) VisitEndOtherSessionsResponse(w http.ResponseWriter) error {
@@ -13589,9 +13881,9 @@ func (response EndOtherSessions429ApplicationProblemPlusJSONResponse) VisitEndOt
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -13710,13 +14002,8 @@ func (response ListSessions422ApplicationProblemPlusJSONResponse) VisitListSessi
 	return err
 }
 
-type ListSessions429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type ListSessions429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers ListSessions429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response ListSessions429ApplicationProblemPlusJSONResponse) VisitListSessionsResponse(w http.ResponseWriter) error {
@@ -13726,9 +14013,9 @@ func (response ListSessions429ApplicationProblemPlusJSONResponse) VisitListSessi
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -13866,13 +14153,8 @@ func (response EndSession422ApplicationProblemPlusJSONResponse) VisitEndSessionR
 	return err
 }
 
-type EndSession429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type EndSession429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers EndSession429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response EndSession429ApplicationProblemPlusJSONResponse) VisitEndSessionResponse(w http.ResponseWriter) error {
@@ -13882,9 +14164,9 @@ func (response EndSession429ApplicationProblemPlusJSONResponse) VisitEndSessionR
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -14004,13 +14286,8 @@ func (response VerifyEmail422ApplicationProblemPlusJSONResponse) VisitVerifyEmai
 	return err
 }
 
-type VerifyEmail429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type VerifyEmail429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers VerifyEmail429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response VerifyEmail429ApplicationProblemPlusJSONResponse) VisitVerifyEmailResponse(w http.ResponseWriter) error {
@@ -14020,9 +14297,9 @@ func (response VerifyEmail429ApplicationProblemPlusJSONResponse) VisitVerifyEmai
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -14159,13 +14436,8 @@ func (response ResendVerification422ApplicationProblemPlusJSONResponse) VisitRes
 	return err
 }
 
-type ResendVerification429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type ResendVerification429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers ResendVerification429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response ResendVerification429ApplicationProblemPlusJSONResponse) VisitResendVerificationResponse(w http.ResponseWriter) error {
@@ -14175,9 +14447,9 @@ func (response ResendVerification429ApplicationProblemPlusJSONResponse) VisitRes
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -14321,13 +14593,8 @@ func (response OpenBusiness422ApplicationProblemPlusJSONResponse) VisitOpenBusin
 	return err
 }
 
-type OpenBusiness429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type OpenBusiness429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers OpenBusiness429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response OpenBusiness429ApplicationProblemPlusJSONResponse) VisitOpenBusinessResponse(w http.ResponseWriter) error {
@@ -14337,9 +14604,9 @@ func (response OpenBusiness429ApplicationProblemPlusJSONResponse) VisitOpenBusin
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -14458,13 +14725,8 @@ func (response GetBusiness422ApplicationProblemPlusJSONResponse) VisitGetBusines
 	return err
 }
 
-type GetBusiness429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type GetBusiness429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers GetBusiness429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response GetBusiness429ApplicationProblemPlusJSONResponse) VisitGetBusinessResponse(w http.ResponseWriter) error {
@@ -14474,9 +14736,9 @@ func (response GetBusiness429ApplicationProblemPlusJSONResponse) VisitGetBusines
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -14620,13 +14882,8 @@ func (response ChangeBusiness422ApplicationProblemPlusJSONResponse) VisitChangeB
 	return err
 }
 
-type ChangeBusiness429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type ChangeBusiness429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers ChangeBusiness429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response ChangeBusiness429ApplicationProblemPlusJSONResponse) VisitChangeBusinessResponse(w http.ResponseWriter) error {
@@ -14636,9 +14893,9 @@ func (response ChangeBusiness429ApplicationProblemPlusJSONResponse) VisitChangeB
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -14758,13 +15015,8 @@ func (response ListCategories422ApplicationProblemPlusJSONResponse) VisitListCat
 	return err
 }
 
-type ListCategories429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type ListCategories429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers ListCategories429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response ListCategories429ApplicationProblemPlusJSONResponse) VisitListCategoriesResponse(w http.ResponseWriter) error {
@@ -14774,9 +15026,9 @@ func (response ListCategories429ApplicationProblemPlusJSONResponse) VisitListCat
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -14920,13 +15172,8 @@ func (response AddCategory422ApplicationProblemPlusJSONResponse) VisitAddCategor
 	return err
 }
 
-type AddCategory429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type AddCategory429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers AddCategory429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response AddCategory429ApplicationProblemPlusJSONResponse) VisitAddCategoryResponse(w http.ResponseWriter) error {
@@ -14936,9 +15183,9 @@ func (response AddCategory429ApplicationProblemPlusJSONResponse) VisitAddCategor
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -15100,13 +15347,8 @@ func (response RemoveCategory422ApplicationProblemPlusJSONResponse) VisitRemoveC
 	return err
 }
 
-type RemoveCategory429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type RemoveCategory429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers RemoveCategory429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response RemoveCategory429ApplicationProblemPlusJSONResponse) VisitRemoveCategoryResponse(w http.ResponseWriter) error {
@@ -15116,9 +15358,9 @@ func (response RemoveCategory429ApplicationProblemPlusJSONResponse) VisitRemoveC
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -15287,13 +15529,8 @@ func (response ChangeCategory422ApplicationProblemPlusJSONResponse) VisitChangeC
 	return err
 }
 
-type ChangeCategory429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type ChangeCategory429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers ChangeCategory429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response ChangeCategory429ApplicationProblemPlusJSONResponse) VisitChangeCategoryResponse(w http.ResponseWriter) error {
@@ -15303,9 +15540,9 @@ func (response ChangeCategory429ApplicationProblemPlusJSONResponse) VisitChangeC
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -15421,6 +15658,25 @@ func (response ListCustomers422ApplicationProblemPlusJSONResponse) VisitListCust
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCustomers429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListCustomers429ApplicationProblemPlusJSONResponse) VisitListCustomersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -15650,6 +15906,25 @@ func (response CreateCustomer422ApplicationProblemPlusJSONResponse) VisitCreateC
 	return err
 }
 
+type CreateCustomer429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response CreateCustomer429ApplicationProblemPlusJSONResponse) VisitCreateCustomerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CreateCustomerdefaultResponseHeaders struct {
 	RetryAfter *int
 }
@@ -15784,6 +16059,25 @@ func (response GetCustomer422ApplicationProblemPlusJSONResponse) VisitGetCustome
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCustomer429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetCustomer429ApplicationProblemPlusJSONResponse) VisitGetCustomerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -16023,6 +16317,25 @@ func (response ChangeCustomer422ApplicationProblemPlusJSONResponse) VisitChangeC
 	return err
 }
 
+type ChangeCustomer429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeCustomer429ApplicationProblemPlusJSONResponse) VisitChangeCustomerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ChangeCustomerdefaultResponseHeaders struct {
 	RetryAfter *int
 }
@@ -16157,6 +16470,25 @@ func (response GetCreditStatus422ApplicationProblemPlusJSONResponse) VisitGetCre
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCreditStatus429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetCreditStatus429ApplicationProblemPlusJSONResponse) VisitGetCreditStatusResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -16393,6 +16725,25 @@ func (response PayCustomer422ApplicationProblemPlusJSONResponse) VisitPayCustome
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PayCustomer429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response PayCustomer429ApplicationProblemPlusJSONResponse) VisitPayCustomerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -17043,13 +17394,8 @@ func (response ListInvitations422ApplicationProblemPlusJSONResponse) VisitListIn
 	return err
 }
 
-type ListInvitations429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type ListInvitations429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers ListInvitations429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response ListInvitations429ApplicationProblemPlusJSONResponse) VisitListInvitationsResponse(w http.ResponseWriter) error {
@@ -17059,9 +17405,9 @@ func (response ListInvitations429ApplicationProblemPlusJSONResponse) VisitListIn
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -17206,13 +17552,8 @@ func (response CreateInvitation422ApplicationProblemPlusJSONResponse) VisitCreat
 	return err
 }
 
-type CreateInvitation429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type CreateInvitation429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers CreateInvitation429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response CreateInvitation429ApplicationProblemPlusJSONResponse) VisitCreateInvitationResponse(w http.ResponseWriter) error {
@@ -17222,9 +17563,9 @@ func (response CreateInvitation429ApplicationProblemPlusJSONResponse) VisitCreat
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -17368,13 +17709,8 @@ func (response LookAtInvitation422ApplicationProblemPlusJSONResponse) VisitLookA
 	return err
 }
 
-type LookAtInvitation429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type LookAtInvitation429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers LookAtInvitation429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response LookAtInvitation429ApplicationProblemPlusJSONResponse) VisitLookAtInvitationResponse(w http.ResponseWriter) error {
@@ -17384,9 +17720,9 @@ func (response LookAtInvitation429ApplicationProblemPlusJSONResponse) VisitLookA
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -17579,13 +17915,8 @@ func (response AcceptInvitation422ApplicationProblemPlusJSONResponse) VisitAccep
 	return err
 }
 
-type AcceptInvitation429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type AcceptInvitation429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers AcceptInvitation429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response AcceptInvitation429ApplicationProblemPlusJSONResponse) VisitAcceptInvitationResponse(w http.ResponseWriter) error {
@@ -17595,9 +17926,9 @@ func (response AcceptInvitation429ApplicationProblemPlusJSONResponse) VisitAccep
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -17790,13 +18121,8 @@ func (response ResendInvitation422ApplicationProblemPlusJSONResponse) VisitResen
 	return err
 }
 
-type ResendInvitation429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type ResendInvitation429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers ResendInvitation429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response ResendInvitation429ApplicationProblemPlusJSONResponse) VisitResendInvitationResponse(w http.ResponseWriter) error {
@@ -17806,9 +18132,9 @@ func (response ResendInvitation429ApplicationProblemPlusJSONResponse) VisitResen
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -17976,13 +18302,8 @@ func (response RevokeInvitation422ApplicationProblemPlusJSONResponse) VisitRevok
 	return err
 }
 
-type RevokeInvitation429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type RevokeInvitation429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers RevokeInvitation429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response RevokeInvitation429ApplicationProblemPlusJSONResponse) VisitRevokeInvitationResponse(w http.ResponseWriter) error {
@@ -17992,9 +18313,9 @@ func (response RevokeInvitation429ApplicationProblemPlusJSONResponse) VisitRevok
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -18114,13 +18435,8 @@ func (response ListMembers422ApplicationProblemPlusJSONResponse) VisitListMember
 	return err
 }
 
-type ListMembers429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type ListMembers429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers ListMembers429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response ListMembers429ApplicationProblemPlusJSONResponse) VisitListMembersResponse(w http.ResponseWriter) error {
@@ -18130,9 +18446,9 @@ func (response ListMembers429ApplicationProblemPlusJSONResponse) VisitListMember
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -18294,13 +18610,8 @@ func (response RemoveMember422ApplicationProblemPlusJSONResponse) VisitRemoveMem
 	return err
 }
 
-type RemoveMember429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type RemoveMember429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers RemoveMember429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response RemoveMember429ApplicationProblemPlusJSONResponse) VisitRemoveMemberResponse(w http.ResponseWriter) error {
@@ -18310,9 +18621,9 @@ func (response RemoveMember429ApplicationProblemPlusJSONResponse) VisitRemoveMem
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -18481,13 +18792,8 @@ func (response ChangeMember422ApplicationProblemPlusJSONResponse) VisitChangeMem
 	return err
 }
 
-type ChangeMember429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type ChangeMember429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers ChangeMember429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response ChangeMember429ApplicationProblemPlusJSONResponse) VisitChangeMemberResponse(w http.ResponseWriter) error {
@@ -18497,9 +18803,9 @@ func (response ChangeMember429ApplicationProblemPlusJSONResponse) VisitChangeMem
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -18619,13 +18925,8 @@ func (response ListNotifications422ApplicationProblemPlusJSONResponse) VisitList
 	return err
 }
 
-type ListNotifications429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type ListNotifications429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers ListNotifications429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response ListNotifications429ApplicationProblemPlusJSONResponse) VisitListNotificationsResponse(w http.ResponseWriter) error {
@@ -18635,9 +18936,9 @@ func (response ListNotifications429ApplicationProblemPlusJSONResponse) VisitList
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -18756,13 +19057,8 @@ func (response ReadAllNotifications422ApplicationProblemPlusJSONResponse) VisitR
 	return err
 }
 
-type ReadAllNotifications429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type ReadAllNotifications429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers ReadAllNotifications429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response ReadAllNotifications429ApplicationProblemPlusJSONResponse) VisitReadAllNotificationsResponse(w http.ResponseWriter) error {
@@ -18772,9 +19068,9 @@ func (response ReadAllNotifications429ApplicationProblemPlusJSONResponse) VisitR
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -18912,13 +19208,8 @@ func (response DismissNotification422ApplicationProblemPlusJSONResponse) VisitDi
 	return err
 }
 
-type DismissNotification429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type DismissNotification429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers DismissNotification429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response DismissNotification429ApplicationProblemPlusJSONResponse) VisitDismissNotificationResponse(w http.ResponseWriter) error {
@@ -18928,9 +19219,9 @@ func (response DismissNotification429ApplicationProblemPlusJSONResponse) VisitDi
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -19068,13 +19359,8 @@ func (response ReadNotification422ApplicationProblemPlusJSONResponse) VisitReadN
 	return err
 }
 
-type ReadNotification429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type ReadNotification429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers ReadNotification429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response ReadNotification429ApplicationProblemPlusJSONResponse) VisitReadNotificationResponse(w http.ResponseWriter) error {
@@ -19084,9 +19370,9 @@ func (response ReadNotification429ApplicationProblemPlusJSONResponse) VisitReadN
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -19206,13 +19492,8 @@ func (response ListProducts422ApplicationProblemPlusJSONResponse) VisitListProdu
 	return err
 }
 
-type ListProducts429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type ListProducts429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers ListProducts429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response ListProducts429ApplicationProblemPlusJSONResponse) VisitListProductsResponse(w http.ResponseWriter) error {
@@ -19222,9 +19503,9 @@ func (response ListProducts429ApplicationProblemPlusJSONResponse) VisitListProdu
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -19368,13 +19649,8 @@ func (response AddProduct422ApplicationProblemPlusJSONResponse) VisitAddProductR
 	return err
 }
 
-type AddProduct429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type AddProduct429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers AddProduct429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response AddProduct429ApplicationProblemPlusJSONResponse) VisitAddProductResponse(w http.ResponseWriter) error {
@@ -19384,9 +19660,9 @@ func (response AddProduct429ApplicationProblemPlusJSONResponse) VisitAddProductR
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -19530,13 +19806,8 @@ func (response GetProduct422ApplicationProblemPlusJSONResponse) VisitGetProductR
 	return err
 }
 
-type GetProduct429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type GetProduct429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers GetProduct429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response GetProduct429ApplicationProblemPlusJSONResponse) VisitGetProductResponse(w http.ResponseWriter) error {
@@ -19546,9 +19817,9 @@ func (response GetProduct429ApplicationProblemPlusJSONResponse) VisitGetProductR
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -19717,13 +19988,8 @@ func (response ChangeProduct422ApplicationProblemPlusJSONResponse) VisitChangePr
 	return err
 }
 
-type ChangeProduct429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type ChangeProduct429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers ChangeProduct429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response ChangeProduct429ApplicationProblemPlusJSONResponse) VisitChangeProductResponse(w http.ResponseWriter) error {
@@ -19733,9 +19999,9 @@ func (response ChangeProduct429ApplicationProblemPlusJSONResponse) VisitChangePr
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -19855,6 +20121,25 @@ func (response ListReceivables422ApplicationProblemPlusJSONResponse) VisitListRe
 	return err
 }
 
+type ListReceivables429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListReceivables429ApplicationProblemPlusJSONResponse) VisitListReceivablesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListReceivablesdefaultResponseHeaders struct {
 	RetryAfter *int
 }
@@ -19965,6 +20250,25 @@ func (response ListSales422ApplicationProblemPlusJSONResponse) VisitListSalesRes
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSales429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListSales429ApplicationProblemPlusJSONResponse) VisitListSalesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -20204,6 +20508,25 @@ func (response CreateSale422ApplicationProblemPlusJSONResponse) VisitCreateSaleR
 	return err
 }
 
+type CreateSale429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response CreateSale429ApplicationProblemPlusJSONResponse) VisitCreateSaleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CreateSaledefaultResponseHeaders struct {
 	RetryAfter *int
 }
@@ -20318,6 +20641,25 @@ func (response GetSalesSummary422ApplicationProblemPlusJSONResponse) VisitGetSal
 	return err
 }
 
+type GetSalesSummary429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetSalesSummary429ApplicationProblemPlusJSONResponse) VisitGetSalesSummaryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetSalesSummarydefaultResponseHeaders struct {
 	RetryAfter *int
 }
@@ -20428,6 +20770,25 @@ func (response GetSalesToday422ApplicationProblemPlusJSONResponse) VisitGetSales
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSalesToday429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetSalesToday429ApplicationProblemPlusJSONResponse) VisitGetSalesTodayResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -20566,6 +20927,25 @@ func (response GetSale422ApplicationProblemPlusJSONResponse) VisitGetSaleRespons
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSale429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetSale429ApplicationProblemPlusJSONResponse) VisitGetSaleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -20728,6 +21108,25 @@ func (response AbandonSale422ApplicationProblemPlusJSONResponse) VisitAbandonSal
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AbandonSale429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response AbandonSale429ApplicationProblemPlusJSONResponse) VisitAbandonSaleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -20964,6 +21363,25 @@ func (response CancelSale422ApplicationProblemPlusJSONResponse) VisitCancelSaleR
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelSale429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response CancelSale429ApplicationProblemPlusJSONResponse) VisitCancelSaleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -21228,6 +21646,25 @@ func (response CompleteSale422ApplicationProblemPlusJSONResponse) VisitCompleteS
 	return err
 }
 
+type CompleteSale429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response CompleteSale429ApplicationProblemPlusJSONResponse) VisitCompleteSaleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CompleteSaledefaultResponseHeaders struct {
 	RetryAfter *int
 }
@@ -21484,6 +21921,25 @@ func (response ExchangeSale422ApplicationProblemPlusJSONResponse) VisitExchangeS
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExchangeSale429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ExchangeSale429ApplicationProblemPlusJSONResponse) VisitExchangeSaleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -21748,6 +22204,25 @@ func (response AddSaleItem422ApplicationProblemPlusJSONResponse) VisitAddSaleIte
 	return err
 }
 
+type AddSaleItem429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response AddSaleItem429ApplicationProblemPlusJSONResponse) VisitAddSaleItemResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type AddSaleItemdefaultResponseHeaders struct {
 	RetryAfter *int
 }
@@ -21907,6 +22382,25 @@ func (response RemoveSaleItem422ApplicationProblemPlusJSONResponse) VisitRemoveS
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveSaleItem429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response RemoveSaleItem429ApplicationProblemPlusJSONResponse) VisitRemoveSaleItemResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -22171,6 +22665,25 @@ func (response ChangeSaleItem422ApplicationProblemPlusJSONResponse) VisitChangeS
 	return err
 }
 
+type ChangeSaleItem429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeSaleItem429ApplicationProblemPlusJSONResponse) VisitChangeSaleItemResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ChangeSaleItemdefaultResponseHeaders struct {
 	RetryAfter *int
 }
@@ -22407,6 +22920,25 @@ func (response PaySale422ApplicationProblemPlusJSONResponse) VisitPaySaleRespons
 	return err
 }
 
+type PaySale429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response PaySale429ApplicationProblemPlusJSONResponse) VisitPaySaleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type PaySaledefaultResponseHeaders struct {
 	RetryAfter *int
 }
@@ -22565,6 +23097,25 @@ func (response GetReceipt422ApplicationProblemPlusJSONResponse) VisitGetReceiptR
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReceipt429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetReceipt429ApplicationProblemPlusJSONResponse) VisitGetReceiptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -22733,6 +23284,25 @@ func (response GetReceiptPDF422ApplicationProblemPlusJSONResponse) VisitGetRecei
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReceiptPDF429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetReceiptPDF429ApplicationProblemPlusJSONResponse) VisitGetReceiptPDFResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -22973,6 +23543,25 @@ func (response RefundSale422ApplicationProblemPlusJSONResponse) VisitRefundSaleR
 	return err
 }
 
+type RefundSale429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response RefundSale429ApplicationProblemPlusJSONResponse) VisitRefundSaleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type RefundSaledefaultResponseHeaders struct {
 	RetryAfter *int
 }
@@ -23096,13 +23685,8 @@ func (response GetSettings422ApplicationProblemPlusJSONResponse) VisitGetSetting
 	return err
 }
 
-type GetSettings429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type GetSettings429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers GetSettings429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response GetSettings429ApplicationProblemPlusJSONResponse) VisitGetSettingsResponse(w http.ResponseWriter) error {
@@ -23112,9 +23696,9 @@ func (response GetSettings429ApplicationProblemPlusJSONResponse) VisitGetSetting
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -23269,13 +23853,8 @@ func (response ChangeSettings422ApplicationProblemPlusJSONResponse) VisitChangeS
 	return err
 }
 
-type ChangeSettings429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type ChangeSettings429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers ChangeSettings429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response ChangeSettings429ApplicationProblemPlusJSONResponse) VisitChangeSettingsResponse(w http.ResponseWriter) error {
@@ -23285,9 +23864,9 @@ func (response ChangeSettings429ApplicationProblemPlusJSONResponse) VisitChangeS
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -23416,13 +23995,8 @@ func (response ResetSettings422ApplicationProblemPlusJSONResponse) VisitResetSet
 	return err
 }
 
-type ResetSettings429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type ResetSettings429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers ResetSettings429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response ResetSettings429ApplicationProblemPlusJSONResponse) VisitResetSettingsResponse(w http.ResponseWriter) error {
@@ -23432,9 +24006,9 @@ func (response ResetSettings429ApplicationProblemPlusJSONResponse) VisitResetSet
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -23554,13 +24128,8 @@ func (response ListStockAdjustments422ApplicationProblemPlusJSONResponse) VisitL
 	return err
 }
 
-type ListStockAdjustments429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type ListStockAdjustments429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers ListStockAdjustments429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response ListStockAdjustments429ApplicationProblemPlusJSONResponse) VisitListStockAdjustmentsResponse(w http.ResponseWriter) error {
@@ -23570,9 +24139,9 @@ func (response ListStockAdjustments429ApplicationProblemPlusJSONResponse) VisitL
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -23741,13 +24310,8 @@ func (response CreateStockAdjustment422ApplicationProblemPlusJSONResponse) Visit
 	return err
 }
 
-type CreateStockAdjustment429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type CreateStockAdjustment429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers CreateStockAdjustment429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response CreateStockAdjustment429ApplicationProblemPlusJSONResponse) VisitCreateStockAdjustmentResponse(w http.ResponseWriter) error {
@@ -23757,9 +24321,9 @@ func (response CreateStockAdjustment429ApplicationProblemPlusJSONResponse) Visit
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -23903,13 +24467,8 @@ func (response GetStockAdjustment422ApplicationProblemPlusJSONResponse) VisitGet
 	return err
 }
 
-type GetStockAdjustment429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type GetStockAdjustment429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers GetStockAdjustment429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response GetStockAdjustment429ApplicationProblemPlusJSONResponse) VisitGetStockAdjustmentResponse(w http.ResponseWriter) error {
@@ -23919,9 +24478,9 @@ func (response GetStockAdjustment429ApplicationProblemPlusJSONResponse) VisitGet
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -24114,13 +24673,8 @@ func (response ChangeStockAdjustment422ApplicationProblemPlusJSONResponse) Visit
 	return err
 }
 
-type ChangeStockAdjustment429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type ChangeStockAdjustment429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers ChangeStockAdjustment429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response ChangeStockAdjustment429ApplicationProblemPlusJSONResponse) VisitChangeStockAdjustmentResponse(w http.ResponseWriter) error {
@@ -24130,9 +24684,9 @@ func (response ChangeStockAdjustment429ApplicationProblemPlusJSONResponse) Visit
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -24325,13 +24879,8 @@ func (response ApproveStockAdjustment422ApplicationProblemPlusJSONResponse) Visi
 	return err
 }
 
-type ApproveStockAdjustment429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type ApproveStockAdjustment429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers ApproveStockAdjustment429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response ApproveStockAdjustment429ApplicationProblemPlusJSONResponse) VisitApproveStockAdjustmentResponse(w http.ResponseWriter) error {
@@ -24341,9 +24890,9 @@ func (response ApproveStockAdjustment429ApplicationProblemPlusJSONResponse) Visi
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -24512,13 +25061,8 @@ func (response RejectStockAdjustment422ApplicationProblemPlusJSONResponse) Visit
 	return err
 }
 
-type RejectStockAdjustment429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type RejectStockAdjustment429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers RejectStockAdjustment429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response RejectStockAdjustment429ApplicationProblemPlusJSONResponse) VisitRejectStockAdjustmentResponse(w http.ResponseWriter) error {
@@ -24528,9 +25072,9 @@ func (response RejectStockAdjustment429ApplicationProblemPlusJSONResponse) Visit
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -24650,13 +25194,8 @@ func (response ListStockAlerts422ApplicationProblemPlusJSONResponse) VisitListSt
 	return err
 }
 
-type ListStockAlerts429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type ListStockAlerts429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers ListStockAlerts429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response ListStockAlerts429ApplicationProblemPlusJSONResponse) VisitListStockAlertsResponse(w http.ResponseWriter) error {
@@ -24666,9 +25205,9 @@ func (response ListStockAlerts429ApplicationProblemPlusJSONResponse) VisitListSt
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -24827,13 +25366,8 @@ func (response NotifyStockAlerts422ApplicationProblemPlusJSONResponse) VisitNoti
 	return err
 }
 
-type NotifyStockAlerts429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type NotifyStockAlerts429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers NotifyStockAlerts429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response NotifyStockAlerts429ApplicationProblemPlusJSONResponse) VisitNotifyStockAlertsResponse(w http.ResponseWriter) error {
@@ -24843,9 +25377,9 @@ func (response NotifyStockAlerts429ApplicationProblemPlusJSONResponse) VisitNoti
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -24965,13 +25499,8 @@ func (response AcknowledgeStockAlert404ApplicationProblemPlusJSONResponse) Visit
 	return err
 }
 
-type AcknowledgeStockAlert429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type AcknowledgeStockAlert429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers AcknowledgeStockAlert429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response AcknowledgeStockAlert429ApplicationProblemPlusJSONResponse) VisitAcknowledgeStockAlertResponse(w http.ResponseWriter) error {
@@ -24981,9 +25510,9 @@ func (response AcknowledgeStockAlert429ApplicationProblemPlusJSONResponse) Visit
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -25128,13 +25657,8 @@ func (response SnoozeStockAlert422ApplicationProblemPlusJSONResponse) VisitSnooz
 	return err
 }
 
-type SnoozeStockAlert429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type SnoozeStockAlert429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers SnoozeStockAlert429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response SnoozeStockAlert429ApplicationProblemPlusJSONResponse) VisitSnoozeStockAlertResponse(w http.ResponseWriter) error {
@@ -25144,9 +25668,9 @@ func (response SnoozeStockAlert429ApplicationProblemPlusJSONResponse) VisitSnooz
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -25266,13 +25790,8 @@ func (response ListStockBatches422ApplicationProblemPlusJSONResponse) VisitListS
 	return err
 }
 
-type ListStockBatches429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type ListStockBatches429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers ListStockBatches429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response ListStockBatches429ApplicationProblemPlusJSONResponse) VisitListStockBatchesResponse(w http.ResponseWriter) error {
@@ -25282,9 +25801,9 @@ func (response ListStockBatches429ApplicationProblemPlusJSONResponse) VisitListS
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -25453,13 +25972,8 @@ func (response ReceiveStockBatch422ApplicationProblemPlusJSONResponse) VisitRece
 	return err
 }
 
-type ReceiveStockBatch429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type ReceiveStockBatch429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers ReceiveStockBatch429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response ReceiveStockBatch429ApplicationProblemPlusJSONResponse) VisitReceiveStockBatchResponse(w http.ResponseWriter) error {
@@ -25469,9 +25983,9 @@ func (response ReceiveStockBatch429ApplicationProblemPlusJSONResponse) VisitRece
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -25615,13 +26129,8 @@ func (response GetStockBatch422ApplicationProblemPlusJSONResponse) VisitGetStock
 	return err
 }
 
-type GetStockBatch429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type GetStockBatch429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers GetStockBatch429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response GetStockBatch429ApplicationProblemPlusJSONResponse) VisitGetStockBatchResponse(w http.ResponseWriter) error {
@@ -25631,9 +26140,9 @@ func (response GetStockBatch429ApplicationProblemPlusJSONResponse) VisitGetStock
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -25753,13 +26262,8 @@ func (response ListStockItems422ApplicationProblemPlusJSONResponse) VisitListSto
 	return err
 }
 
-type ListStockItems429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type ListStockItems429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers ListStockItems429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response ListStockItems429ApplicationProblemPlusJSONResponse) VisitListStockItemsResponse(w http.ResponseWriter) error {
@@ -25769,9 +26273,9 @@ func (response ListStockItems429ApplicationProblemPlusJSONResponse) VisitListSto
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -25964,13 +26468,8 @@ func (response ChangeStockItem422ApplicationProblemPlusJSONResponse) VisitChange
 	return err
 }
 
-type ChangeStockItem429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type ChangeStockItem429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers ChangeStockItem429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response ChangeStockItem429ApplicationProblemPlusJSONResponse) VisitChangeStockItemResponse(w http.ResponseWriter) error {
@@ -25980,9 +26479,9 @@ func (response ChangeStockItem429ApplicationProblemPlusJSONResponse) VisitChange
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -26102,13 +26601,8 @@ func (response ListStockMovements422ApplicationProblemPlusJSONResponse) VisitLis
 	return err
 }
 
-type ListStockMovements429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type ListStockMovements429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers ListStockMovements429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response ListStockMovements429ApplicationProblemPlusJSONResponse) VisitListStockMovementsResponse(w http.ResponseWriter) error {
@@ -26118,9 +26612,9 @@ func (response ListStockMovements429ApplicationProblemPlusJSONResponse) VisitLis
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -26264,13 +26758,8 @@ func (response GetAvailability422ApplicationProblemPlusJSONResponse) VisitGetAva
 	return err
 }
 
-type GetAvailability429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type GetAvailability429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers GetAvailability429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response GetAvailability429ApplicationProblemPlusJSONResponse) VisitGetAvailabilityResponse(w http.ResponseWriter) error {
@@ -26280,9 +26769,9 @@ func (response GetAvailability429ApplicationProblemPlusJSONResponse) VisitGetAva
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -26402,13 +26891,8 @@ func (response ListStorefronts422ApplicationProblemPlusJSONResponse) VisitListSt
 	return err
 }
 
-type ListStorefronts429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type ListStorefronts429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers ListStorefronts429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response ListStorefronts429ApplicationProblemPlusJSONResponse) VisitListStorefrontsResponse(w http.ResponseWriter) error {
@@ -26418,9 +26902,9 @@ func (response ListStorefronts429ApplicationProblemPlusJSONResponse) VisitListSt
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -26588,13 +27072,8 @@ func (response OpenStorefront422ApplicationProblemPlusJSONResponse) VisitOpenSto
 	return err
 }
 
-type OpenStorefront429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type OpenStorefront429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers OpenStorefront429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response OpenStorefront429ApplicationProblemPlusJSONResponse) VisitOpenStorefrontResponse(w http.ResponseWriter) error {
@@ -26604,9 +27083,9 @@ func (response OpenStorefront429ApplicationProblemPlusJSONResponse) VisitOpenSto
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -26768,13 +27247,8 @@ func (response RemoveStorefront422ApplicationProblemPlusJSONResponse) VisitRemov
 	return err
 }
 
-type RemoveStorefront429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type RemoveStorefront429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers RemoveStorefront429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response RemoveStorefront429ApplicationProblemPlusJSONResponse) VisitRemoveStorefrontResponse(w http.ResponseWriter) error {
@@ -26784,9 +27258,9 @@ func (response RemoveStorefront429ApplicationProblemPlusJSONResponse) VisitRemov
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -26955,13 +27429,8 @@ func (response ChangeStorefront422ApplicationProblemPlusJSONResponse) VisitChang
 	return err
 }
 
-type ChangeStorefront429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type ChangeStorefront429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers ChangeStorefront429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response ChangeStorefront429ApplicationProblemPlusJSONResponse) VisitChangeStorefrontResponse(w http.ResponseWriter) error {
@@ -26971,9 +27440,9 @@ func (response ChangeStorefront429ApplicationProblemPlusJSONResponse) VisitChang
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -27143,13 +27612,8 @@ func (response SetStorefrontProduct422ApplicationProblemPlusJSONResponse) VisitS
 	return err
 }
 
-type SetStorefrontProduct429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type SetStorefrontProduct429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers SetStorefrontProduct429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response SetStorefrontProduct429ApplicationProblemPlusJSONResponse) VisitSetStorefrontProductResponse(w http.ResponseWriter) error {
@@ -27159,9 +27623,9 @@ func (response SetStorefrontProduct429ApplicationProblemPlusJSONResponse) VisitS
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -27252,6 +27716,25 @@ func (response GetSubscription404ApplicationProblemPlusJSONResponse) VisitGetSub
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
 	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSubscription429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetSubscription429ApplicationProblemPlusJSONResponse) VisitGetSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -27490,6 +27973,25 @@ func (response CancelSubscription422ApplicationProblemPlusJSONResponse) VisitCan
 	return err
 }
 
+type CancelSubscription429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response CancelSubscription429ApplicationProblemPlusJSONResponse) VisitCancelSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CancelSubscriptiondefaultResponseHeaders struct {
 	RetryAfter *int
 }
@@ -27600,6 +28102,25 @@ func (response ListSubscriptionPayments422ApplicationProblemPlusJSONResponse) Vi
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSubscriptionPayments429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListSubscriptionPayments429ApplicationProblemPlusJSONResponse) VisitListSubscriptionPaymentsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -27829,6 +28350,25 @@ func (response CreateSubscriptionPayment422ApplicationProblemPlusJSONResponse) V
 	return err
 }
 
+type CreateSubscriptionPayment429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response CreateSubscriptionPayment429ApplicationProblemPlusJSONResponse) VisitCreateSubscriptionPaymentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CreateSubscriptionPayment502ResponseHeaders struct {
 	RetryAfter *int
 }
@@ -28011,6 +28551,25 @@ func (response GetSubscriptionPayment422ApplicationProblemPlusJSONResponse) Visi
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSubscriptionPayment429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetSubscriptionPayment429ApplicationProblemPlusJSONResponse) VisitGetSubscriptionPaymentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -28206,6 +28765,25 @@ func (response VerifySubscriptionPayment422ApplicationProblemPlusJSONResponse) V
 	return err
 }
 
+type VerifySubscriptionPayment429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response VerifySubscriptionPayment429ApplicationProblemPlusJSONResponse) VisitVerifySubscriptionPaymentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type VerifySubscriptionPaymentdefaultResponseHeaders struct {
 	RetryAfter *int
 }
@@ -28316,6 +28894,25 @@ func (response GetSubscriptionPricing422ApplicationProblemPlusJSONResponse) Visi
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSubscriptionPricing429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetSubscriptionPricing429ApplicationProblemPlusJSONResponse) VisitGetSubscriptionPricingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -28434,13 +29031,8 @@ func (response ListSuppliers422ApplicationProblemPlusJSONResponse) VisitListSupp
 	return err
 }
 
-type ListSuppliers429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type ListSuppliers429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers ListSuppliers429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response ListSuppliers429ApplicationProblemPlusJSONResponse) VisitListSuppliersResponse(w http.ResponseWriter) error {
@@ -28450,9 +29042,9 @@ func (response ListSuppliers429ApplicationProblemPlusJSONResponse) VisitListSupp
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -28596,13 +29188,8 @@ func (response AddSupplier422ApplicationProblemPlusJSONResponse) VisitAddSupplie
 	return err
 }
 
-type AddSupplier429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type AddSupplier429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers AddSupplier429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response AddSupplier429ApplicationProblemPlusJSONResponse) VisitAddSupplierResponse(w http.ResponseWriter) error {
@@ -28612,9 +29199,9 @@ func (response AddSupplier429ApplicationProblemPlusJSONResponse) VisitAddSupplie
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -28776,13 +29363,8 @@ func (response RemoveSupplier422ApplicationProblemPlusJSONResponse) VisitRemoveS
 	return err
 }
 
-type RemoveSupplier429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type RemoveSupplier429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers RemoveSupplier429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response RemoveSupplier429ApplicationProblemPlusJSONResponse) VisitRemoveSupplierResponse(w http.ResponseWriter) error {
@@ -28792,9 +29374,9 @@ func (response RemoveSupplier429ApplicationProblemPlusJSONResponse) VisitRemoveS
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -28963,13 +29545,8 @@ func (response ChangeSupplier422ApplicationProblemPlusJSONResponse) VisitChangeS
 	return err
 }
 
-type ChangeSupplier429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type ChangeSupplier429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers ChangeSupplier429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response ChangeSupplier429ApplicationProblemPlusJSONResponse) VisitChangeSupplierResponse(w http.ResponseWriter) error {
@@ -28979,9 +29556,9 @@ func (response ChangeSupplier429ApplicationProblemPlusJSONResponse) VisitChangeS
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -29073,6 +29650,25 @@ func (response ListTasks422ApplicationProblemPlusJSONResponse) VisitListTasksRes
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTasks429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListTasks429ApplicationProblemPlusJSONResponse) VisitListTasksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -29217,6 +29813,25 @@ func (response CancelTask422ApplicationProblemPlusJSONResponse) VisitCancelTaskR
 	return err
 }
 
+type CancelTask429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response CancelTask429ApplicationProblemPlusJSONResponse) VisitCancelTaskResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CancelTaskdefaultResponseHeaders struct {
 	RetryAfter *int
 }
@@ -29350,6 +29965,25 @@ func (response GetTask422ApplicationProblemPlusJSONResponse) VisitGetTaskRespons
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTask429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetTask429ApplicationProblemPlusJSONResponse) VisitGetTaskResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -29491,6 +30125,25 @@ func (response GetTaskStatus422ApplicationProblemPlusJSONResponse) VisitGetTaskS
 	return err
 }
 
+type GetTaskStatus429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetTaskStatus429ApplicationProblemPlusJSONResponse) VisitGetTaskStatusResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetTaskStatusdefaultResponseHeaders struct {
 	RetryAfter *int
 }
@@ -29605,13 +30258,8 @@ func (response ListTransfers422ApplicationProblemPlusJSONResponse) VisitListTran
 	return err
 }
 
-type ListTransfers429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type ListTransfers429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers ListTransfers429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response ListTransfers429ApplicationProblemPlusJSONResponse) VisitListTransfersResponse(w http.ResponseWriter) error {
@@ -29621,9 +30269,9 @@ func (response ListTransfers429ApplicationProblemPlusJSONResponse) VisitListTran
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -29792,13 +30440,8 @@ func (response CreateTransfer422ApplicationProblemPlusJSONResponse) VisitCreateT
 	return err
 }
 
-type CreateTransfer429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type CreateTransfer429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers CreateTransfer429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response CreateTransfer429ApplicationProblemPlusJSONResponse) VisitCreateTransferResponse(w http.ResponseWriter) error {
@@ -29808,9 +30451,9 @@ func (response CreateTransfer429ApplicationProblemPlusJSONResponse) VisitCreateT
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -29954,13 +30597,8 @@ func (response GetTransfer422ApplicationProblemPlusJSONResponse) VisitGetTransfe
 	return err
 }
 
-type GetTransfer429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type GetTransfer429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers GetTransfer429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response GetTransfer429ApplicationProblemPlusJSONResponse) VisitGetTransferResponse(w http.ResponseWriter) error {
@@ -29970,9 +30608,9 @@ func (response GetTransfer429ApplicationProblemPlusJSONResponse) VisitGetTransfe
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -30141,13 +30779,8 @@ func (response CancelTransfer422ApplicationProblemPlusJSONResponse) VisitCancelT
 	return err
 }
 
-type CancelTransfer429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type CancelTransfer429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers CancelTransfer429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response CancelTransfer429ApplicationProblemPlusJSONResponse) VisitCancelTransferResponse(w http.ResponseWriter) error {
@@ -30157,9 +30790,9 @@ func (response CancelTransfer429ApplicationProblemPlusJSONResponse) VisitCancelT
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -30352,13 +30985,8 @@ func (response CompleteTransfer422ApplicationProblemPlusJSONResponse) VisitCompl
 	return err
 }
 
-type CompleteTransfer429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type CompleteTransfer429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers CompleteTransfer429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response CompleteTransfer429ApplicationProblemPlusJSONResponse) VisitCompleteTransferResponse(w http.ResponseWriter) error {
@@ -30368,9 +30996,9 @@ func (response CompleteTransfer429ApplicationProblemPlusJSONResponse) VisitCompl
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -30563,13 +31191,8 @@ func (response DispatchTransfer422ApplicationProblemPlusJSONResponse) VisitDispa
 	return err
 }
 
-type DispatchTransfer429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type DispatchTransfer429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers DispatchTransfer429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response DispatchTransfer429ApplicationProblemPlusJSONResponse) VisitDispatchTransferResponse(w http.ResponseWriter) error {
@@ -30579,9 +31202,9 @@ func (response DispatchTransfer429ApplicationProblemPlusJSONResponse) VisitDispa
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -30672,6 +31295,25 @@ func (response GetUsersMe403ApplicationProblemPlusJSONResponse) VisitGetUsersMeR
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
 	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUsersMe429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetUsersMe429ApplicationProblemPlusJSONResponse) VisitGetUsersMeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -30790,13 +31432,8 @@ func (response ListWarehouses422ApplicationProblemPlusJSONResponse) VisitListWar
 	return err
 }
 
-type ListWarehouses429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type ListWarehouses429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers ListWarehouses429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response ListWarehouses429ApplicationProblemPlusJSONResponse) VisitListWarehousesResponse(w http.ResponseWriter) error {
@@ -30806,9 +31443,9 @@ func (response ListWarehouses429ApplicationProblemPlusJSONResponse) VisitListWar
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -30952,13 +31589,8 @@ func (response OpenWarehouse422ApplicationProblemPlusJSONResponse) VisitOpenWare
 	return err
 }
 
-type OpenWarehouse429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type OpenWarehouse429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers OpenWarehouse429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response OpenWarehouse429ApplicationProblemPlusJSONResponse) VisitOpenWarehouseResponse(w http.ResponseWriter) error {
@@ -30968,9 +31600,9 @@ func (response OpenWarehouse429ApplicationProblemPlusJSONResponse) VisitOpenWare
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -31132,13 +31764,8 @@ func (response RemoveWarehouse422ApplicationProblemPlusJSONResponse) VisitRemove
 	return err
 }
 
-type RemoveWarehouse429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type RemoveWarehouse429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers RemoveWarehouse429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response RemoveWarehouse429ApplicationProblemPlusJSONResponse) VisitRemoveWarehouseResponse(w http.ResponseWriter) error {
@@ -31148,9 +31775,9 @@ func (response RemoveWarehouse429ApplicationProblemPlusJSONResponse) VisitRemove
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -31319,13 +31946,8 @@ func (response ChangeWarehouse422ApplicationProblemPlusJSONResponse) VisitChange
 	return err
 }
 
-type ChangeWarehouse429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type ChangeWarehouse429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers ChangeWarehouse429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response ChangeWarehouse429ApplicationProblemPlusJSONResponse) VisitChangeWarehouseResponse(w http.ResponseWriter) error {
@@ -31335,9 +31957,9 @@ func (response ChangeWarehouse429ApplicationProblemPlusJSONResponse) VisitChange
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
@@ -31507,13 +32129,8 @@ func (response SetWarehouseProduct422ApplicationProblemPlusJSONResponse) VisitSe
 	return err
 }
 
-type SetWarehouseProduct429ResponseHeaders struct {
-	RetryAfter *int
-}
-
 type SetWarehouseProduct429ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers SetWarehouseProduct429ResponseHeaders
+	TooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response SetWarehouseProduct429ApplicationProblemPlusJSONResponse) VisitSetWarehouseProductResponse(w http.ResponseWriter) error {
@@ -31523,9 +32140,9 @@ func (response SetWarehouseProduct429ApplicationProblemPlusJSONResponse) VisitSe
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
