@@ -271,22 +271,9 @@ func (s *Server) GetImportFaults(ctx context.Context, req gen.GetImportFaultsReq
 // attachment names a file for the client's disk. name is ours, never a client's.
 func attachment(name string) *string { return optional(`attachment; filename="` + name + `.csv"`) }
 
-// templates are files to fill in, by kind; a test imports them.
-var templates = map[gen.GetImportTemplateParamsKind]string{
-	"products": "name,sku,barcode,category,unit,reorder_level\r\n" +
-		"Perfumed rice 5 kg,RICE-5,6001234567890,Food,bag,10\r\n" +
-		"Bar soap,SOAP-1,,Household,pcs,24\r\n",
-	"opening_stock": "sku,barcode,quantity,unit_cost,retail_price,wholesale_price,expiry_date,supplier\r\n" +
-		"RICE-5,,40,82.50,95.00,90.00,2199-12-31,Kumasi Mills\r\n" +
-		"SOAP-1,,144,4.20,6.00,,,\r\n",
-	"customers": "name,phone,email,address,type,credit_limit,credit_terms_days\r\n" +
-		"Esi Mensah,0244000111,esi@example.com,\"Market Street 1, Accra\",RETAIL,0.00,30\r\n" +
-		"Kofi's Chop Bar,+233201234567,,,WHOLESALE,\"1,500.00\",14\r\n",
-}
-
 // GetImportTemplate is a file to fill in.
 func (s *Server) GetImportTemplate(_ context.Context, req gen.GetImportTemplateRequestObject) (gen.GetImportTemplateResponseObject, error) {
-	text := "\ufeff" + templates[req.Kind]
+	text := imports.Template(imports.Kind(strings.ToUpper(string(req.Kind))))
 	return gen.GetImportTemplate200TextCsvResponse{
 		Body: strings.NewReader(text), ContentLength: int64(len(text)), Headers: gen.GetImportTemplate200ResponseHeaders{ContentDisposition: attachment(string(req.Kind))},
 	}, nil

@@ -341,6 +341,17 @@ func TestCustomersAreWhoHasTheirPhoneNumberHoweverItIsWritten(t *testing.T) {
 	require.Equal(t, []string{"Esi Mensah esi@example.com 150000"}, w.text(`select name || ' ' || email || ' ' || credit_limit_minor from sales.customer where phone = '0244000111'`))
 }
 
+func TestTheTemplatesCanBeImportedAsTheyAre(t *testing.T) {
+	t.Parallel()
+	w := newWorker(t)
+	s := openShop(t, w.look, "shop")
+	for _, i := range []imports.Import{{Kind: imports.Products}, {Kind: imports.OpeningStock, Location: s.place}, {Kind: imports.Customers}} {
+		r, found := w.bring(s, i, imports.Template(i.Kind))
+		require.Empty(t, found)
+		counts(t, r, "completed", 2, 2, 0, 0)
+	}
+}
+
 func TestAnotherBusinesssRowsAreNeitherFoundNorTaken(t *testing.T) {
 	t.Parallel()
 	w := newWorker(t)
