@@ -62,8 +62,8 @@ func BenchmarkDigests(b *testing.B) {
 	const name = "inventory.send_low_stock_alert"
 	stack.Within(b, limit, "every business is told", func() bool {
 		var done bool // one row at a time, so that looking costs little
-		if err := admin.QueryRow(b.Context(), `select exists (select from task.task where queue = 'inventory' and state = 'succeeded' and parent_id is null)
-			and not exists (select from task.task where queue = 'inventory' and state in ('pending', 'published', 'running'))`).Scan(&done); err != nil {
+		if err := admin.QueryRow(b.Context(), `select exists (select from task.task where name = $1 and state = 'succeeded' and parent_id is null)
+			and not exists (select from task.task where name = $1 and state in ('pending', 'published', 'running'))`, name).Scan(&done); err != nil {
 			b.Fatalf("look for unfinished tasks: %v", err)
 		}
 		return done
