@@ -97,6 +97,8 @@ type PaymentReview struct {
 	Timezone string `json:"timezone"`
 	// Product is what was bought: subscription, or empty for AI credits.
 	Product string `json:"product,omitempty"`
+	// Platform words it for those who run Makola and have to decide, instead of for the payer.
+	Platform bool `json:"platform,omitempty"`
 }
 
 // Template returns "payment_review".

@@ -1,7 +1,11 @@
 package main
 
 import (
+	"errors"
+	"net/mail"
+
 	"makola/pkg/payments/providers"
+	"makola/pkg/service"
 	"makola/pkg/workerapp"
 )
 
@@ -9,7 +13,15 @@ import (
 type Config struct {
 	workerapp.Config
 	Payments providers.Config
+	// PlatformEmail is where those who run Makola read of payments that they have to decide about.
+	PlatformEmail string `env:"PLATFORM_EMAIL" doc:"Mail address of those who run Makola, who are told of each payment that is under review and waits for their decision. Empty means no such mails: look at makola review list."`
 }
 
-// Validate refuses what the providers cannot work with and, in production, the simulator, test keys and unprotected connections.
-func (c Config) Validate() error { return c.Payments.Validate(c.IsProduction()) }
+// Validate refuses what the providers cannot work with and, in production, the simulator, test keys and unprotected connections; and an address that is none.
+func (c Config) Validate() error {
+	var fault error
+	if a, err := mail.ParseAddress(c.PlatformEmail); c.PlatformEmail != "" && (err != nil || a.Address != c.PlatformEmail) {
+		fault = service.Invalid("PLATFORM_EMAIL", "is not a mail address", "write payments@example.com")
+	}
+	return errors.Join(fault, c.Payments.Validate(c.IsProduction()))
+}

@@ -39,6 +39,7 @@ func wire(ctx context.Context, cfg Config, app *service.App) error {
 
 		Subscriptions: subscriptionspb.NewTasks(w.Queue),
 		Bell:          w.Queue,
+		PlatformEmail: cfg.PlatformEmail,
 	})
 	subscriptionspb.HandleTasks(w.Worker, &tasks.Subscriptions{
 		DB:        w.DB,
@@ -48,6 +49,8 @@ func wire(ctx context.Context, cfg Config, app *service.App) error {
 		Mail:      notificationspb.NewTasks(w.Queue),
 		Credits:   aifeatures.NewTasks(w.Queue),
 		Bell:      w.Queue,
+
+		PlatformEmail: cfg.PlatformEmail,
 	})
 	return nil
 }

@@ -119,7 +119,12 @@ func TestAPayerIsToldOnceThatAPersonLooks(t *testing.T) {
 	require.NoError(t, s.admin.QueryRow(t.Context(), "select count(*), max(data::text) from notifications.email where template = 'payment_review' and key = $1", "pay:"+p.Reference+":review").Scan(&mails, &data))
 	require.Equal(t, 1, mails)
 	require.Contains(t, data, `"received_minor": 9599`)
-	require.Len(t, s.h.Tasks(t.Context(), "notifications.send_email"), 1)
+	require.NoError(t, s.admin.QueryRow(t.Context(), "select count(*), max(data::text) from notifications.email where recipient = $1 and tenant_id = $2 and key = $3",
+		platformEmail, s.tenant, "pay:"+p.Reference+":review:platform").Scan(&mails, &data))
+	require.Equal(t, 1, mails, "and the platform, once")
+	require.Contains(t, data, `"platform": true`)
+	require.Contains(t, data, `"received_minor": 9599`)
+	require.Len(t, s.h.Tasks(t.Context(), "notifications.send_email"), 2)
 }
 
 // No event may be relied on for a failure: the reconciler learns of it by asking.

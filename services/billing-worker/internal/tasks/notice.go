@@ -72,3 +72,14 @@ func monthNotice(p *billing.SubscriptionPayment) notifications.Notice {
 		Data: map[string]any{"reference": p.Reference, "period_start": p.PeriodStart.UTC(), "period_end": p.PeriodEnd.UTC()},
 	}
 }
+
+// platformCopy is the mail that tells the platform, at the address to, that a payment waits for a person, when m tells its payer that. It is of the payer's business, like m.
+func platformCopy(to string, m notifications.Email) []notifications.Email {
+	review, ok := m.Content.(notifications.PaymentReview)
+	if !ok || to == "" {
+		return nil
+	}
+	review.Name, review.Platform = "", true
+	m.To, m.Key, m.Content = to, m.Key+":platform", review
+	return []notifications.Email{m}
+}

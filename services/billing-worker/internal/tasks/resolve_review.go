@@ -55,7 +55,7 @@ func (a *AIFeatures) ResolveReview(ctx context.Context, tx *gorm.DB, args *aifea
 		_, err = a.Tasks.SendCreditPurchaseNotification(tenant.With(ctx, r.Tenant), tx, &aifeatures.SendCreditPurchaseNotificationArgs{PurchaseId: r.Purchase.String()}, task.ForTenant(r.Tenant))
 	}
 	if fresh && d.Approve && r.Payment != uuid.Nil && err == nil {
-		err = mailMonths(ctx, tx, a.Mail, a.Bell, []uuid.UUID{r.Payment}, nil)
+		err = mailMonths(ctx, tx, a.Mail, a.Bell, a.PlatformEmail, []uuid.UUID{r.Payment}, nil)
 	}
 	return result, err
 }

@@ -287,7 +287,7 @@ func (a *AIFeatures) tellPayers(ctx context.Context, tx *gorm.DB, settled []*cla
 			continue // more has happened to it in the same batch
 		}
 		notice.Tenant = p.Tenant
-		mails, notices = append(mails, m), append(notices, notice)
+		mails, notices = append(append(mails, m), platformCopy(a.PlatformEmail, m)...), append(notices, notice)
 	}
 	if _, err := notifications.Post(tx, a.Bell, notices); err != nil {
 		return err

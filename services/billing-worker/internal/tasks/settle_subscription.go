@@ -118,12 +118,12 @@ func (s *Subscriptions) tell(ctx context.Context, tx *gorm.DB, settled []*claim,
 			cause[o.Payment] = settled[i].run
 		}
 	}
-	return mailMonths(ctx, tx, s.Mail, s.Bell, ids, cause)
+	return mailMonths(ctx, tx, s.Mail, s.Bell, s.PlatformEmail, ids, cause)
 }
 
 // mailMonths stores the mails and notices about payments, by the state they are in: a receipt, word that a person looks, or that nothing was received. One payment has one of
 // each kind.
-func mailMonths(ctx context.Context, tx *gorm.DB, mail *notificationspb.Tasks, bell *task.Queue, ids []uuid.UUID, cause map[uuid.UUID]contract.Run) error {
+func mailMonths(ctx context.Context, tx *gorm.DB, mail *notificationspb.Tasks, bell *task.Queue, platform string, ids []uuid.UUID, cause map[uuid.UUID]contract.Run) error {
 	receipts, err := billing.SubscriptionReceipts(tx, ids)
 	if err != nil {
 		return err
@@ -161,7 +161,7 @@ func mailMonths(ctx context.Context, tx *gorm.DB, mail *notificationspb.Tasks, b
 		default:
 			continue // paid and given back at once
 		}
-		mails = append(mails, m)
+		mails = append(append(mails, m), platformCopy(platform, m)...)
 	}
 	if _, err := notifications.Post(tx, bell, notices); err != nil {
 		return err

@@ -135,6 +135,9 @@ func TestASubscriptionPaymentOfTheWrongAmountIsReviewedAndItsPayerTold(t *testin
 	var content string
 	require.NoError(t, s.admin.QueryRow(t.Context(), "select data::text from notifications.email where key = $1", "pay:"+p.Reference+":review").Scan(&content))
 	require.Contains(t, content, `"product": "subscription"`)
+	require.NotContains(t, content, `"platform"`)
+	require.NoError(t, s.admin.QueryRow(t.Context(), "select data::text from notifications.email where key = $1 and recipient = $2", "pay:"+p.Reference+":review:platform", platformEmail).Scan(&content))
+	require.Contains(t, content, `"product": "subscription"`)
 	require.Equal(t, []string{"PAYMENT_UNDER_REVIEW HIGH can_manage_payments A payment is being checked"}, s.notices(t))
 	var review string
 	require.NoError(t, s.admin.QueryRow(t.Context(), "select id::text from billing.payment_review where payment_id = $1", p.ID).Scan(&review))

@@ -27,6 +27,8 @@ type AIFeatures struct {
 	Subscriptions *subscriptionspb.Tasks
 	// Bell rings for whoever watches the notices of a business. Nil rings for nobody.
 	Bell *task.Queue
+	// PlatformEmail is told of each payment that waits for a person. Empty is nobody.
+	PlatformEmail string
 }
 
 // Subscriptions runs the tasks of the queue subscriptions. It is safe for concurrent use.
@@ -39,8 +41,9 @@ type Subscriptions struct {
 	Tasks   *subscriptionspb.Tasks
 	Mail    *notificationspb.Tasks
 	Credits *aifeatures.Tasks
-	// Bell is as for AIFeatures.
-	Bell *task.Queue
+	// Bell and PlatformEmail are as for AIFeatures.
+	Bell          *task.Queue
+	PlatformEmail string
 }
 
 var (

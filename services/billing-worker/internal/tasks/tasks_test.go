@@ -26,6 +26,9 @@ import (
 	"makola/services/billing-worker/internal/tasks"
 )
 
+// platformEmail is told what waits for a person.
+const platformEmail = "platform@makola.example"
+
 // shop is a business with its books open, and the worker that serves it.
 type shop struct {
 	tenant, owner uuid.UUID
@@ -122,9 +125,9 @@ func newShop(t *testing.T) *shop {
 
 func register(r contract.Registrar, db *postgres.DB, q *task.Queue, p payments.Provider) *tasks.AIFeatures {
 	all := map[string]payments.Provider{"paystack": p}
-	impl := &tasks.AIFeatures{DB: db, Providers: all, Tasks: aifeatures.NewTasks(q), Mail: notificationspb.NewTasks(q), Subscriptions: subscriptionspb.NewTasks(q)}
+	impl := &tasks.AIFeatures{DB: db, Providers: all, Tasks: aifeatures.NewTasks(q), Mail: notificationspb.NewTasks(q), Subscriptions: subscriptionspb.NewTasks(q), PlatformEmail: platformEmail}
 	aifeatures.HandleTasks(r, impl)
-	subscriptionspb.HandleTasks(r, &tasks.Subscriptions{DB: db, Providers: all, Tasks: subscriptionspb.NewTasks(q), Mail: impl.Mail, Credits: impl.Tasks})
+	subscriptionspb.HandleTasks(r, &tasks.Subscriptions{DB: db, Providers: all, Tasks: subscriptionspb.NewTasks(q), Mail: impl.Mail, Credits: impl.Tasks, PlatformEmail: platformEmail})
 	return impl
 }
 

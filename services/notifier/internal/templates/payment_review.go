@@ -4,7 +4,7 @@ import (
 	"makola/pkg/notifications"
 )
 
-// paymentReview tells a payer that a person looks at their payment, and that they need not pay again.
+// paymentReview tells a payer that a person looks at their payment, and that they need not pay again; or tells the platform that this person is them.
 func (s *Set) paymentReview(c notifications.PaymentReview) letter {
 	shop := business(c.Business)
 	reference := plain(c.Reference, maxWord)
@@ -22,6 +22,20 @@ func (s *Set) paymentReview(c notifications.PaymentReview) letter {
 	outcome := "you will either get your credits or your money back."
 	if c.Product == "subscription" {
 		bought, promise, outcome = "the subscription", "So no month has been added yet.", "you will either get your month or your money back."
+	}
+	if c.Platform {
+		facts.Title = "The payment"
+		return letter{
+			Subject: "A payment waits for your decision (" + reference + ")",
+			Preview: "What the payment provider reported does not match the purchase.",
+			Title:   "A payment waits for your decision", Greeting: greeting(c.Name),
+			Paragraphs: []string{
+				"The payment provider reported a payment for " + bought + " for " + shop + ", but what it reported does not match the purchase. " + promise + " The payer has been told that a person looks.",
+				"See what there is to decide with: makola review list",
+			},
+			Groups: []group{facts},
+			Reason: "You get this mail because this address is PLATFORM_EMAIL of this Makola. Mails about payments cannot be switched off.",
+		}
 	}
 	return letter{
 		Subject:  "We are checking your payment (" + reference + ")",

@@ -109,6 +109,10 @@ func samples() map[string]notifications.Content {
 			Name: "Ama Mensah", Business: "Ama's Provisions", Reference: "SUB-06FZ8Q9W3M7K2X4B5N6P7R8S9T", Product: "subscription",
 			ExpectedMinor: 12000, ExpectedCurrency: money.GHS, ReceivedMinor: 11900, ReceivedCurrency: money.GHS, ReportedAt: paidAt, Timezone: "Africa/Accra",
 		},
+		"payment_review_platform": notifications.PaymentReview{
+			Business: "Ama's Provisions", Reference: "AI-06FZ8Q9W3M7K2X4B5N6P7R8S9T", Platform: true,
+			ExpectedMinor: 9600, ExpectedCurrency: money.GHS, ReceivedMinor: 9500, ReceivedCurrency: money.GHS, ReportedAt: paidAt, Timezone: "Africa/Accra",
+		},
 		"payment_failed": notifications.PaymentFailed{
 			Name: "Ama Mensah", Business: "Ama's Provisions", Reference: "AI-06FZ8Q9W3M7K2X4B5N6P7R8S9T",
 			ExpectedMinor: 9600, ExpectedCurrency: money.GHS, ReportedAt: paidAt, Timezone: "Africa/Accra",
