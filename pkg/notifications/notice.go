@@ -26,7 +26,7 @@ const (
 	KindCreditsPurchased      Kind = "CREDITS_PURCHASED"
 	KindCreditsLow            Kind = "CREDITS_LOW"
 	KindCreditsDepleted       Kind = "CREDITS_DEPLETED"
-	KindCreditsExpiring       Kind = "CREDITS_EXPIRING"
+	KindCreditsExpiring       Kind = "CREDITS_EXPIRING" //nolint:gosec // AI credits, no credential
 	KindPaymentDue            Kind = "PAYMENT_DUE"
 	KindPaymentFailed         Kind = "PAYMENT_FAILED"
 	KindPaymentOverdue        Kind = "PAYMENT_OVERDUE"

@@ -325,7 +325,7 @@ func TestAValidMarkIsOneForPostgreSQL(t *testing.T) {
 			return
 		}
 		var text string
-		if err := b.admin.QueryRow(context.Background(), "select pg_snapshot_xmin($1::text::pg_snapshot)::text", mark).Scan(&text); err != nil {
+		if err := b.admin.QueryRow(t.Context(), "select pg_snapshot_xmin($1::text::pg_snapshot)::text", mark).Scan(&text); err != nil {
 			rt.Fatalf("%q: %v", mark, err)
 		}
 	})

@@ -322,21 +322,22 @@ func (m *model) drawLive(t *rapid.T) *modelSale {
 func (m *model) drawReturn(t *rapid.T, s *modelSale) (r sales.Return, cash int64) {
 	r = sales.Return{Restock: rapid.Bool().Draw(t, "restock"), Reason: "brought back"}
 	var worth int64
-	for i := range s.lines {
-		l := &s.lines[i]
-		left := l.quantity - l.gone
-		n := rapid.Int64Range(0, left).Draw(t, "back")
-		if i == len(s.lines)-1 && len(r.Lines) == 0 && n == 0 {
-			n = min(1, left)
-		}
-		if n == 0 {
-			continue
-		}
+	take := func(l *modelLine, n int64) {
 		r.Lines = append(r.Lines, sales.ReturnLine{Item: l.item, Quantity: n})
 		worth += l.takeBack(n)
 		if r.Restock {
 			m.stock[l.product] += n
 		}
+	}
+	for i := range s.lines {
+		l := &s.lines[i]
+		if n := rapid.Int64Range(0, l.quantity-l.gone).Draw(t, "back"); n > 0 {
+			take(l, n)
+		}
+	}
+	if len(r.Lines) == 0 { // no lines at all would mean everything
+		i := slices.IndexFunc(s.lines, func(l modelLine) bool { return l.gone < l.quantity })
+		take(&s.lines[i], 1)
 	}
 	return r, s.giveBack(worth)
 }
