@@ -1,7 +1,6 @@
 package notifications_test
 
 import (
-	"context"
 	"fmt"
 	"strings"
 	"testing"
