@@ -172,12 +172,21 @@ func Receive(tx *gorm.DB, who audit.Entry, rules Rules, d Delivery, now time.Tim
 
 // insert writes the items and what they bring.
 func (d *Delivery) insert(tx *gorm.DB, owner, batch uuid.UUID, currency money.Currency, user uuid.UUID, now time.Time) error {
+	moves, err := d.insertItems(tx, owner, batch, currency)
+	if err != nil {
+		return err
+	}
+	return post(tx, owner, cause{kind: Intake, sourceType: sourceBatch, user: user, at: now}, moves)
+}
+
+// insertItems writes the items, with nothing in them, and returns the movements that fill them.
+func (d *Delivery) insertItems(tx *gorm.DB, owner, batch uuid.UUID, currency money.Currency) ([]movement, error) {
 	items := make([]uuid.UUID, len(d.Items))
 	moves := make([]movement, len(d.Items))
 	for i, item := range d.Items {
 		id, err := uuid.NewV7()
 		if err != nil {
-			return fmt.Errorf("make stock item id: %w", err)
+			return nil, fmt.Errorf("make stock item id: %w", err)
 		}
 		items[i] = id
 		moves[i] = movement{item: id, source: batch, pair: Pair{item.Product, item.Location}, delta: item.Quantity}
@@ -201,10 +210,7 @@ func (d *Delivery) insert(tx *gorm.DB, owner, batch uuid.UUID, currency money.Cu
 			}
 			return &i.Wholesale.Minor
 		}))
-	if err != nil {
-		return err
-	}
-	return post(tx, owner, cause{kind: Intake, sourceType: sourceBatch, user: user, at: now}, moves)
+	return moves, err
 }
 
 // setPrices makes the prices of the items the current ones of their places; of several items of a product at a place the last counts. Levels that are not there yet begin

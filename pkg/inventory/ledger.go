@@ -39,9 +39,20 @@ type cause struct {
 	at                       time.Time
 }
 
-// post writes movements, and with them changes stock; it is the only function that does. Alerts follow, for what has crossed its threshold. The levels must be locked. A movement is dated as the cause says, but never after
+// post writes movements, and with them changes stock; it is the only way to. Alerts follow, for what has crossed its threshold. The levels must be locked. A movement is dated as the cause says, but never after
 // the database's clock nor before what the ledger has of the same product and place: the order of dates is the order in which stock changed.
 func post(tx *gorm.DB, owner uuid.UUID, c cause, list []movement) error {
+	if err := enter(tx, owner, c, list); err != nil {
+		return err
+	}
+	touched := column(list, func(m movement) Pair { return m.pair })
+	slices.SortFunc(touched, comparePairs)
+	_, _, err := refreshAlerts(tx, owner, slices.Compact(touched))
+	return err
+}
+
+// enter is post without the alerts, for an import, which looks after them once at its end.
+func enter(tx *gorm.DB, owner uuid.UUID, c cause, list []movement) error {
 	if len(list) == 0 {
 		return nil
 	}
@@ -62,12 +73,6 @@ func post(tx *gorm.DB, owner uuid.UUID, c cause, list []movement) error {
 		column(list, func(m movement) uuid.UUID { return m.pair.ProductID }), column(list, func(m movement) uuid.UUID { return m.pair.LocationID }),
 		column(list, func(m movement) uuid.UUID { return m.item }), column(list, func(m movement) int64 { return m.delta }),
 		column(list, func(m movement) uuid.UUID { return m.source }))
-	if err != nil {
-		return err
-	}
-	touched := column(list, func(m movement) Pair { return m.pair })
-	slices.SortFunc(touched, comparePairs)
-	_, _, err = refreshAlerts(tx, owner, slices.Compact(touched))
 	return err
 }
 

@@ -46,6 +46,8 @@ const (
 	KindStockExpiring         Kind = "STOCK_EXPIRING"
 	KindReportReady           Kind = "REPORT_READY"
 	KindReportFailed          Kind = "REPORT_FAILED"
+	KindImportDone            Kind = "IMPORT_DONE"
+	KindImportFailed          Kind = "IMPORT_FAILED"
 )
 
 // Kinds returns all kinds, in no order that means anything.
@@ -55,7 +57,7 @@ func Kinds() []Kind {
 		KindPaymentFailed, KindPaymentOverdue, KindPaymentSuccess, KindPaymentUnderReview, KindTrialEnding,
 		KindTrialExpired, KindSubscriptionExpiring, KindSubscriptionExpired, KindSubscriptionCancelled, KindSubscriptionSuspended,
 		KindSubscriptionActivated, KindUsageLimitWarning, KindUsageLimitReached, KindStockLow, KindStockOut,
-		KindStockExpiring, KindReportReady, KindReportFailed,
+		KindStockExpiring, KindReportReady, KindReportFailed, KindImportDone, KindImportFailed,
 	}
 }
 

@@ -181,7 +181,7 @@ func (c *CustomerChange) normalize() error {
 	if c.Email != nil {
 		email := strings.ToLower(strings.TrimSpace(*c.Email))
 		c.Email = &email
-		if at := strings.LastIndexByte(email, '@'); email != "" && (at < 1 || at == len(email)-1 || strings.ContainsAny(email, " \t\r\n,;<>")) {
+		if email != "" && !plausible(email) {
 			return field("email", "invalid", "must be an e-mail address")
 		}
 	}
@@ -193,6 +193,12 @@ func (c *CustomerChange) normalize() error {
 		c.Phone = &phone
 	}
 	return nil
+}
+
+// plausible reports whether a text could be an e-mail address.
+func plausible(email string) bool {
+	at := strings.LastIndexByte(email, '@')
+	return at >= 1 && at < len(email)-1 && !strings.ContainsAny(email, " \t\r\n,;<>")
 }
 
 // ChangeCustomer changes a customer of the business that tx is bound to. Errors: ErrCustomerNotFound, ErrWalkIn, ErrPhone, ErrPhoneTaken.

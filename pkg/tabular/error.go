@@ -22,6 +22,7 @@ var (
 type Error struct {
 	Line   int    // Line of a CSV file as an editor counts it, row of a sheet; from 1. 0: the file as a whole.
 	Column string // Name of the column as the header has it. Empty: the whole line.
+	Value  string // The beginning of the cell, where one is at fault.
 	Reason string // In words; never holds more than the beginning of a cell.
 	Fatal  bool   // No row follows: what stands behind cannot be read.
 	Cause  error  // One of the sentinels, or the error of the reader beneath.

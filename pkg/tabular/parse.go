@@ -13,13 +13,16 @@ import (
 // shown bounds how much of a cell an error repeats.
 const shown = 40
 
-// quoted is the beginning of a cell, for an error.
-func quoted(s string) string {
+// beginning is the first characters of a cell.
+func beginning(s string) string {
 	if utf8.RuneCountInString(s) > shown {
-		s = string([]rune(s[:min(len(s), shown*utf8.UTFMax)])[:shown]) + "…"
+		return string([]rune(s[:min(len(s), shown*utf8.UTFMax)])[:shown]) + "…"
 	}
-	return strconv.Quote(s)
+	return s
 }
+
+// quoted is the beginning of a cell, for an error.
+func quoted(s string) string { return strconv.Quote(beginning(s)) }
 
 // ParseInteger reads a whole number: "12", "-3", "1,200", "12.00". It refuses fractions, exponents, other scripts' digits and
 // whatever does not fit 64 bits, each with its reason. Errors are of type [*Error].

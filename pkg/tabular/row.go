@@ -50,7 +50,26 @@ func (r Row) Date(field string) (time.Time, error) {
 
 // Fault is an error at the field's cell with the caller's own reason: a price that may not be negative, a name that is too long.
 func (r Row) Fault(field, format string, args ...any) *Error {
-	return bad(r.Line, r.title(field), "%s", fmt.Sprintf(format, args...))
+	return r.Place(field).Fault(format, args...)
+}
+
+// Place is where a cell stands and how it begins. Unlike a row it may be kept, for what is found out about the cell later.
+type Place struct {
+	Line   int
+	Column string // As the header has it.
+	Value  string // The beginning of the cell.
+}
+
+// Place is the field's place in the row.
+func (r Row) Place(field string) Place {
+	return Place{Line: r.Line, Column: r.title(field), Value: strings.Clone(beginning(r.Text(field)))}
+}
+
+// Fault is an error at the place, with the caller's own reason.
+func (p Place) Fault(format string, args ...any) *Error {
+	e := bad(p.Line, p.Column, "%s", fmt.Sprintf(format, args...))
+	e.Value = p.Value
+	return e
 }
 
 // title is how the file itself calls the field's column.
@@ -67,7 +86,7 @@ func (r Row) at(field string, err error) error {
 		return nil
 	}
 	if e, ok := errors.AsType[*Error](err); ok {
-		e.Line, e.Column = r.Line, r.title(field)
+		e.Line, e.Column, e.Value = r.Line, r.title(field), strings.Clone(beginning(r.Text(field)))
 	}
 	return err
 }

@@ -64,7 +64,7 @@ func (w *Worker) runLong(ctx context.Context, j *job, mine bool) error {
 	if err == nil {
 		crash("long.before_commit")
 		// Not under hctx: a heartbeat that waits for the row finds it finished, and would cut the very COMMIT that finished it.
-		result, err = w.commitLong(withRun(ctx, c, run), c, commit)
+		result, err = w.commitLong(withRun(ctx, c, run), c, max(commitTime, d.CommitTimeout), commit)
 	}
 	close(stop)
 	beats.Wait()
@@ -118,14 +118,14 @@ func (w *Worker) claimLong(ctx context.Context, j *job, mine bool) (*claimed, ad
 	return c, proceed, tx.CommitWith(postgres.Statement{SQL: takeLongSQL, Args: []any{j.id, w.id, w.cfg.Lease}})
 }
 
-// commitTime bounds the second half of a LONG task: its Commit function and the transaction around it.
+// commitTime bounds the second half of a LONG task, its Commit function and the transaction around it, where the contract does not say.
 const commitTime = 30 * time.Second
 
 // commitLong runs the handler's writes and finishes the row in one transaction, bound to the task's tenant.
-func (w *Worker) commitLong(ctx context.Context, c *claimed, commit func(tx *gorm.DB) (proto.Message, error)) (result string, err error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, commitTime, errTimeLimit)
+func (w *Worker) commitLong(ctx context.Context, c *claimed, most time.Duration, commit func(tx *gorm.DB) (proto.Message, error)) (result string, err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, most, errTimeLimit)
 	defer cancel()
-	scope := postgres.Scope{System: c.tenant == nil, Timeout: commitTime}
+	scope := postgres.Scope{System: c.tenant == nil, Timeout: most}
 	if c.tenant != nil {
 		scope.Tenants = append(scope.Tenants, *c.tenant)
 	}

@@ -55,6 +55,8 @@ type Descriptor struct {
 	Mode Mode
 	// Timeout bounds one attempt.
 	Timeout time.Duration
+	// CommitTimeout bounds the transaction that writes what a LONG task brought; zero means the engine's own bound.
+	CommitTimeout time.Duration
 	// MaxAttempts is how often the task may be tried in all, the first time included.
 	MaxAttempts int
 	// BackoffBase and BackoffCap bound the wait before attempt n+1: min(BackoffBase * 2^(n-1), BackoffCap), with jitter.

@@ -1,12 +1,13 @@
-// Command inventory-worker runs the tasks on stock and on sales: alerts, digests, sweeps and the nightly checks.
+// Command inventory-worker runs the tasks on stock and on sales: alerts, digests, sweeps, imports and the nightly checks.
 //
-// Consumes: inventory, sales. Writes: schemas inventory, sales, notifications, audit and task. Needs: PostgreSQL, RabbitMQ.
+// Consumes: inventory, sales. Writes: schemas inventory, sales, imports, notifications, audit and task. Needs: PostgreSQL, RabbitMQ; the folder of STORAGE_URL for imports.
 package main
 
 import (
 	"context"
 
 	"makola/pkg/service"
+	"makola/pkg/storage"
 	"makola/pkg/workerapp"
 	inventorypb "makola/proto/makola/inventory/v1"
 	notificationspb "makola/proto/makola/notifications/v1"
@@ -21,7 +22,13 @@ func wire(ctx context.Context, cfg Config, app *service.App) error {
 	if err != nil {
 		return err
 	}
-	inventorypb.HandleTasks(w.Worker, &tasks.Inventory{Instance: app.Instance(), Tasks: inventorypb.NewTasks(w.Queue), Mail: notificationspb.NewTasks(w.Queue), Bell: w.Queue})
-	salespb.HandleTasks(w.Worker, &tasks.Sales{Tasks: salespb.NewTasks(w.Queue)})
+	files, err := storage.Open(ctx, cfg.Storage)
+	if err != nil {
+		return err
+	}
+	app.OnStop(func() { _ = files.Close() })
+	uploads := &tasks.Imports{DB: w.DB, Files: files, Bell: w.Queue}
+	inventorypb.HandleTasks(w.Worker, &tasks.Inventory{Instance: app.Instance(), Tasks: inventorypb.NewTasks(w.Queue), Mail: notificationspb.NewTasks(w.Queue), Bell: w.Queue, Imports: uploads})
+	salespb.HandleTasks(w.Worker, &tasks.Sales{Tasks: salespb.NewTasks(w.Queue), Imports: uploads})
 	return nil
 }

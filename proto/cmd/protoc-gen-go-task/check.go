@@ -33,6 +33,8 @@ func (t *task) check(o *taskv1.TaskOptions) error {
 	refuse(taskv1.Mode_name[int32(t.mode)] == "", "task %s has the unknown mode %d", want, t.mode)
 	refuse(t.timeout <= 0, "task %s has the time limit %v, want more than zero", want, t.timeout)
 	refuse(!long && t.timeout > maxTransaction, "task %s has the time limit %v, but %s ends at %v", want, t.timeout, modeWord(t.mode), maxTransaction)
+	refuse(o.GetCommitTimeout() != nil && !long, "task %s has a commit timeout, but its mode is %s", want, modeWord(t.mode))
+	refuse(o.GetCommitTimeout() != nil && (t.commit <= 0 || t.commit > maxTransaction), "task %s has the commit timeout %v, want more than zero and at most %v", want, t.commit, maxTransaction)
 	refuse(t.attempts < 1, "task %s has %d attempts, want at least 1", want, t.attempts)
 	refuse(t.backoffBase <= 0, "task %s has the backoff base %v, want more than zero", want, t.backoffBase)
 	refuse(t.backoffCap < t.backoffBase, "task %s has the backoff cap %v below its base %v", want, t.backoffCap, t.backoffBase)

@@ -50,6 +50,9 @@ func writeDescriptor(g *protogen.GeneratedFile, t *task) {
 		taskv1.Mode_MODE_SHORT: "ModeShort", taskv1.Mode_MODE_BATCH: "ModeBatch", taskv1.Mode_MODE_LONG: "ModeLong",
 	}[t.mode]), ",")
 	g.P("Timeout: ", goDuration(g, t.timeout), ",")
+	if t.commit > 0 {
+		g.P("CommitTimeout: ", goDuration(g, t.commit), ",")
+	}
 	g.P("MaxAttempts: ", t.attempts, ",")
 	g.P("BackoffBase: ", goDuration(g, t.backoffBase), ",")
 	g.P("BackoffCap: ", goDuration(g, t.backoffCap), ",")

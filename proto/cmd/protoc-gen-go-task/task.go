@@ -46,7 +46,8 @@ type task struct {
 	attempts    int
 	backoffBase time.Duration
 	backoffCap  time.Duration
-	batch       int // zero unless BATCH
+	batch       int           // zero unless BATCH
+	commit      time.Duration // zero unless the contract says
 	comment     string
 }
 
@@ -126,6 +127,7 @@ func newTask(m *protogen.Method, o *taskv1.TaskOptions) *task {
 		attempts:    defaultAttempts,
 		backoffBase: duration(o.GetBackoff().GetBase(), defaultBase),
 		backoffCap:  duration(o.GetBackoff().GetCap(), defaultCap),
+		commit:      duration(o.GetCommitTimeout(), 0),
 		comment:     string(m.Comments.Leading),
 	}
 	if t.mode == taskv1.Mode_MODE_UNSPECIFIED {

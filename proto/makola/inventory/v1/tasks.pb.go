@@ -792,6 +792,345 @@ func (x *SelfTestResult) GetRanBy() string {
 	return ""
 }
 
+// ImportProductsArgs are the arguments of inventory.import_products.
+type ImportProductsArgs struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// import_id is the import to work on.
+	ImportId      string `protobuf:"bytes,1,opt,name=import_id,json=importId,proto3" json:"import_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ImportProductsArgs) Reset() {
+	*x = ImportProductsArgs{}
+	mi := &file_makola_inventory_v1_tasks_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ImportProductsArgs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ImportProductsArgs) ProtoMessage() {}
+
+func (x *ImportProductsArgs) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_inventory_v1_tasks_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ImportProductsArgs.ProtoReflect.Descriptor instead.
+func (*ImportProductsArgs) Descriptor() ([]byte, []int) {
+	return file_makola_inventory_v1_tasks_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *ImportProductsArgs) GetImportId() string {
+	if x != nil {
+		return x.ImportId
+	}
+	return ""
+}
+
+// ImportProductsResult is the result of inventory.import_products.
+type ImportProductsResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// status is completed, rejected or, of a dry run, checked.
+	Status string `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	// rows is how many the file has behind its header.
+	Rows int64 `protobuf:"varint,2,opt,name=rows,proto3" json:"rows,omitempty"`
+	// created is how many rows became something new.
+	Created int64 `protobuf:"varint,3,opt,name=created,proto3" json:"created,omitempty"`
+	// updated is how many rows changed something that was there.
+	Updated int64 `protobuf:"varint,4,opt,name=updated,proto3" json:"updated,omitempty"`
+	// faults is how many faults were found.
+	Faults        int64 `protobuf:"varint,5,opt,name=faults,proto3" json:"faults,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ImportProductsResult) Reset() {
+	*x = ImportProductsResult{}
+	mi := &file_makola_inventory_v1_tasks_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ImportProductsResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ImportProductsResult) ProtoMessage() {}
+
+func (x *ImportProductsResult) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_inventory_v1_tasks_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ImportProductsResult.ProtoReflect.Descriptor instead.
+func (*ImportProductsResult) Descriptor() ([]byte, []int) {
+	return file_makola_inventory_v1_tasks_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *ImportProductsResult) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *ImportProductsResult) GetRows() int64 {
+	if x != nil {
+		return x.Rows
+	}
+	return 0
+}
+
+func (x *ImportProductsResult) GetCreated() int64 {
+	if x != nil {
+		return x.Created
+	}
+	return 0
+}
+
+func (x *ImportProductsResult) GetUpdated() int64 {
+	if x != nil {
+		return x.Updated
+	}
+	return 0
+}
+
+func (x *ImportProductsResult) GetFaults() int64 {
+	if x != nil {
+		return x.Faults
+	}
+	return 0
+}
+
+// ImportOpeningStockArgs are the arguments of inventory.import_opening_stock.
+type ImportOpeningStockArgs struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// import_id is the import to work on.
+	ImportId      string `protobuf:"bytes,1,opt,name=import_id,json=importId,proto3" json:"import_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ImportOpeningStockArgs) Reset() {
+	*x = ImportOpeningStockArgs{}
+	mi := &file_makola_inventory_v1_tasks_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ImportOpeningStockArgs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ImportOpeningStockArgs) ProtoMessage() {}
+
+func (x *ImportOpeningStockArgs) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_inventory_v1_tasks_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ImportOpeningStockArgs.ProtoReflect.Descriptor instead.
+func (*ImportOpeningStockArgs) Descriptor() ([]byte, []int) {
+	return file_makola_inventory_v1_tasks_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *ImportOpeningStockArgs) GetImportId() string {
+	if x != nil {
+		return x.ImportId
+	}
+	return ""
+}
+
+// ImportOpeningStockResult is the result of inventory.import_opening_stock.
+type ImportOpeningStockResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// status is completed, rejected or, of a dry run, checked.
+	Status string `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	// rows is how many the file has behind its header.
+	Rows int64 `protobuf:"varint,2,opt,name=rows,proto3" json:"rows,omitempty"`
+	// created is how many rows became something new.
+	Created int64 `protobuf:"varint,3,opt,name=created,proto3" json:"created,omitempty"`
+	// updated is how many rows changed something that was there.
+	Updated int64 `protobuf:"varint,4,opt,name=updated,proto3" json:"updated,omitempty"`
+	// faults is how many faults were found.
+	Faults        int64 `protobuf:"varint,5,opt,name=faults,proto3" json:"faults,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ImportOpeningStockResult) Reset() {
+	*x = ImportOpeningStockResult{}
+	mi := &file_makola_inventory_v1_tasks_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ImportOpeningStockResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ImportOpeningStockResult) ProtoMessage() {}
+
+func (x *ImportOpeningStockResult) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_inventory_v1_tasks_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ImportOpeningStockResult.ProtoReflect.Descriptor instead.
+func (*ImportOpeningStockResult) Descriptor() ([]byte, []int) {
+	return file_makola_inventory_v1_tasks_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *ImportOpeningStockResult) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *ImportOpeningStockResult) GetRows() int64 {
+	if x != nil {
+		return x.Rows
+	}
+	return 0
+}
+
+func (x *ImportOpeningStockResult) GetCreated() int64 {
+	if x != nil {
+		return x.Created
+	}
+	return 0
+}
+
+func (x *ImportOpeningStockResult) GetUpdated() int64 {
+	if x != nil {
+		return x.Updated
+	}
+	return 0
+}
+
+func (x *ImportOpeningStockResult) GetFaults() int64 {
+	if x != nil {
+		return x.Faults
+	}
+	return 0
+}
+
+// DeleteImportFilesArgs are the arguments of inventory.delete_import_files: none.
+type DeleteImportFilesArgs struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteImportFilesArgs) Reset() {
+	*x = DeleteImportFilesArgs{}
+	mi := &file_makola_inventory_v1_tasks_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteImportFilesArgs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteImportFilesArgs) ProtoMessage() {}
+
+func (x *DeleteImportFilesArgs) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_inventory_v1_tasks_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteImportFilesArgs.ProtoReflect.Descriptor instead.
+func (*DeleteImportFilesArgs) Descriptor() ([]byte, []int) {
+	return file_makola_inventory_v1_tasks_proto_rawDescGZIP(), []int{16}
+}
+
+// DeleteImportFilesResult is the result of inventory.delete_import_files.
+type DeleteImportFilesResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// deleted is how many files were.
+	Deleted       int64 `protobuf:"varint,1,opt,name=deleted,proto3" json:"deleted,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteImportFilesResult) Reset() {
+	*x = DeleteImportFilesResult{}
+	mi := &file_makola_inventory_v1_tasks_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteImportFilesResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteImportFilesResult) ProtoMessage() {}
+
+func (x *DeleteImportFilesResult) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_inventory_v1_tasks_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteImportFilesResult.ProtoReflect.Descriptor instead.
+func (*DeleteImportFilesResult) Descriptor() ([]byte, []int) {
+	return file_makola_inventory_v1_tasks_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *DeleteImportFilesResult) GetDeleted() int64 {
+	if x != nil {
+		return x.Deleted
+	}
+	return 0
+}
+
 var File_makola_inventory_v1_tasks_proto protoreflect.FileDescriptor
 
 const file_makola_inventory_v1_tasks_proto_rawDesc = "" +
@@ -871,7 +1210,26 @@ const file_makola_inventory_v1_tasks_proto_rawDesc = "" +
 	"\x04note\x18\x01 \x01(\tR\x04note\";\n" +
 	"\x0eSelfTestResult\x12\x12\n" +
 	"\x04note\x18\x01 \x01(\tR\x04note\x12\x15\n" +
-	"\x06ran_by\x18\x02 \x01(\tR\x05ranBy2\xb2\t\n" +
+	"\x06ran_by\x18\x02 \x01(\tR\x05ranBy\"1\n" +
+	"\x12ImportProductsArgs\x12\x1b\n" +
+	"\timport_id\x18\x01 \x01(\tR\bimportId\"\x8e\x01\n" +
+	"\x14ImportProductsResult\x12\x16\n" +
+	"\x06status\x18\x01 \x01(\tR\x06status\x12\x12\n" +
+	"\x04rows\x18\x02 \x01(\x03R\x04rows\x12\x18\n" +
+	"\acreated\x18\x03 \x01(\x03R\acreated\x12\x18\n" +
+	"\aupdated\x18\x04 \x01(\x03R\aupdated\x12\x16\n" +
+	"\x06faults\x18\x05 \x01(\x03R\x06faults\"5\n" +
+	"\x16ImportOpeningStockArgs\x12\x1b\n" +
+	"\timport_id\x18\x01 \x01(\tR\bimportId\"\x92\x01\n" +
+	"\x18ImportOpeningStockResult\x12\x16\n" +
+	"\x06status\x18\x01 \x01(\tR\x06status\x12\x12\n" +
+	"\x04rows\x18\x02 \x01(\x03R\x04rows\x12\x18\n" +
+	"\acreated\x18\x03 \x01(\x03R\acreated\x12\x18\n" +
+	"\aupdated\x18\x04 \x01(\x03R\aupdated\x12\x16\n" +
+	"\x06faults\x18\x05 \x01(\x03R\x06faults\"\x17\n" +
+	"\x15DeleteImportFilesArgs\"3\n" +
+	"\x17DeleteImportFilesResult\x12\x18\n" +
+	"\adeleted\x18\x01 \x01(\x03R\adeleted2\x8b\r\n" +
 	"\fTasksService\x12m\n" +
 	"\bSelfTest\x12!.makola.inventory.v1.SelfTestArgs\x1a#.makola.inventory.v1.SelfTestResult\"\x19\xaa\xd4\x18\x15\n" +
 	"\x13inventory.self_test\x12\xd5\x01\n" +
@@ -884,7 +1242,13 @@ const file_makola_inventory_v1_tasks_proto_rawDesc = "" +
 	"\x17SendStockMovementReport\x120.makola.inventory.v1.SendStockMovementReportArgs\x1a2.makola.inventory.v1.SendStockMovementReportResult\"\x81\x01\xaa\xd4\x18}\n" +
 	"$inventory.send_stock_movement_report\x12*inventory.tasks.send_stock_movement_report\x12$app.tasks.send_stock_movement_report\"\x03\b\xac\x02\x12~\n" +
 	"\vVerifyStock\x12$.makola.inventory.v1.VerifyStockArgs\x1a&.makola.inventory.v1.VerifyStockResult\"!\xaa\xd4\x18\x1d\n" +
-	"\x16inventory.verify_stock\"\x03\b\xd8\x04B,Z*makola/proto/makola/inventory/v1;inventoryb\x06proto3"
+	"\x16inventory.verify_stock\"\x03\b\xd8\x04\x12\x93\x01\n" +
+	"\x0eImportProducts\x12'.makola.inventory.v1.ImportProductsArgs\x1a).makola.inventory.v1.ImportProductsResult\"-\xaa\xd4\x18)\n" +
+	"\x19inventory.import_products\x18\x03\"\x03\b\x88\x0e(\x05B\x03\b\xd8\x04\x12\xa4\x01\n" +
+	"\x12ImportOpeningStock\x12+.makola.inventory.v1.ImportOpeningStockArgs\x1a-.makola.inventory.v1.ImportOpeningStockResult\"2\xaa\xd4\x18.\n" +
+	"\x1einventory.import_opening_stock\x18\x03\"\x03\b\x88\x0e(\x05B\x03\b\xd8\x04\x12\x99\x01\n" +
+	"\x11DeleteImportFiles\x12*.makola.inventory.v1.DeleteImportFilesArgs\x1a,.makola.inventory.v1.DeleteImportFilesResult\"*\xaa\xd4\x18&\n" +
+	"\x1dinventory.delete_import_files\x18\x03\"\x03\b\x88\x0eB,Z*makola/proto/makola/inventory/v1;inventoryb\x06proto3"
 
 var (
 	file_makola_inventory_v1_tasks_proto_rawDescOnce sync.Once
@@ -898,7 +1262,7 @@ func file_makola_inventory_v1_tasks_proto_rawDescGZIP() []byte {
 	return file_makola_inventory_v1_tasks_proto_rawDescData
 }
 
-var file_makola_inventory_v1_tasks_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_makola_inventory_v1_tasks_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_makola_inventory_v1_tasks_proto_goTypes = []any{
 	(*CheckStockLevelsArgs)(nil),          // 0: makola.inventory.v1.CheckStockLevelsArgs
 	(*CheckStockLevelsResult)(nil),        // 1: makola.inventory.v1.CheckStockLevelsResult
@@ -912,6 +1276,12 @@ var file_makola_inventory_v1_tasks_proto_goTypes = []any{
 	(*VerifyStockResult)(nil),             // 9: makola.inventory.v1.VerifyStockResult
 	(*SelfTestArgs)(nil),                  // 10: makola.inventory.v1.SelfTestArgs
 	(*SelfTestResult)(nil),                // 11: makola.inventory.v1.SelfTestResult
+	(*ImportProductsArgs)(nil),            // 12: makola.inventory.v1.ImportProductsArgs
+	(*ImportProductsResult)(nil),          // 13: makola.inventory.v1.ImportProductsResult
+	(*ImportOpeningStockArgs)(nil),        // 14: makola.inventory.v1.ImportOpeningStockArgs
+	(*ImportOpeningStockResult)(nil),      // 15: makola.inventory.v1.ImportOpeningStockResult
+	(*DeleteImportFilesArgs)(nil),         // 16: makola.inventory.v1.DeleteImportFilesArgs
+	(*DeleteImportFilesResult)(nil),       // 17: makola.inventory.v1.DeleteImportFilesResult
 }
 var file_makola_inventory_v1_tasks_proto_depIdxs = []int32{
 	10, // 0: makola.inventory.v1.TasksService.SelfTest:input_type -> makola.inventory.v1.SelfTestArgs
@@ -920,14 +1290,20 @@ var file_makola_inventory_v1_tasks_proto_depIdxs = []int32{
 	4,  // 3: makola.inventory.v1.TasksService.CheckExpiringProducts:input_type -> makola.inventory.v1.CheckExpiringProductsArgs
 	6,  // 4: makola.inventory.v1.TasksService.SendStockMovementReport:input_type -> makola.inventory.v1.SendStockMovementReportArgs
 	8,  // 5: makola.inventory.v1.TasksService.VerifyStock:input_type -> makola.inventory.v1.VerifyStockArgs
-	11, // 6: makola.inventory.v1.TasksService.SelfTest:output_type -> makola.inventory.v1.SelfTestResult
-	1,  // 7: makola.inventory.v1.TasksService.CheckStockLevels:output_type -> makola.inventory.v1.CheckStockLevelsResult
-	3,  // 8: makola.inventory.v1.TasksService.SendLowStockAlert:output_type -> makola.inventory.v1.SendLowStockAlertResult
-	5,  // 9: makola.inventory.v1.TasksService.CheckExpiringProducts:output_type -> makola.inventory.v1.CheckExpiringProductsResult
-	7,  // 10: makola.inventory.v1.TasksService.SendStockMovementReport:output_type -> makola.inventory.v1.SendStockMovementReportResult
-	9,  // 11: makola.inventory.v1.TasksService.VerifyStock:output_type -> makola.inventory.v1.VerifyStockResult
-	6,  // [6:12] is the sub-list for method output_type
-	0,  // [0:6] is the sub-list for method input_type
+	12, // 6: makola.inventory.v1.TasksService.ImportProducts:input_type -> makola.inventory.v1.ImportProductsArgs
+	14, // 7: makola.inventory.v1.TasksService.ImportOpeningStock:input_type -> makola.inventory.v1.ImportOpeningStockArgs
+	16, // 8: makola.inventory.v1.TasksService.DeleteImportFiles:input_type -> makola.inventory.v1.DeleteImportFilesArgs
+	11, // 9: makola.inventory.v1.TasksService.SelfTest:output_type -> makola.inventory.v1.SelfTestResult
+	1,  // 10: makola.inventory.v1.TasksService.CheckStockLevels:output_type -> makola.inventory.v1.CheckStockLevelsResult
+	3,  // 11: makola.inventory.v1.TasksService.SendLowStockAlert:output_type -> makola.inventory.v1.SendLowStockAlertResult
+	5,  // 12: makola.inventory.v1.TasksService.CheckExpiringProducts:output_type -> makola.inventory.v1.CheckExpiringProductsResult
+	7,  // 13: makola.inventory.v1.TasksService.SendStockMovementReport:output_type -> makola.inventory.v1.SendStockMovementReportResult
+	9,  // 14: makola.inventory.v1.TasksService.VerifyStock:output_type -> makola.inventory.v1.VerifyStockResult
+	13, // 15: makola.inventory.v1.TasksService.ImportProducts:output_type -> makola.inventory.v1.ImportProductsResult
+	15, // 16: makola.inventory.v1.TasksService.ImportOpeningStock:output_type -> makola.inventory.v1.ImportOpeningStockResult
+	17, // 17: makola.inventory.v1.TasksService.DeleteImportFiles:output_type -> makola.inventory.v1.DeleteImportFilesResult
+	9,  // [9:18] is the sub-list for method output_type
+	0,  // [0:9] is the sub-list for method input_type
 	0,  // [0:0] is the sub-list for extension type_name
 	0,  // [0:0] is the sub-list for extension extendee
 	0,  // [0:0] is the sub-list for field type_name
@@ -949,7 +1325,7 @@ func file_makola_inventory_v1_tasks_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_makola_inventory_v1_tasks_proto_rawDesc), len(file_makola_inventory_v1_tasks_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   12,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

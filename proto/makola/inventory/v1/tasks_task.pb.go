@@ -120,6 +120,56 @@ var VerifyStockTask = &contract.Descriptor{
 	NewResult:   func() proto.Message { return new(VerifyStockResult) },
 }
 
+// ImportProductsTask describes the task inventory.import_products.
+//
+// ImportProducts reads the products of an uploaded file, checks every row, and then writes all of them or, where the import says so, the good ones, in one transaction.
+// What is wrong with a file makes it a rejected import, not a failed task. Fails for good when the import does not exist or its file is gone. Running it twice imports once.
+var ImportProductsTask = &contract.Descriptor{
+	Name:          "inventory.import_products",
+	Queue:         "inventory",
+	Mode:          contract.ModeLong,
+	Timeout:       30 * time.Minute,
+	CommitTimeout: 10 * time.Minute,
+	MaxAttempts:   5,
+	BackoffBase:   5 * time.Second,
+	BackoffCap:    time.Hour,
+	NewArgs:       func() proto.Message { return new(ImportProductsArgs) },
+	NewResult:     func() proto.Message { return new(ImportProductsResult) },
+}
+
+// ImportOpeningStockTask describes the task inventory.import_opening_stock.
+//
+// ImportOpeningStock reads what a place holds from an uploaded file and takes it in as one delivery, as ImportProducts reads products.
+// Fails for good when the import does not exist or its file is gone. Running it twice imports once.
+var ImportOpeningStockTask = &contract.Descriptor{
+	Name:          "inventory.import_opening_stock",
+	Queue:         "inventory",
+	Mode:          contract.ModeLong,
+	Timeout:       30 * time.Minute,
+	CommitTimeout: 10 * time.Minute,
+	MaxAttempts:   5,
+	BackoffBase:   5 * time.Second,
+	BackoffCap:    time.Hour,
+	NewArgs:       func() proto.Message { return new(ImportOpeningStockArgs) },
+	NewResult:     func() proto.Message { return new(ImportOpeningStockResult) },
+}
+
+// DeleteImportFilesTask describes the task inventory.delete_import_files.
+//
+// DeleteImportFiles deletes the files that were uploaded for imports more than 7 days ago, of all businesses, also those that no import names.
+// Running it twice deletes nothing more.
+var DeleteImportFilesTask = &contract.Descriptor{
+	Name:        "inventory.delete_import_files",
+	Queue:       "inventory",
+	Mode:        contract.ModeLong,
+	Timeout:     30 * time.Minute,
+	MaxAttempts: 12,
+	BackoffBase: 5 * time.Second,
+	BackoffCap:  time.Hour,
+	NewArgs:     func() proto.Message { return new(DeleteImportFilesArgs) },
+	NewResult:   func() proto.Message { return new(DeleteImportFilesResult) },
+}
+
 // AllTasks returns the descriptors of every task of this package, in the order of the contract.
 func AllTasks() []*contract.Descriptor {
 	return []*contract.Descriptor{
@@ -129,6 +179,9 @@ func AllTasks() []*contract.Descriptor {
 		CheckExpiringProductsTask,
 		SendStockMovementReportTask,
 		VerifyStockTask,
+		ImportProductsTask,
+		ImportOpeningStockTask,
+		DeleteImportFilesTask,
 	}
 }
 
@@ -201,6 +254,30 @@ func (t *Tasks) VerifyStock(ctx context.Context, tx *gorm.DB, args *VerifyStockA
 	return t.q.Enqueue(ctx, tx, VerifyStockTask, args, opts...)
 }
 
+// ImportProducts enqueues the task inventory.import_products in tx and returns its id.
+//
+// ImportProducts reads the products of an uploaded file, checks every row, and then writes all of them or, where the import says so, the good ones, in one transaction.
+// What is wrong with a file makes it a rejected import, not a failed task. Fails for good when the import does not exist or its file is gone. Running it twice imports once.
+func (t *Tasks) ImportProducts(ctx context.Context, tx *gorm.DB, args *ImportProductsArgs, opts ...contract.Option) (contract.ID, error) {
+	return t.q.Enqueue(ctx, tx, ImportProductsTask, args, opts...)
+}
+
+// ImportOpeningStock enqueues the task inventory.import_opening_stock in tx and returns its id.
+//
+// ImportOpeningStock reads what a place holds from an uploaded file and takes it in as one delivery, as ImportProducts reads products.
+// Fails for good when the import does not exist or its file is gone. Running it twice imports once.
+func (t *Tasks) ImportOpeningStock(ctx context.Context, tx *gorm.DB, args *ImportOpeningStockArgs, opts ...contract.Option) (contract.ID, error) {
+	return t.q.Enqueue(ctx, tx, ImportOpeningStockTask, args, opts...)
+}
+
+// DeleteImportFiles enqueues the task inventory.delete_import_files in tx and returns its id.
+//
+// DeleteImportFiles deletes the files that were uploaded for imports more than 7 days ago, of all businesses, also those that no import names.
+// Running it twice deletes nothing more.
+func (t *Tasks) DeleteImportFiles(ctx context.Context, tx *gorm.DB, args *DeleteImportFilesArgs, opts ...contract.Option) (contract.ID, error) {
+	return t.q.Enqueue(ctx, tx, DeleteImportFilesTask, args, opts...)
+}
+
 // TasksHandler runs the tasks of this package. Any method may run twice for the same task, and may be killed anywhere.
 type TasksHandler interface {
 	// SelfTest proves that tasks reach inventory-worker and come back: it runs in one transaction, changes nothing else and answers with the note.
@@ -235,6 +312,18 @@ type TasksHandler interface {
 	// Without business_id it becomes one task for each active business.
 	// Fails for good when business_id cannot be parsed or is not the task's business. Running it twice finds the same.
 	VerifyStock(ctx context.Context, tx *gorm.DB, args *VerifyStockArgs) (*VerifyStockResult, error)
+
+	// ImportProducts reads the products of an uploaded file, checks every row, and then writes all of them or, where the import says so, the good ones, in one transaction.
+	// What is wrong with a file makes it a rejected import, not a failed task. Fails for good when the import does not exist or its file is gone. Running it twice imports once.
+	ImportProducts(ctx context.Context, run contract.Run, args *ImportProductsArgs) (contract.Commit[*ImportProductsResult], error)
+
+	// ImportOpeningStock reads what a place holds from an uploaded file and takes it in as one delivery, as ImportProducts reads products.
+	// Fails for good when the import does not exist or its file is gone. Running it twice imports once.
+	ImportOpeningStock(ctx context.Context, run contract.Run, args *ImportOpeningStockArgs) (contract.Commit[*ImportOpeningStockResult], error)
+
+	// DeleteImportFiles deletes the files that were uploaded for imports more than 7 days ago, of all businesses, also those that no import names.
+	// Running it twice deletes nothing more.
+	DeleteImportFiles(ctx context.Context, run contract.Run, args *DeleteImportFilesArgs) (contract.Commit[*DeleteImportFilesResult], error)
 }
 
 // HandleTasks registers h with r for every task of this package.
@@ -245,4 +334,7 @@ func HandleTasks(r contract.Registrar, h TasksHandler) {
 	r.Register(contract.ShortHandler(CheckExpiringProductsTask, h.CheckExpiringProducts))
 	r.Register(contract.ShortHandler(SendStockMovementReportTask, h.SendStockMovementReport))
 	r.Register(contract.ShortHandler(VerifyStockTask, h.VerifyStock))
+	r.Register(contract.LongHandler(ImportProductsTask, h.ImportProducts))
+	r.Register(contract.LongHandler(ImportOpeningStockTask, h.ImportOpeningStock))
+	r.Register(contract.LongHandler(DeleteImportFilesTask, h.DeleteImportFiles))
 }

@@ -354,6 +354,134 @@ func (x *VerifyReceivablesResult) GetBusinesses() int32 {
 	return 0
 }
 
+// ImportCustomersArgs are the arguments of sales.import_customers.
+type ImportCustomersArgs struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// import_id is the import to work on.
+	ImportId      string `protobuf:"bytes,1,opt,name=import_id,json=importId,proto3" json:"import_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ImportCustomersArgs) Reset() {
+	*x = ImportCustomersArgs{}
+	mi := &file_makola_sales_v1_tasks_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ImportCustomersArgs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ImportCustomersArgs) ProtoMessage() {}
+
+func (x *ImportCustomersArgs) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_sales_v1_tasks_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ImportCustomersArgs.ProtoReflect.Descriptor instead.
+func (*ImportCustomersArgs) Descriptor() ([]byte, []int) {
+	return file_makola_sales_v1_tasks_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *ImportCustomersArgs) GetImportId() string {
+	if x != nil {
+		return x.ImportId
+	}
+	return ""
+}
+
+// ImportCustomersResult is the result of sales.import_customers.
+type ImportCustomersResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// status is completed, rejected or, of a dry run, checked.
+	Status string `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	// rows is how many the file has behind its header.
+	Rows int64 `protobuf:"varint,2,opt,name=rows,proto3" json:"rows,omitempty"`
+	// created is how many rows became something new.
+	Created int64 `protobuf:"varint,3,opt,name=created,proto3" json:"created,omitempty"`
+	// updated is how many rows changed something that was there.
+	Updated int64 `protobuf:"varint,4,opt,name=updated,proto3" json:"updated,omitempty"`
+	// faults is how many faults were found.
+	Faults        int64 `protobuf:"varint,5,opt,name=faults,proto3" json:"faults,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ImportCustomersResult) Reset() {
+	*x = ImportCustomersResult{}
+	mi := &file_makola_sales_v1_tasks_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ImportCustomersResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ImportCustomersResult) ProtoMessage() {}
+
+func (x *ImportCustomersResult) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_sales_v1_tasks_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ImportCustomersResult.ProtoReflect.Descriptor instead.
+func (*ImportCustomersResult) Descriptor() ([]byte, []int) {
+	return file_makola_sales_v1_tasks_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *ImportCustomersResult) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *ImportCustomersResult) GetRows() int64 {
+	if x != nil {
+		return x.Rows
+	}
+	return 0
+}
+
+func (x *ImportCustomersResult) GetCreated() int64 {
+	if x != nil {
+		return x.Created
+	}
+	return 0
+}
+
+func (x *ImportCustomersResult) GetUpdated() int64 {
+	if x != nil {
+		return x.Updated
+	}
+	return 0
+}
+
+func (x *ImportCustomersResult) GetFaults() int64 {
+	if x != nil {
+		return x.Faults
+	}
+	return 0
+}
+
 var File_makola_sales_v1_tasks_proto protoreflect.FileDescriptor
 
 const file_makola_sales_v1_tasks_proto_rawDesc = "" +
@@ -380,14 +508,24 @@ const file_makola_sales_v1_tasks_proto_rawDesc = "" +
 	"\x06faults\x18\x03 \x01(\x05R\x06faults\x12\x1e\n" +
 	"\n" +
 	"businesses\x18\x04 \x01(\x05R\n" +
-	"businesses2\xc6\x05\n" +
+	"businesses\"2\n" +
+	"\x13ImportCustomersArgs\x12\x1b\n" +
+	"\timport_id\x18\x01 \x01(\tR\bimportId\"\x8f\x01\n" +
+	"\x15ImportCustomersResult\x12\x16\n" +
+	"\x06status\x18\x01 \x01(\tR\x06status\x12\x12\n" +
+	"\x04rows\x18\x02 \x01(\x03R\x04rows\x12\x18\n" +
+	"\acreated\x18\x03 \x01(\x03R\acreated\x12\x18\n" +
+	"\aupdated\x18\x04 \x01(\x03R\aupdated\x12\x16\n" +
+	"\x06faults\x18\x05 \x01(\x03R\x06faults2\xd4\x06\n" +
 	"\fTasksService\x12\x81\x02\n" +
 	"\x1aReleaseExpiredReservations\x12/.makola.sales.v1.ReleaseExpiredReservationsArgs\x1a1.makola.sales.v1.ReleaseExpiredReservationsResult\"\x7f\xaa\xd4\x18{\n" +
 	"\"sales.release_expired_reservations\x12(sales.tasks.release_expired_reservations\x12&app.tasks.release_expired_reservations\"\x03\b\xac\x02\x12\xa4\x02\n" +
 	"\x1fCleanupExpiredStockReservations\x124.makola.sales.v1.CleanupExpiredStockReservationsArgs\x1a6.makola.sales.v1.CleanupExpiredStockReservationsResult\"\x92\x01\xaa\xd4\x18\x8d\x01\n" +
 	"(sales.cleanup_expired_stock_reservations\x12.sales.tasks.cleanup_expired_stock_reservations\x12,app.tasks.cleanup_expired_stock_reservations\"\x03\b\xac\x02\x12\x8a\x01\n" +
 	"\x11VerifyReceivables\x12&.makola.sales.v1.VerifyReceivablesArgs\x1a(.makola.sales.v1.VerifyReceivablesResult\"#\xaa\xd4\x18\x1f\n" +
-	"\x18sales.verify_receivables\"\x03\b\xd8\x04B$Z\"makola/proto/makola/sales/v1;salesb\x06proto3"
+	"\x18sales.verify_receivables\"\x03\b\xd8\x04\x12\x8b\x01\n" +
+	"\x0fImportCustomers\x12$.makola.sales.v1.ImportCustomersArgs\x1a&.makola.sales.v1.ImportCustomersResult\"*\xaa\xd4\x18&\n" +
+	"\x16sales.import_customers\x18\x03\"\x03\b\x88\x0e(\x05B\x03\b\xd8\x04B$Z\"makola/proto/makola/sales/v1;salesb\x06proto3"
 
 var (
 	file_makola_sales_v1_tasks_proto_rawDescOnce sync.Once
@@ -401,7 +539,7 @@ func file_makola_sales_v1_tasks_proto_rawDescGZIP() []byte {
 	return file_makola_sales_v1_tasks_proto_rawDescData
 }
 
-var file_makola_sales_v1_tasks_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_makola_sales_v1_tasks_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_makola_sales_v1_tasks_proto_goTypes = []any{
 	(*ReleaseExpiredReservationsArgs)(nil),        // 0: makola.sales.v1.ReleaseExpiredReservationsArgs
 	(*ReleaseExpiredReservationsResult)(nil),      // 1: makola.sales.v1.ReleaseExpiredReservationsResult
@@ -409,16 +547,20 @@ var file_makola_sales_v1_tasks_proto_goTypes = []any{
 	(*CleanupExpiredStockReservationsResult)(nil), // 3: makola.sales.v1.CleanupExpiredStockReservationsResult
 	(*VerifyReceivablesArgs)(nil),                 // 4: makola.sales.v1.VerifyReceivablesArgs
 	(*VerifyReceivablesResult)(nil),               // 5: makola.sales.v1.VerifyReceivablesResult
+	(*ImportCustomersArgs)(nil),                   // 6: makola.sales.v1.ImportCustomersArgs
+	(*ImportCustomersResult)(nil),                 // 7: makola.sales.v1.ImportCustomersResult
 }
 var file_makola_sales_v1_tasks_proto_depIdxs = []int32{
 	0, // 0: makola.sales.v1.TasksService.ReleaseExpiredReservations:input_type -> makola.sales.v1.ReleaseExpiredReservationsArgs
 	2, // 1: makola.sales.v1.TasksService.CleanupExpiredStockReservations:input_type -> makola.sales.v1.CleanupExpiredStockReservationsArgs
 	4, // 2: makola.sales.v1.TasksService.VerifyReceivables:input_type -> makola.sales.v1.VerifyReceivablesArgs
-	1, // 3: makola.sales.v1.TasksService.ReleaseExpiredReservations:output_type -> makola.sales.v1.ReleaseExpiredReservationsResult
-	3, // 4: makola.sales.v1.TasksService.CleanupExpiredStockReservations:output_type -> makola.sales.v1.CleanupExpiredStockReservationsResult
-	5, // 5: makola.sales.v1.TasksService.VerifyReceivables:output_type -> makola.sales.v1.VerifyReceivablesResult
-	3, // [3:6] is the sub-list for method output_type
-	0, // [0:3] is the sub-list for method input_type
+	6, // 3: makola.sales.v1.TasksService.ImportCustomers:input_type -> makola.sales.v1.ImportCustomersArgs
+	1, // 4: makola.sales.v1.TasksService.ReleaseExpiredReservations:output_type -> makola.sales.v1.ReleaseExpiredReservationsResult
+	3, // 5: makola.sales.v1.TasksService.CleanupExpiredStockReservations:output_type -> makola.sales.v1.CleanupExpiredStockReservationsResult
+	5, // 6: makola.sales.v1.TasksService.VerifyReceivables:output_type -> makola.sales.v1.VerifyReceivablesResult
+	7, // 7: makola.sales.v1.TasksService.ImportCustomers:output_type -> makola.sales.v1.ImportCustomersResult
+	4, // [4:8] is the sub-list for method output_type
+	0, // [0:4] is the sub-list for method input_type
 	0, // [0:0] is the sub-list for extension type_name
 	0, // [0:0] is the sub-list for extension extendee
 	0, // [0:0] is the sub-list for field type_name
@@ -436,7 +578,7 @@ func file_makola_sales_v1_tasks_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_makola_sales_v1_tasks_proto_rawDesc), len(file_makola_sales_v1_tasks_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   6,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

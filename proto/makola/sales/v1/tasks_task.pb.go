@@ -62,12 +62,30 @@ var VerifyReceivablesTask = &contract.Descriptor{
 	NewResult:   func() proto.Message { return new(VerifyReceivablesResult) },
 }
 
+// ImportCustomersTask describes the task sales.import_customers.
+//
+// ImportCustomers reads the customers of an uploaded file, checks every row, and then writes all of them or, where the import says so, the good ones, in one transaction.
+// What is wrong with a file makes it a rejected import, not a failed task. Fails for good when the import does not exist or its file is gone. Running it twice imports once.
+var ImportCustomersTask = &contract.Descriptor{
+	Name:          "sales.import_customers",
+	Queue:         "sales",
+	Mode:          contract.ModeLong,
+	Timeout:       30 * time.Minute,
+	CommitTimeout: 10 * time.Minute,
+	MaxAttempts:   5,
+	BackoffBase:   5 * time.Second,
+	BackoffCap:    time.Hour,
+	NewArgs:       func() proto.Message { return new(ImportCustomersArgs) },
+	NewResult:     func() proto.Message { return new(ImportCustomersResult) },
+}
+
 // AllTasks returns the descriptors of every task of this package, in the order of the contract.
 func AllTasks() []*contract.Descriptor {
 	return []*contract.Descriptor{
 		ReleaseExpiredReservationsTask,
 		CleanupExpiredStockReservationsTask,
 		VerifyReceivablesTask,
+		ImportCustomersTask,
 	}
 }
 
@@ -108,6 +126,14 @@ func (t *Tasks) VerifyReceivables(ctx context.Context, tx *gorm.DB, args *Verify
 	return t.q.Enqueue(ctx, tx, VerifyReceivablesTask, args, opts...)
 }
 
+// ImportCustomers enqueues the task sales.import_customers in tx and returns its id.
+//
+// ImportCustomers reads the customers of an uploaded file, checks every row, and then writes all of them or, where the import says so, the good ones, in one transaction.
+// What is wrong with a file makes it a rejected import, not a failed task. Fails for good when the import does not exist or its file is gone. Running it twice imports once.
+func (t *Tasks) ImportCustomers(ctx context.Context, tx *gorm.DB, args *ImportCustomersArgs, opts ...contract.Option) (contract.ID, error) {
+	return t.q.Enqueue(ctx, tx, ImportCustomersTask, args, opts...)
+}
+
 // TasksHandler runs the tasks of this package. Any method may run twice for the same task, and may be killed anywhere.
 type TasksHandler interface {
 	// ReleaseExpiredReservations gives back the stock that carts set aside and whose time is over. A cart that is being paid for at this moment keeps its stock.
@@ -122,6 +148,10 @@ type TasksHandler interface {
 	// disagrees is kept for people to look at; nothing is changed. Without business_id it becomes one task for each active business.
 	// Fails for good when business_id cannot be parsed or is not the task's business. Running it twice finds the same.
 	VerifyReceivables(ctx context.Context, tx *gorm.DB, args *VerifyReceivablesArgs) (*VerifyReceivablesResult, error)
+
+	// ImportCustomers reads the customers of an uploaded file, checks every row, and then writes all of them or, where the import says so, the good ones, in one transaction.
+	// What is wrong with a file makes it a rejected import, not a failed task. Fails for good when the import does not exist or its file is gone. Running it twice imports once.
+	ImportCustomers(ctx context.Context, run contract.Run, args *ImportCustomersArgs) (contract.Commit[*ImportCustomersResult], error)
 }
 
 // HandleTasks registers h with r for every task of this package.
@@ -129,4 +159,5 @@ func HandleTasks(r contract.Registrar, h TasksHandler) {
 	r.Register(contract.ShortHandler(ReleaseExpiredReservationsTask, h.ReleaseExpiredReservations))
 	r.Register(contract.ShortHandler(CleanupExpiredStockReservationsTask, h.CleanupExpiredStockReservations))
 	r.Register(contract.ShortHandler(VerifyReceivablesTask, h.VerifyReceivables))
+	r.Register(contract.LongHandler(ImportCustomersTask, h.ImportCustomers))
 }

@@ -97,7 +97,9 @@ type TaskOptions struct {
 	// backoff before a retry; 5 s doubling to 1 h by default.
 	Backoff *Backoff `protobuf:"bytes,6,opt,name=backoff,proto3" json:"backoff,omitempty"`
 	// batch is the most tasks one BATCH call receives; 256 by default.
-	Batch         int32 `protobuf:"varint,7,opt,name=batch,proto3" json:"batch,omitempty"`
+	Batch int32 `protobuf:"varint,7,opt,name=batch,proto3" json:"batch,omitempty"`
+	// commit_timeout of the second half of a LONG task, the transaction that writes what it brought; 30 s by default, 600 s at most.
+	CommitTimeout *durationpb.Duration `protobuf:"bytes,8,opt,name=commit_timeout,json=commitTimeout,proto3" json:"commit_timeout,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -181,6 +183,13 @@ func (x *TaskOptions) GetBatch() int32 {
 	return 0
 }
 
+func (x *TaskOptions) GetCommitTimeout() *durationpb.Duration {
+	if x != nil {
+		return x.CommitTimeout
+	}
+	return nil
+}
+
 // Backoff is exponential: base, 2·base, 4·base, … never more than cap, each with ±20 % jitter.
 type Backoff struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -257,7 +266,7 @@ var File_makola_task_v1_options_proto protoreflect.FileDescriptor
 
 const file_makola_task_v1_options_proto_rawDesc = "" +
 	"\n" +
-	"\x1cmakola/task/v1/options.proto\x12\x0emakola.task.v1\x1a google/protobuf/descriptor.proto\x1a\x1egoogle/protobuf/duration.proto\"\xff\x01\n" +
+	"\x1cmakola/task/v1/options.proto\x12\x0emakola.task.v1\x1a google/protobuf/descriptor.proto\x1a\x1egoogle/protobuf/duration.proto\"\xc1\x02\n" +
 	"\vTaskOptions\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aaliases\x18\x02 \x03(\tR\aaliases\x12(\n" +
@@ -265,7 +274,8 @@ const file_makola_task_v1_options_proto_rawDesc = "" +
 	"\atimeout\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\atimeout\x12\x1a\n" +
 	"\battempts\x18\x05 \x01(\x05R\battempts\x121\n" +
 	"\abackoff\x18\x06 \x01(\v2\x17.makola.task.v1.BackoffR\abackoff\x12\x14\n" +
-	"\x05batch\x18\a \x01(\x05R\x05batch\"e\n" +
+	"\x05batch\x18\a \x01(\x05R\x05batch\x12@\n" +
+	"\x0ecommit_timeout\x18\b \x01(\v2\x19.google.protobuf.DurationR\rcommitTimeout\"e\n" +
 	"\aBackoff\x12-\n" +
 	"\x04base\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\x04base\x12+\n" +
 	"\x03cap\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x03cap*K\n" +
@@ -303,15 +313,16 @@ var file_makola_task_v1_options_proto_depIdxs = []int32{
 	0, // 0: makola.task.v1.TaskOptions.mode:type_name -> makola.task.v1.Mode
 	3, // 1: makola.task.v1.TaskOptions.timeout:type_name -> google.protobuf.Duration
 	2, // 2: makola.task.v1.TaskOptions.backoff:type_name -> makola.task.v1.Backoff
-	3, // 3: makola.task.v1.Backoff.base:type_name -> google.protobuf.Duration
-	3, // 4: makola.task.v1.Backoff.cap:type_name -> google.protobuf.Duration
-	4, // 5: makola.task.v1.task:extendee -> google.protobuf.MethodOptions
-	1, // 6: makola.task.v1.task:type_name -> makola.task.v1.TaskOptions
-	7, // [7:7] is the sub-list for method output_type
-	7, // [7:7] is the sub-list for method input_type
-	6, // [6:7] is the sub-list for extension type_name
-	5, // [5:6] is the sub-list for extension extendee
-	0, // [0:5] is the sub-list for field type_name
+	3, // 3: makola.task.v1.TaskOptions.commit_timeout:type_name -> google.protobuf.Duration
+	3, // 4: makola.task.v1.Backoff.base:type_name -> google.protobuf.Duration
+	3, // 5: makola.task.v1.Backoff.cap:type_name -> google.protobuf.Duration
+	4, // 6: makola.task.v1.task:extendee -> google.protobuf.MethodOptions
+	1, // 7: makola.task.v1.task:type_name -> makola.task.v1.TaskOptions
+	8, // [8:8] is the sub-list for method output_type
+	8, // [8:8] is the sub-list for method input_type
+	7, // [7:8] is the sub-list for extension type_name
+	6, // [6:7] is the sub-list for extension extendee
+	0, // [0:6] is the sub-list for field type_name
 }
 
 func init() { file_makola_task_v1_options_proto_init() }

@@ -83,6 +83,7 @@ func Table() []Entry {
 		{Name: "expire-credits", Task: "ai_features.expire_credits", Every: day, Offset: 5 * time.Minute},
 		{Name: "verify-ledger", Task: "ai_features.verify_ledger", Every: day, Offset: 3 * time.Hour},
 		{Name: "verify-stock", Task: "inventory.verify_stock", Every: day, Offset: 3*time.Hour + 20*time.Minute},
+		{Name: "delete-import-files", Task: "inventory.delete_import_files", Every: day, Offset: 4 * time.Hour},
 		{Name: "verify-receivables", Task: "sales.verify_receivables", Every: day, Offset: 3*time.Hour + 40*time.Minute},
 	}
 }

@@ -6,10 +6,9 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
+	"makola/pkg/imports"
 	"makola/pkg/postgres/postgrestest"
-	"makola/pkg/task"
 	"makola/pkg/task/tasktest"
-	"makola/proto/contract"
 	inventorypb "makola/proto/makola/inventory/v1"
 	salespb "makola/proto/makola/sales/v1"
 )
@@ -31,7 +30,7 @@ func TestContract(t *testing.T) {
 	t.Parallel()
 	tasktest.Contract(t, tasktest.Trial{
 		Role:     "makola_inventory",
-		Register: func(_ *postgrestest.Database, r contract.Registrar, q *task.Queue) { register(r, q) },
+		Register: register,
 		Samples: map[string]func(t *testing.T, db *postgrestest.Database) tasktest.Sample{
 			"inventory.check_stock_levels": func(t *testing.T, db *postgrestest.Database) tasktest.Sample {
 				s := arranged(t, db)
@@ -52,6 +51,19 @@ func TestContract(t *testing.T) {
 			"inventory.verify_stock": func(t *testing.T, db *postgrestest.Database) tasktest.Sample {
 				s := arranged(t, db)
 				return tasktest.Sample{Tenant: s.id, Args: &inventorypb.VerifyStockArgs{BusinessId: ptr(s.id.String())}}
+			},
+			"inventory.import_products": func(t *testing.T, db *postgrestest.Database) tasktest.Sample {
+				s := arranged(t, db)
+				return tasktest.Sample{Tenant: s.id, Args: &inventorypb.ImportProductsArgs{ImportId: upload(t, db, s, imports.Import{Kind: imports.Products}, "name,sku\nRice,R1\n").String()}}
+			},
+			"inventory.import_opening_stock": func(t *testing.T, db *postgrestest.Database) tasktest.Sample {
+				s := arranged(t, db)
+				i := imports.Import{Kind: imports.OpeningStock, Location: s.place}
+				return tasktest.Sample{Tenant: s.id, Args: &inventorypb.ImportOpeningStockArgs{ImportId: upload(t, db, s, i, "sku,quantity,unit_cost,retail_price\nsku-milk,5,1,2\n").String()}}
+			},
+			"sales.import_customers": func(t *testing.T, db *postgrestest.Database) tasktest.Sample {
+				s := arranged(t, db)
+				return tasktest.Sample{Tenant: s.id, Args: &salespb.ImportCustomersArgs{ImportId: upload(t, db, s, imports.Import{Kind: imports.Customers}, "name,phone\nEsi,0244000111\n").String()}}
 			},
 			"sales.verify_receivables": func(t *testing.T, db *postgrestest.Database) tasktest.Sample {
 				s := arranged(t, db)

@@ -34,9 +34,10 @@ type worker struct {
 	sales     *salespb.Tasks
 }
 
-func register(r contract.Registrar, q *task.Queue) {
-	inventorypb.HandleTasks(r, &tasks.Inventory{Instance: "inventory-1", Tasks: inventorypb.NewTasks(q), Mail: notificationspb.NewTasks(q), Bell: q})
-	salespb.HandleTasks(r, &tasks.Sales{Tasks: salespb.NewTasks(q)})
+func register(pg *postgrestest.Database, r contract.Registrar, q *task.Queue) {
+	uploads := &tasks.Imports{DB: pg.Open("makola_inventory"), Files: filesOf(pg), Bell: q}
+	inventorypb.HandleTasks(r, &tasks.Inventory{Instance: "inventory-1", Tasks: inventorypb.NewTasks(q), Mail: notificationspb.NewTasks(q), Bell: q, Imports: uploads})
+	salespb.HandleTasks(r, &tasks.Sales{Tasks: salespb.NewTasks(q), Imports: uploads})
 }
 
 func newWorker(t *testing.T) *worker {
@@ -44,14 +45,14 @@ func newWorker(t *testing.T) *worker {
 	pg := postgrestest.New(t)
 	w := &worker{t: t, pg: pg, db: pg.Open("makola_inventory"), look: pg.Admin()}
 	w.h = tasktest.New(t, w.db)
-	register(w.h, w.h.Queue)
+	register(pg, w.h, w.h.Queue)
 	w.inventory, w.sales = inventorypb.NewTasks(w.h.Queue), salespb.NewTasks(w.h.Queue)
 	return w
 }
 
 func (w *worker) exec(sql string, args ...any) { w.t.Helper(); exec(w.t, w.look, sql, args...) }
 
-func exec(t *testing.T, c *pgx.Conn, sql string, args ...any) {
+func exec(t testing.TB, c *pgx.Conn, sql string, args ...any) {
 	t.Helper()
 	_, err := c.Exec(t.Context(), sql, args...)
 	require.NoError(t, err)
@@ -84,14 +85,14 @@ func run[A, R proto.Message](w *worker, business uuid.UUID, enqueue func(context
 
 // shop is one business with a storefront, written past the gateway.
 type shop struct {
-	t           *testing.T
+	t           testing.TB
 	c           *pgx.Conn
 	id, owner   uuid.UUID
 	place       uuid.UUID
 	ownersEmail string
 }
 
-func openShop(t *testing.T, c *pgx.Conn, name string) *shop {
+func openShop(t testing.TB, c *pgx.Conn, name string) *shop {
 	t.Helper()
 	s := &shop{t: t, c: c, id: uuid.Must(uuid.NewV7()), ownersEmail: "owner@" + name + ".example"}
 	s.owner = s.member("OWNER", s.ownersEmail, func() {

@@ -25,12 +25,16 @@ type Inventory struct {
 	Mail  *notificationspb.Tasks
 	// Bell tells the gateways that there are notices.
 	Bell *task.Queue
+	// Imports is what the imports of products and of stock need.
+	Imports *Imports
 }
 
 // Sales runs the tasks of the queue sales. It is safe for concurrent use.
 type Sales struct {
 	// Tasks enqueues what follows.
 	Tasks *salespb.Tasks
+	// Imports is what the import of customers needs.
+	Imports *Imports
 }
 
 var (

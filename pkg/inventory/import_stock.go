@@ -1,0 +1,298 @@
+package inventory
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"gorm.io/gorm"
+
+	"makola/pkg/money"
+	"makola/pkg/tabular"
+)
+
+// StockImport takes in what one place holds on its first day, from a file, as one delivery. Set its exported fields before; it is used by one goroutine, for one file.
+type StockImport struct {
+	Rules Rules
+	Place uuid.UUID
+	// Reference and Description are the delivery's, User brings it.
+	Reference, Description string
+	User                   uuid.UUID
+	Now                    time.Time
+
+	lines  map[stockKey]int
+	prices map[uuid.UUID]stockPrice // of each product, those of its last line
+	batch  uuid.UUID
+}
+
+// stockKey is what two items of one delivery at one place may not have in common.
+type stockKey struct {
+	product  uuid.UUID
+	supplier string // in lower case
+	expiry   int64  // days since 1970; -1 for none
+	cost     int64
+}
+
+// stockPrice is what a product costs at the place from now on; wholesale is -1 without a price of its own.
+type stockPrice struct{ retail, wholesale int64 }
+
+// StockRow is one item of a file.
+type StockRow struct {
+	sku, barcode, supplier string
+	quantity               int64
+	expiry                 *time.Time
+	cost, retail           money.Amount
+	wholesale              *money.Amount
+	at, supplierAt         tabular.Place
+}
+
+// ReadRules sets Rules to what the business has chosen, and to its day. tx must be bound to the business.
+func (s *StockImport) ReadRules(tx *gorm.DB) error {
+	owner, err := owner(tx)
+	if err != nil {
+		return err
+	}
+	s.Rules, err = one(tx, "read rules of the business", `select currency, ($2::timestamptz at time zone timezone)::date, reorder_level from accounts.v_settings where tenant_id = $1`, ErrLocationNotFound,
+		func(rows pgx.Rows) (r Rules, err error) {
+			err = rows.Scan((*string)(&r.Currency), &r.Today, &r.ReorderLevel)
+			return r, err
+		}, owner, s.Now)
+	return err
+}
+
+// Fields are the columns.
+func (s *StockImport) Fields() []tabular.Field {
+	return []tabular.Field{
+		{Name: "sku", Aliases: []string{"code", "product code", "item code"}},
+		{Name: "barcode", Aliases: []string{"ean", "upc"}},
+		{Name: "quantity", Required: true, Aliases: []string{"qty", "on hand", "stock"}},
+		{Name: "unit_cost", Required: true, Aliases: []string{"cost", "cost price"}},
+		{Name: "retail_price", Required: true, Aliases: []string{"price", "selling price"}},
+		{Name: "wholesale_price"},
+		{Name: "expiry_date", Aliases: []string{"expiry", "expires", "best before"}},
+		{Name: "supplier"},
+	}
+}
+
+// Read makes a row of the file an item.
+func (s *StockImport) Read(row tabular.Row) (r StockRow, faults []*tabular.Error) {
+	r = StockRow{
+		sku: importText(row, "sku", false, 64, &faults), barcode: importText(row, "barcode", false, 64, &faults), supplier: importText(row, "supplier", false, 100, &faults),
+		at: row.Place("sku"), supplierAt: row.Place("supplier"),
+	}
+	if r.sku == "" && len(faults) == 0 {
+		if r.at = row.Place("barcode"); r.barcode == "" {
+			faults = append(faults, row.Fault("sku", "neither an SKU nor a barcode is given"))
+		}
+	}
+	n, err := row.Integer("quantity")
+	if addFault(&faults, err); err == nil && (n < 1 || n > MaxQuantity) {
+		faults = append(faults, row.Fault("quantity", "must be a whole number from 1 to %d", MaxQuantity))
+	}
+	r.quantity = n
+	amount := func(field string) (a money.Amount) {
+		a, err := row.Money(field, s.Rules.Currency)
+		if addFault(&faults, err); err == nil && (a.Minor < 0 || a.Minor > MaxUnitMinor) {
+			faults = append(faults, row.Fault(field, "must be from 0.00 to 10000000.00"))
+		}
+		return a
+	}
+	r.cost, r.retail = amount("unit_cost"), amount("retail_price")
+	if row.Has("wholesale_price") {
+		a := amount("wholesale_price")
+		r.wholesale = &a
+	}
+	if row.Has("expiry_date") {
+		day, err := row.Date("expiry_date")
+		if addFault(&faults, err); err == nil && day.Before(s.Rules.Today) {
+			faults = append(faults, row.Fault("expiry_date", "this has expired already; leave it out, or write it off"))
+		}
+		r.expiry = &day
+	}
+	return r, faults
+}
+
+// Check finds products that do not exist or are switched off, barcodes of several products, suppliers who are switched off, and items that are in the file twice.
+func (s *StockImport) Check(tx *gorm.DB, rows []StockRow) (faults []*tabular.Error, err error) {
+	owner, err := owner(tx)
+	if err != nil {
+		return nil, err
+	}
+	if s.lines == nil {
+		s.lines, s.prices = map[stockKey]int{}, map[uuid.UUID]stockPrice{}
+	}
+	found, err := findStock(tx, owner, rows)
+	if err != nil {
+		return nil, err
+	}
+	for i, f := range found {
+		r := &rows[i]
+		key := stockKey{product: f.product, supplier: f.supplierKey, expiry: -1, cost: r.cost.Minor}
+		if r.expiry != nil {
+			key.expiry = r.expiry.Unix() / (24 * 60 * 60)
+		}
+		first, twice := s.lines[key]
+		switch {
+		case f.products == 0:
+			faults = append(faults, r.at.Fault("there is no such product; import products first"))
+		case f.products > 1:
+			faults = append(faults, r.at.Fault("%d products have this barcode; give the SKU", f.products))
+		case !f.active:
+			faults = append(faults, r.at.Fault("this product is switched off"))
+		case f.supplierOff:
+			faults = append(faults, r.supplierAt.Fault("this supplier is switched off"))
+		case twice:
+			faults = append(faults, r.at.Fault("line %d is the same product, supplier, expiry and cost; add their quantities", first))
+		default:
+			s.lines[key] = r.at.Line
+			price := stockPrice{r.retail.Minor, -1}
+			if r.wholesale != nil {
+				price.wholesale = r.wholesale.Minor
+			} else if before, ok := s.prices[f.product]; ok {
+				price.wholesale = before.wholesale
+			}
+			s.prices[f.product] = price
+		}
+	}
+	return faults, nil
+}
+
+// foundStock is what the database has of a row.
+type foundStock struct {
+	product     uuid.UUID
+	products    int // how many it may mean
+	active      bool
+	supplier    uuid.UUID // the zero id when there is none of that name yet
+	supplierKey string    // the name as the database compares it
+	supplierOff bool
+}
+
+// findStock looks up what the rows name, in the order of the rows.
+func findStock(tx *gorm.DB, owner uuid.UUID, rows []StockRow) ([]foundStock, error) {
+	found := make([]foundStock, len(rows))
+	skus, barcodes := make([]*string, len(rows)), make([]*string, len(rows))
+	for i, r := range rows {
+		if skus[i] = nullable(r.sku); skus[i] == nil {
+			barcodes[i] = nullable(r.barcode)
+		}
+	}
+	err := query(tx, "look up imported items' products", `
+		select u.n, p.id, p.is_active from unnest($2::text[]) with ordinality as u (sku, n) join inventory.product p on p.tenant_id = $1 and lower(p.sku) = lower(u.sku)
+		union all
+		select u.n, p.id, p.is_active from unnest($3::text[]) with ordinality as u (barcode, n) join inventory.product p on p.tenant_id = $1 and p.barcode = u.barcode`,
+		func(r pgx.Rows) error {
+			var n int
+			var f foundStock
+			if err := r.Scan(&n, &f.product, &f.active); err != nil {
+				return err
+			}
+			f.products = found[n-1].products + 1
+			found[n-1] = f
+			return nil
+		}, owner, skus, barcodes)
+	if err != nil {
+		return nil, err
+	}
+	err = query(tx, "look up imported items' suppliers", `
+		select u.n, lower(u.name), s.id, coalesce(not s.is_active, false) from unnest($2::text[]) with ordinality as u (name, n)
+		  left join inventory.supplier s on s.tenant_id = $1 and lower(s.name) = lower(u.name) where u.name is not null`,
+		func(r pgx.Rows) error {
+			var n int
+			var key string
+			var id uuid.NullUUID
+			var off bool
+			if err := r.Scan(&n, &key, &id, &off); err != nil {
+				return err
+			}
+			f := &found[n-1]
+			f.supplier, f.supplierKey, f.supplierOff = id.UUID, key, off
+			return nil
+		}, owner, column(rows, func(r StockRow) *string { return nullable(r.supplier) }))
+	return found, err
+}
+
+// chunk is how many prices one statement sets.
+const chunk = 5_000
+
+// Begin locks what the file brings to, in the order that everybody else locks in, sets the prices, and makes the delivery.
+func (s *StockImport) Begin(tx *gorm.DB) error {
+	owner, err := owner(tx)
+	if err != nil {
+		return err
+	}
+	for part := range slices.Chunk(s.products(), chunk) {
+		items := make([]DeliveryItem, len(part))
+		for i, id := range part {
+			price := s.prices[id]
+			items[i] = DeliveryItem{Product: id, Location: s.Place, Retail: money.FromMinor(price.retail, s.Rules.Currency)}
+			if price.wholesale >= 0 {
+				a := money.FromMinor(price.wholesale, s.Rules.Currency)
+				items[i].Wholesale = &a
+			}
+		}
+		if err := setPrices(tx, owner, s.Rules.Currency, items); err != nil {
+			return err
+		}
+	}
+	if s.batch, err = uuid.NewV7(); err != nil {
+		return fmt.Errorf("make delivery id: %w", err)
+	}
+	_, err = exec(tx, "insert delivery", `insert into inventory.stock_batch (id, tenant_id, arrival_date, reference, description, created_by) values ($1, $2, $3, $4, $5, $6)`,
+		s.batch, owner, s.Rules.Today, s.Reference, s.Description, s.User)
+	return err
+}
+
+// products are those that the file brings, in order.
+func (s *StockImport) products() []uuid.UUID {
+	all := make([]uuid.UUID, 0, len(s.prices))
+	for id := range s.prices {
+		all = append(all, id)
+	}
+	slices.SortFunc(all, func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) })
+	return all
+}
+
+// Write takes items in.
+func (s *StockImport) Write(tx *gorm.DB, rows []StockRow) (created, updated int64, err error) {
+	owner, err := owner(tx)
+	if err != nil {
+		return 0, 0, err
+	}
+	if err := makeNamed(tx, owner, "supplier", column(rows, func(r StockRow) string { return r.supplier })); err != nil {
+		return 0, 0, err
+	}
+	found, err := findStock(tx, owner, rows)
+	if err != nil {
+		return 0, 0, err
+	}
+	d := Delivery{Items: make([]DeliveryItem, len(rows))}
+	for i, r := range rows {
+		f := found[i]
+		_, locked := s.prices[f.product]
+		if f.products != 1 || !f.active || f.supplierOff || !locked || r.supplier != "" && f.supplier == uuid.Nil {
+			return 0, 0, errImportChanged
+		}
+		zero := money.FromMinor(0, s.Rules.Currency)
+		d.Items[i] = DeliveryItem{
+			Product: f.product, Location: s.Place, Supplier: f.supplier, Expiry: r.expiry, Quantity: r.quantity, Cost: r.cost, Tax: zero, Additional: zero, Retail: r.retail, Wholesale: r.wholesale,
+		}
+	}
+	moves, err := d.insertItems(tx, owner, s.batch, s.Rules.Currency)
+	if err != nil {
+		return 0, 0, err
+	}
+	return int64(len(rows)), 0, enter(tx, owner, cause{kind: Intake, sourceType: sourceBatch, user: s.User, at: s.Now}, moves)
+}
+
+// End opens and ends the alerts of what the file brought.
+func (s *StockImport) End(tx *gorm.DB) error {
+	places := make([]Pair, 0, len(s.prices))
+	for _, id := range s.products() {
+		places = append(places, Pair{id, s.Place})
+	}
+	_, _, err := RefreshAlerts(tx, places)
+	return err
+}
