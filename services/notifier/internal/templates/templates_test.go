@@ -102,6 +102,12 @@ func samples() map[string]notifications.Content {
 		"expiring_stock":              expiring(),
 		"expired_stock":               notifications.ExpiringStock{Name: "Ama Mensah", Owner: true, Business: "Ama's Provisions", Currency: money.GHS, Total: 1, Expired: 1, ValueMinor: 23_10, ExpiredMinor: 23_10, Items: expiring().Items[:1]},
 		"stock_movement":              moved(),
+		"report_ready": notifications.ReportReady{
+			Name: "Ama Mensah", Business: "Ama's Provisions", Title: "Sales Report", Period: "1 to 31 March 2026", FileName: "sales_2026-03-01_2026-03-31_20260401_001500.xlsx", SizeBytes: 2_345_678, Rows: 18_412,
+			ExpiresAt: paidAt.AddDate(0, 0, 30), Timezone: "Africa/Accra",
+		},
+		"report_ready_bare":           notifications.ReportReady{SizeBytes: 14_300},
+		"report_failed":               notifications.ReportFailed{Name: "Ama Mensah", Business: "Ama's Provisions", Title: "Sales Report", Period: "1 to 31 March 2026"},
 		"stock_movement_first_month":  notifications.StockMovement{Business: "Ama's Provisions", Currency: money.GHS, From: "2026-03-01", To: "2026-03-30", Days: 30, Now: notifications.Flow{Received: 40}},
 		"subscription_activated":      subscribed(),
 		"subscription_activated_bare": notifications.SubscriptionActivated{Currency: money.GHS, PaidMinor: 12000},
@@ -158,6 +164,8 @@ func TestPeoplesWordsCannotBreakOut(t *testing.T) {
 		"low_stock":        notifications.LowStock{Name: evil, Business: evil, Currency: "GHS\r\n", Total: 1, Items: []notifications.LowStockItem{{Product: evil, SKU: evil, Place: evil, Unit: evil, Left: 1, ValueMinor: 1}}},
 		"expiring_stock":   notifications.ExpiringStock{Name: evil, Business: evil, Currency: "GHS\r\n", Total: 1, Items: []notifications.ExpiringItem{{Product: evil, SKU: evil, Place: evil, Date: evil, Unit: evil, Days: 5, ValueMinor: 1}}},
 		"stock_movement":   notifications.StockMovement{Name: evil, Business: evil, Currency: "GHS\r\n", From: evil, To: evil, Now: notifications.Flow{Sales: 1}, Top: []notifications.Seller{{Product: evil, SKU: evil, Units: 1}}},
+		"report_ready":     notifications.ReportReady{Name: evil, Business: evil, Title: evil, Period: evil, FileName: evil, Timezone: evil, ExpiresAt: paidAt},
+		"report_failed":    notifications.ReportFailed{Name: evil, Business: evil, Title: evil, Period: evil},
 		"payment_failed":   notifications.PaymentFailed{Name: evil, Business: evil, Reference: evil, ExpectedCurrency: "<b>", Timezone: "../../etc/passwd", ReportedAt: paidAt, Product: evil},
 		"payment_review":   notifications.PaymentReview{Name: evil, Business: evil, Reference: evil, ExpectedCurrency: "<b>", ReceivedCurrency: "<b>", Timezone: "../../etc/passwd", ReportedAt: paidAt},
 	}
