@@ -140,6 +140,9 @@ write_env() {
         ;;
     esac
     case $service in
+      api-gateway | inventory-worker | reports-worker) put STORAGE_URL "file://$state/files" ;;
+    esac
+    case $service in
       api-gateway)
         put LISTEN_ADDR "127.0.0.1:$GATEWAY_PORT"
         put WEBHOOK_DATABASE_URL "$(database_url webhook)"

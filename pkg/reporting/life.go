@@ -1,6 +1,7 @@
 package reporting
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -27,7 +28,7 @@ func Begin(tx *gorm.DB, id uuid.UUID, o Order) (*Report, error) {
 		return nil, fmt.Errorf("begin report: %w", err)
 	}
 	r, err := ByTask(tx, id)
-	if err != ErrNotFound { //nolint:errorlint // find returns the sentinel itself
+	if !errors.Is(err, ErrNotFound) {
 		return r, err
 	}
 	if o.Storefronts, err = storefrontsOf(tx, o.User); err != nil {
@@ -91,8 +92,8 @@ func Fail(tx *gorm.DB, id uuid.UUID, reason string) (bool, error) {
 }
 
 // Delete takes a report away: one that is being made is cancelled, and the file of one that is done is given up. It returns the key of that file, which the caller deletes
-// after the commit; a file that stays is swept when it is old. admin may delete those of others. by names the person. Errors: ErrNotFound, ErrNotYours.
-func Delete(tx *gorm.DB, who Reader, admin bool, id uuid.UUID, by string) (key string, stopped *task.CancelResult, err error) {
+// after the commit; a file that stays is swept when it is old. stopped is the task of a report that will not start, so that the caller can announce it. admin may delete those of others. by names the person. Errors: ErrNotFound, ErrNotYours.
+func Delete(tx *gorm.DB, who Reader, admin bool, id uuid.UUID, by string) (key string, stopped *uuid.UUID, err error) {
 	business, err := owner(tx)
 	if err != nil {
 		return "", nil, fmt.Errorf("delete report: %w", err)
@@ -113,7 +114,9 @@ func Delete(tx *gorm.DB, who Reader, admin bool, id uuid.UUID, by string) (key s
 		if err != nil {
 			return "", nil, fmt.Errorf("delete report: %w", err)
 		}
-		stopped = &result
+		if result == task.CancelDone {
+			stopped = &r.Task
+		}
 	}
 	if r.File != nil {
 		key = r.File.Key

@@ -39,6 +39,17 @@ type Report struct {
 	FinishedAt, ExpiresAt             *time.Time
 }
 
+// Percent is how much of it is written, from 0 to 100.
+func (r *Report) Percent() int {
+	switch {
+	case r.Status == Completed || r.Status == Expired:
+		return 100
+	case r.Status != Processing || r.Total <= 0:
+		return 0
+	}
+	return int(min(99, max(0, r.Done*100/r.Total)))
+}
+
 // File is a report's file.
 type File struct {
 	Name   string

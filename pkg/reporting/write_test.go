@@ -116,6 +116,7 @@ func TestReportsReadAsTheyDid(t *testing.T) {
 	tests["inventory_all.csv"] = zero
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			got, made := s.write(t, tt.order)
 			golden(t, name, got)
 			require.Equal(t, tt.records, made.Records)
@@ -313,6 +314,7 @@ func TestWishesThatCannotBe(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			_, err := s.read(t, tt.wish)
 			e, ok := errors.AsType[*problem.Error](err)
 			require.True(t, ok, "%v", err)

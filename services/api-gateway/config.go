@@ -14,6 +14,7 @@ import (
 	"makola/pkg/postgres"
 	"makola/pkg/rabbit"
 	"makola/pkg/service"
+	"makola/pkg/storage"
 )
 
 // Config is everything the gateway reads from the environment.
@@ -25,6 +26,7 @@ type Config struct {
 	Webhook  postgres.Config `envPrefix:"WEBHOOK_"`
 	AMQP     rabbit.Config
 	Payments providers.Config
+	Storage  storage.Config
 }
 
 // HTTP is how the gateway meets its clients.

@@ -12,8 +12,10 @@ import (
 	"makola/pkg/notifications"
 	"makola/pkg/rabbit"
 	"makola/pkg/service"
+	"makola/pkg/storage"
 	"makola/pkg/task"
 	aifeatures "makola/proto/makola/ai_features/v1"
+	reportspb "makola/proto/makola/reports/v1"
 	subscriptionspb "makola/proto/makola/subscriptions/v1"
 	"makola/services/api-gateway/internal/api"
 	"makola/services/api-gateway/internal/edge"
@@ -49,6 +51,11 @@ func wire(ctx context.Context, cfg Config, app *service.App) error {
 		return err
 	}
 	s.Credits, s.Subscriptions = aifeatures.NewTasks(queue), subscriptionspb.NewTasks(queue)
+	if s.Files, err = storage.Open(ctx, cfg.Storage); err != nil {
+		return err
+	}
+	app.OnStop(func() { _ = s.Files.Close() })
+	s.Reports = reportspb.NewTasks(queue)
 	links, err := notifications.ParseUnsubscribeKeys(cfg.HTTP.UnsubscribeKeys.Reveal())
 	if err != nil {
 		return fmt.Errorf("read UNSUBSCRIBE_KEYS: %w", err)

@@ -21,7 +21,7 @@ func wire(ctx context.Context, cfg Config, app *service.App) error {
 	if err != nil {
 		return err
 	}
-	app.OnStop(files.Close)
+	app.OnStop(func() { _ = files.Close() })
 	w, err := workerapp.Open(ctx, cfg.Config, app, "reports")
 	if err != nil {
 		return err

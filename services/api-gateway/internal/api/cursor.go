@@ -39,6 +39,7 @@ const (
 	cursorAdjustments byte = 'A'
 	cursorTransfers   byte = 'T'
 	cursorMovements   byte = 'M'
+	cursorReports     byte = 'R'
 )
 
 // errCursor reports a cursor that we did not make.

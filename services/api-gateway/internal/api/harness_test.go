@@ -30,10 +30,12 @@ import (
 	"makola/pkg/payments/fake"
 	"makola/pkg/payments/paystack"
 	"makola/pkg/postgres/postgrestest"
+	"makola/pkg/storage"
 	"makola/pkg/task"
 	"makola/pkg/tenant"
 	accountspb "makola/proto/makola/accounts/v1"
 	aifeatures "makola/proto/makola/ai_features/v1"
+	reportspb "makola/proto/makola/reports/v1"
 	subscriptionspb "makola/proto/makola/subscriptions/v1"
 	spec "makola/services/api-gateway/api"
 	"makola/services/api-gateway/internal/api"
@@ -50,7 +52,7 @@ var covered sync.Map
 
 // TestMain fails a full run that left an operation of openapi.yaml unasked.
 func TestMain(m *testing.M) {
-	for _, kind := range []string{"text/event-stream", "application/pdf"} {
+	for _, kind := range []string{"text/event-stream", "application/pdf", "text/csv", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"} {
 		openapi3filter.RegisterBodyDecoder(kind, func(body io.Reader, _ http.Header, _ *openapi3.SchemaRef, _ openapi3filter.EncodingFn) (any, error) {
 			raw, err := io.ReadAll(body)
 			return string(raw), err
@@ -86,6 +88,7 @@ type gateway struct {
 	admin    *pgx.Conn
 	paystack *httptest.Server
 	doc      *openapi3.T
+	files    string // the folder that uploads go to
 }
 
 // open starts a gateway. change may alter the options.
@@ -95,7 +98,7 @@ func open(t *testing.T, change ...func(*api.Options, *api.Server)) *gateway {
 	simulator, err := fake.New(fake.Config{})
 	require.NoError(t, err)
 	t.Cleanup(simulator.Close)
-	g := &gateway{t: t, pg: pg, admin: pg.Admin(), paystack: httptest.NewServer(simulator)}
+	g := &gateway{t: t, pg: pg, admin: pg.Admin(), paystack: httptest.NewServer(simulator), files: t.TempDir()}
 	t.Cleanup(g.paystack.Close)
 	return g.replica(change...)
 }
@@ -105,7 +108,7 @@ func (g *gateway) replica(change ...func(*api.Options, *api.Server)) *gateway {
 	t := g.t
 	t.Helper()
 	db := g.pg.Open("makola_gateway")
-	g = &gateway{t: t, pg: g.pg, admin: g.admin, paystack: g.paystack, queue: task.NewQueue(db, nil, task.QueueConfig{})}
+	g = &gateway{t: t, pg: g.pg, admin: g.admin, paystack: g.paystack, files: g.files, queue: task.NewQueue(db, nil, task.QueueConfig{})}
 	provider, err := paystack.New(paystack.Config{
 		BaseURL: g.paystack.URL, SecretKeys: []paystack.SecretKey{fake.DefaultSecretKey},
 		Outbound: outbound.Config{AllowNetworks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, AllowPlainHTTP: true, Timeout: 30 * time.Second},
@@ -115,11 +118,13 @@ func (g *gateway) replica(change ...func(*api.Options, *api.Server)) *gateway {
 	require.NoError(t, err)
 	g.server = &api.Server{
 		DB: db, Sessions: &accounts.Sessions{DB: db, Hasher: accounts.NewHasher(), Keys: keys}, Accounts: accountspb.NewTasks(g.queue), Credits: aifeatures.NewTasks(g.queue),
-		Subscriptions: subscriptionspb.NewTasks(g.queue),
-		Providers:     map[string]payments.Provider{paystack.Name: provider}, ProviderNames: []string{paystack.Name}, TrialCredits: 50_00, CallbackOrigins: []*url.URL{{Scheme: "https", Host: "shop.example.com"}},
+		Subscriptions: subscriptionspb.NewTasks(g.queue), Reports: reportspb.NewTasks(g.queue),
+		Providers: map[string]payments.Provider{paystack.Name: provider}, ProviderNames: []string{paystack.Name}, TrialCredits: 50_00, CallbackOrigins: []*url.URL{{Scheme: "https", Host: "shop.example.com"}},
 	}
 	options := api.Options{SignInPerMinute: 1000, RequestsPerSecond: 1000, Share: edge.NewShare(db)}
 	options.Share.Patience = time.Minute // a machine that is busy must not make each gateway count for itself
+	g.server.Files, err = storage.Open(t.Context(), storage.Config{URL: "file://" + g.files})
+	require.NoError(t, err)
 	for _, fn := range change {
 		fn(&options, g.server)
 	}

@@ -14,10 +14,12 @@ import (
 	"makola/pkg/money"
 	"makola/pkg/payments"
 	"makola/pkg/postgres"
+	"makola/pkg/storage"
 	"makola/pkg/task"
 	"makola/pkg/tenant"
 	accountspb "makola/proto/makola/accounts/v1"
 	aifeatures "makola/proto/makola/ai_features/v1"
+	reportspb "makola/proto/makola/reports/v1"
 	subscriptionspb "makola/proto/makola/subscriptions/v1"
 	"makola/services/api-gateway/internal/api/gen"
 )
@@ -36,6 +38,9 @@ type Server struct {
 	Credits *aifeatures.Tasks
 	// Subscriptions enqueues the tasks on subscriptions.
 	Subscriptions *subscriptionspb.Tasks
+	// Reports enqueues the tasks that make reports, and Files is where they are kept; nil keeps none.
+	Reports *reportspb.Tasks
+	Files   *storage.Files
 	// Providers open payments, by the names that purchases call them by. ProviderNames lists the same, the default first.
 	Providers     map[string]payments.Provider
 	ProviderNames []string
