@@ -140,20 +140,19 @@ write_env() {
         ;;
     esac
     case $service in
+      api-gateway | inventory-worker | reports-worker) put STORAGE_URL "file://$state/files" ;;
+    esac
+    case $service in
       api-gateway)
         put LISTEN_ADDR "127.0.0.1:$GATEWAY_PORT"
         put WEBHOOK_DATABASE_URL "$(database_url webhook)"
         put PUBLIC_URL "http://127.0.0.1:$GATEWAY_PORT"
         put JWT_KEYS "dev:$JWT_SECRET"
         put UNSUBSCRIBE_KEYS "$LINK_SECRET"
-        put STORAGE_URL "file://$state/files"
         put_providers
         ;;
       billing-worker)
         put_providers
-        ;;
-      inventory-worker)
-        put STORAGE_URL "file://$state/files"
         ;;
       notifier)
         put SMTP_URL "smtp://127.0.0.1:$SMTP_PORT"

@@ -269,6 +269,10 @@ func Decode(template string, data []byte) (Content, error) {
 		return decode[ExpiringStock](data)
 	case StockMovement{}.Template():
 		return decode[StockMovement](data)
+	case ReportReady{}.Template():
+		return decode[ReportReady](data)
+	case ReportFailed{}.Template():
+		return decode[ReportFailed](data)
 	default:
 		return nil, fmt.Errorf("%w: %.40q", ErrUnknownTemplate, template)
 	}

@@ -42,6 +42,9 @@ var switchesOf = map[string][]Switch{
 	LowStock{}.Template():      {LowStockAlerts},
 	ExpiringStock{}.Template(): {LowStockAlerts},
 	StockMovement{}.Template(): {SalesUpdates},
+
+	ReportReady{}.Template():  {}, // who asks for one has asked for the mail
+	ReportFailed{}.Template(): {},
 }
 
 // Hold is what keeps a mail from being sent now; the zero Hold is nothing.

@@ -70,6 +70,7 @@ var widePolicies = map[string]string{
 	"sales.customer/customer_search":                          "the search function asks for the tenant itself",
 	"sales.reservation/reservation_sweep":                     "reservations expire in all businesses",
 	"sales.sale/sale_sweep":                                   "abandoned carts end in all businesses",
+	"reporting.report/report_sweep":                           "files of reports expire in all businesses",
 }
 
 // F26: every table, from the catalogue.
@@ -323,6 +324,18 @@ func TestRolesCannotDoWhatTheyNeedNot(t *testing.T) {
 		{"makola_inventory", "select count(*) from imports.fault"},
 		{"makola_inventory", "delete from imports.import"},
 		{"makola_reports", "select count(*) from imports.import"},
+		{"makola_reports", "update inventory.product set name = 'x'"},
+		{"makola_reports", "select email from accounts.user"},
+		{"makola_reports", "delete from reporting.report"},
+		{"makola_reports", "update reporting.report set storefronts = null"},
+		{"makola_reports", "select data from notifications.email"},
+		{"makola_gateway", "delete from reporting.report"},
+		{"makola_gateway", "update reporting.report set storefronts = null"},
+		{"makola_gateway", "update reporting.report set created_by = null"},
+		{"makola_gateway", "select count(*) from accounts.v_letterhead"},
+		{"makola_inventory", "select count(*) from reporting.report"},
+		{"makola_notifier", "select count(*) from reporting.report"},
+		{"makola_cron", "select count(*) from reporting.report"},
 		{"makola_operator", "update billing.ledger_account set balance = 1"},
 		{"makola_operator", "delete from audit.entry"},
 		{"makola_gateway", "update audit.entry set actor = 'x'"},

@@ -70,7 +70,11 @@ func (c *conn) queueBegin(b *pgx.Batch) (queued int) {
 	if c.begun {
 		return 0
 	}
-	b.Queue("begin")
+	if c.scope.Snapshot {
+		b.Queue("begin isolation level repeatable read, read only")
+	} else {
+		b.Queue("begin")
+	}
 	c.queueBinding(b)
 	return 2
 }

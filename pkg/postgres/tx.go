@@ -38,6 +38,8 @@ type Scope struct {
 	Timeout time.Duration
 	// LockTimeout becomes the transaction's lock_timeout; zero means none.
 	LockTimeout time.Duration
+	// Snapshot makes the transaction read only, and all its queries see the database as the first one found it.
+	Snapshot bool
 }
 
 // InTenant runs fn in a transaction bound to the context's tenant. It commits when fn returns nil and rolls back otherwise, also on panic.
@@ -54,6 +56,15 @@ func (db *DB) InTenant(ctx context.Context, fn func(tx *gorm.DB) error) error {
 // Commit, rollback and errors are as for InTenant.
 func (db *DB) InSystem(ctx context.Context, fn func(tx *gorm.DB) error) error {
 	return db.in(ctx, Scope{System: true}, fn)
+}
+
+// InSnapshot is InTenant for reading alone: all queries of fn see the database as it was when the first one began, however long they take. timeout bounds each of them.
+func (db *DB) InSnapshot(ctx context.Context, timeout time.Duration, fn func(tx *gorm.DB) error) error {
+	id, ok := tenant.From(ctx)
+	if !ok {
+		return ErrNoTenant
+	}
+	return db.in(ctx, Scope{Tenants: []uuid.UUID{id}, Timeout: timeout, Snapshot: true}, fn)
 }
 
 func (db *DB) in(ctx context.Context, scope Scope, fn func(tx *gorm.DB) error) (err error) {

@@ -17,6 +17,7 @@ import (
 	"makola/pkg/task"
 	aifeatures "makola/proto/makola/ai_features/v1"
 	inventorypb "makola/proto/makola/inventory/v1"
+	reportspb "makola/proto/makola/reports/v1"
 	salespb "makola/proto/makola/sales/v1"
 	subscriptionspb "makola/proto/makola/subscriptions/v1"
 	"makola/services/api-gateway/internal/api"
@@ -53,6 +54,7 @@ func wire(ctx context.Context, cfg Config, app *service.App) error {
 		return err
 	}
 	s.Credits, s.Subscriptions, s.Inventory, s.Sales = aifeatures.NewTasks(queue), subscriptionspb.NewTasks(queue), inventorypb.NewTasks(queue), salespb.NewTasks(queue)
+	s.Reports = reportspb.NewTasks(queue)
 	links, err := notifications.ParseUnsubscribeKeys(cfg.HTTP.UnsubscribeKeys.Reveal())
 	if err != nil {
 		return fmt.Errorf("read UNSUBSCRIBE_KEYS: %w", err)

@@ -99,8 +99,8 @@ func (selftests) Slow(_ context.Context, run contract.Run, args *selftest.SlowAr
 	return func(*gorm.DB) (*selftest.SlowResult, error) { return &selftest.SlowResult{Steps: args.GetSteps()}, nil }, nil
 }
 
-// reporter runs the tasks of the contract reports.
-type reporter struct{}
+// reporter runs one task of the contract reports; nobody here sends the others.
+type reporter struct{ reports.TasksHandler }
 
 func (reporter) SelfTest(_ context.Context, _ contract.Run, args *reports.SelfTestArgs) (contract.Commit[*reports.SelfTestResult], error) {
 	return func(*gorm.DB) (*reports.SelfTestResult, error) {

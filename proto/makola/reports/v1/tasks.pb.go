@@ -125,6 +125,772 @@ func (x *SelfTestResult) GetRanBy() string {
 	return ""
 }
 
+// GenerateSalesReportArgs are the arguments of reports.generate_sales_report.
+type GenerateSalesReportArgs struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// business_id is the business's UUID.
+	BusinessId string `protobuf:"bytes,1,opt,name=business_id,json=businessId,proto3" json:"business_id,omitempty"`
+	// start_date is the first day, YYYY-MM-DD.
+	StartDate string `protobuf:"bytes,2,opt,name=start_date,json=startDate,proto3" json:"start_date,omitempty"`
+	// end_date is the last day, YYYY-MM-DD.
+	EndDate string `protobuf:"bytes,3,opt,name=end_date,json=endDate,proto3" json:"end_date,omitempty"`
+	// format is pdf, excel or csv; pdf by default.
+	Format *string `protobuf:"bytes,4,opt,name=format,proto3,oneof" json:"format,omitempty"`
+	// user_id is who asks: they are told when it is done, and see the storefronts that are theirs. Without it the report is of all storefronts.
+	UserId        *string `protobuf:"bytes,5,opt,name=user_id,json=userId,proto3,oneof" json:"user_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GenerateSalesReportArgs) Reset() {
+	*x = GenerateSalesReportArgs{}
+	mi := &file_makola_reports_v1_tasks_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GenerateSalesReportArgs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GenerateSalesReportArgs) ProtoMessage() {}
+
+func (x *GenerateSalesReportArgs) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_reports_v1_tasks_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GenerateSalesReportArgs.ProtoReflect.Descriptor instead.
+func (*GenerateSalesReportArgs) Descriptor() ([]byte, []int) {
+	return file_makola_reports_v1_tasks_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *GenerateSalesReportArgs) GetBusinessId() string {
+	if x != nil {
+		return x.BusinessId
+	}
+	return ""
+}
+
+func (x *GenerateSalesReportArgs) GetStartDate() string {
+	if x != nil {
+		return x.StartDate
+	}
+	return ""
+}
+
+func (x *GenerateSalesReportArgs) GetEndDate() string {
+	if x != nil {
+		return x.EndDate
+	}
+	return ""
+}
+
+func (x *GenerateSalesReportArgs) GetFormat() string {
+	if x != nil && x.Format != nil {
+		return *x.Format
+	}
+	return ""
+}
+
+func (x *GenerateSalesReportArgs) GetUserId() string {
+	if x != nil && x.UserId != nil {
+		return *x.UserId
+	}
+	return ""
+}
+
+// GenerateSalesReportResult is the result of reports.generate_sales_report.
+type GenerateSalesReportResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// status is completed, or inactive for a business that does not take part any more.
+	Status string `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	// file_url is where the file can be had, for who is signed in and may have it.
+	FileUrl string `protobuf:"bytes,2,opt,name=file_url,json=fileUrl,proto3" json:"file_url,omitempty"`
+	// filename is what the file is called.
+	Filename string `protobuf:"bytes,3,opt,name=filename,proto3" json:"filename,omitempty"`
+	// record_count is how many rows the report has.
+	RecordCount int64 `protobuf:"varint,4,opt,name=record_count,json=recordCount,proto3" json:"record_count,omitempty"`
+	// format is pdf, excel or csv.
+	Format string `protobuf:"bytes,5,opt,name=format,proto3" json:"format,omitempty"`
+	// report_id is the report's id.
+	ReportId      string `protobuf:"bytes,6,opt,name=report_id,json=reportId,proto3" json:"report_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GenerateSalesReportResult) Reset() {
+	*x = GenerateSalesReportResult{}
+	mi := &file_makola_reports_v1_tasks_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GenerateSalesReportResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GenerateSalesReportResult) ProtoMessage() {}
+
+func (x *GenerateSalesReportResult) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_reports_v1_tasks_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GenerateSalesReportResult.ProtoReflect.Descriptor instead.
+func (*GenerateSalesReportResult) Descriptor() ([]byte, []int) {
+	return file_makola_reports_v1_tasks_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *GenerateSalesReportResult) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *GenerateSalesReportResult) GetFileUrl() string {
+	if x != nil {
+		return x.FileUrl
+	}
+	return ""
+}
+
+func (x *GenerateSalesReportResult) GetFilename() string {
+	if x != nil {
+		return x.Filename
+	}
+	return ""
+}
+
+func (x *GenerateSalesReportResult) GetRecordCount() int64 {
+	if x != nil {
+		return x.RecordCount
+	}
+	return 0
+}
+
+func (x *GenerateSalesReportResult) GetFormat() string {
+	if x != nil {
+		return x.Format
+	}
+	return ""
+}
+
+func (x *GenerateSalesReportResult) GetReportId() string {
+	if x != nil {
+		return x.ReportId
+	}
+	return ""
+}
+
+// GenerateInventoryReportArgs are the arguments of reports.generate_inventory_report.
+type GenerateInventoryReportArgs struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// business_id is the business's UUID.
+	BusinessId string `protobuf:"bytes,1,opt,name=business_id,json=businessId,proto3" json:"business_id,omitempty"`
+	// format is excel, pdf or csv; excel by default.
+	Format *string `protobuf:"bytes,2,opt,name=format,proto3,oneof" json:"format,omitempty"`
+	// include_zero_stock lists what a place is out of, too; false by default.
+	IncludeZeroStock *bool `protobuf:"varint,3,opt,name=include_zero_stock,json=includeZeroStock,proto3,oneof" json:"include_zero_stock,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *GenerateInventoryReportArgs) Reset() {
+	*x = GenerateInventoryReportArgs{}
+	mi := &file_makola_reports_v1_tasks_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GenerateInventoryReportArgs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GenerateInventoryReportArgs) ProtoMessage() {}
+
+func (x *GenerateInventoryReportArgs) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_reports_v1_tasks_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GenerateInventoryReportArgs.ProtoReflect.Descriptor instead.
+func (*GenerateInventoryReportArgs) Descriptor() ([]byte, []int) {
+	return file_makola_reports_v1_tasks_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *GenerateInventoryReportArgs) GetBusinessId() string {
+	if x != nil {
+		return x.BusinessId
+	}
+	return ""
+}
+
+func (x *GenerateInventoryReportArgs) GetFormat() string {
+	if x != nil && x.Format != nil {
+		return *x.Format
+	}
+	return ""
+}
+
+func (x *GenerateInventoryReportArgs) GetIncludeZeroStock() bool {
+	if x != nil && x.IncludeZeroStock != nil {
+		return *x.IncludeZeroStock
+	}
+	return false
+}
+
+// GenerateInventoryReportResult is the result of reports.generate_inventory_report.
+type GenerateInventoryReportResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// status is completed, or inactive for a business that does not take part any more.
+	Status string `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	// file_url is where the file can be had, for who is signed in and may have it.
+	FileUrl string `protobuf:"bytes,2,opt,name=file_url,json=fileUrl,proto3" json:"file_url,omitempty"`
+	// filename is what the file is called.
+	Filename string `protobuf:"bytes,3,opt,name=filename,proto3" json:"filename,omitempty"`
+	// record_count is how many rows the report has.
+	RecordCount int64 `protobuf:"varint,4,opt,name=record_count,json=recordCount,proto3" json:"record_count,omitempty"`
+	// format is pdf, excel or csv.
+	Format string `protobuf:"bytes,5,opt,name=format,proto3" json:"format,omitempty"`
+	// report_id is the report's id.
+	ReportId      string `protobuf:"bytes,6,opt,name=report_id,json=reportId,proto3" json:"report_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GenerateInventoryReportResult) Reset() {
+	*x = GenerateInventoryReportResult{}
+	mi := &file_makola_reports_v1_tasks_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GenerateInventoryReportResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GenerateInventoryReportResult) ProtoMessage() {}
+
+func (x *GenerateInventoryReportResult) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_reports_v1_tasks_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GenerateInventoryReportResult.ProtoReflect.Descriptor instead.
+func (*GenerateInventoryReportResult) Descriptor() ([]byte, []int) {
+	return file_makola_reports_v1_tasks_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *GenerateInventoryReportResult) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *GenerateInventoryReportResult) GetFileUrl() string {
+	if x != nil {
+		return x.FileUrl
+	}
+	return ""
+}
+
+func (x *GenerateInventoryReportResult) GetFilename() string {
+	if x != nil {
+		return x.Filename
+	}
+	return ""
+}
+
+func (x *GenerateInventoryReportResult) GetRecordCount() int64 {
+	if x != nil {
+		return x.RecordCount
+	}
+	return 0
+}
+
+func (x *GenerateInventoryReportResult) GetFormat() string {
+	if x != nil {
+		return x.Format
+	}
+	return ""
+}
+
+func (x *GenerateInventoryReportResult) GetReportId() string {
+	if x != nil {
+		return x.ReportId
+	}
+	return ""
+}
+
+// ExportCustomersToCsvArgs are the arguments of reports.export_customers_to_csv.
+type ExportCustomersToCsvArgs struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// business_id is the business's UUID.
+	BusinessId string `protobuf:"bytes,1,opt,name=business_id,json=businessId,proto3" json:"business_id,omitempty"`
+	// format is csv, excel or pdf; csv by default.
+	Format        *string `protobuf:"bytes,2,opt,name=format,proto3,oneof" json:"format,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExportCustomersToCsvArgs) Reset() {
+	*x = ExportCustomersToCsvArgs{}
+	mi := &file_makola_reports_v1_tasks_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExportCustomersToCsvArgs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExportCustomersToCsvArgs) ProtoMessage() {}
+
+func (x *ExportCustomersToCsvArgs) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_reports_v1_tasks_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExportCustomersToCsvArgs.ProtoReflect.Descriptor instead.
+func (*ExportCustomersToCsvArgs) Descriptor() ([]byte, []int) {
+	return file_makola_reports_v1_tasks_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *ExportCustomersToCsvArgs) GetBusinessId() string {
+	if x != nil {
+		return x.BusinessId
+	}
+	return ""
+}
+
+func (x *ExportCustomersToCsvArgs) GetFormat() string {
+	if x != nil && x.Format != nil {
+		return *x.Format
+	}
+	return ""
+}
+
+// ExportCustomersToCsvResult is the result of reports.export_customers_to_csv.
+type ExportCustomersToCsvResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// status is completed, or inactive for a business that does not take part any more.
+	Status string `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	// file_url is where the file can be had, for who is signed in and may have it.
+	FileUrl string `protobuf:"bytes,2,opt,name=file_url,json=fileUrl,proto3" json:"file_url,omitempty"`
+	// filename is what the file is called.
+	Filename string `protobuf:"bytes,3,opt,name=filename,proto3" json:"filename,omitempty"`
+	// record_count is how many rows the report has.
+	RecordCount int64 `protobuf:"varint,4,opt,name=record_count,json=recordCount,proto3" json:"record_count,omitempty"`
+	// format is pdf, excel or csv.
+	Format string `protobuf:"bytes,5,opt,name=format,proto3" json:"format,omitempty"`
+	// report_id is the report's id.
+	ReportId      string `protobuf:"bytes,6,opt,name=report_id,json=reportId,proto3" json:"report_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExportCustomersToCsvResult) Reset() {
+	*x = ExportCustomersToCsvResult{}
+	mi := &file_makola_reports_v1_tasks_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExportCustomersToCsvResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExportCustomersToCsvResult) ProtoMessage() {}
+
+func (x *ExportCustomersToCsvResult) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_reports_v1_tasks_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExportCustomersToCsvResult.ProtoReflect.Descriptor instead.
+func (*ExportCustomersToCsvResult) Descriptor() ([]byte, []int) {
+	return file_makola_reports_v1_tasks_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *ExportCustomersToCsvResult) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *ExportCustomersToCsvResult) GetFileUrl() string {
+	if x != nil {
+		return x.FileUrl
+	}
+	return ""
+}
+
+func (x *ExportCustomersToCsvResult) GetFilename() string {
+	if x != nil {
+		return x.Filename
+	}
+	return ""
+}
+
+func (x *ExportCustomersToCsvResult) GetRecordCount() int64 {
+	if x != nil {
+		return x.RecordCount
+	}
+	return 0
+}
+
+func (x *ExportCustomersToCsvResult) GetFormat() string {
+	if x != nil {
+		return x.Format
+	}
+	return ""
+}
+
+func (x *ExportCustomersToCsvResult) GetReportId() string {
+	if x != nil {
+		return x.ReportId
+	}
+	return ""
+}
+
+// ExportTransactionsToExcelArgs are the arguments of reports.export_transactions_to_excel.
+type ExportTransactionsToExcelArgs struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// business_id is the business's UUID.
+	BusinessId string `protobuf:"bytes,1,opt,name=business_id,json=businessId,proto3" json:"business_id,omitempty"`
+	// start_date is the first day, YYYY-MM-DD.
+	StartDate string `protobuf:"bytes,2,opt,name=start_date,json=startDate,proto3" json:"start_date,omitempty"`
+	// end_date is the last day, YYYY-MM-DD.
+	EndDate       string `protobuf:"bytes,3,opt,name=end_date,json=endDate,proto3" json:"end_date,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExportTransactionsToExcelArgs) Reset() {
+	*x = ExportTransactionsToExcelArgs{}
+	mi := &file_makola_reports_v1_tasks_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExportTransactionsToExcelArgs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExportTransactionsToExcelArgs) ProtoMessage() {}
+
+func (x *ExportTransactionsToExcelArgs) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_reports_v1_tasks_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExportTransactionsToExcelArgs.ProtoReflect.Descriptor instead.
+func (*ExportTransactionsToExcelArgs) Descriptor() ([]byte, []int) {
+	return file_makola_reports_v1_tasks_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *ExportTransactionsToExcelArgs) GetBusinessId() string {
+	if x != nil {
+		return x.BusinessId
+	}
+	return ""
+}
+
+func (x *ExportTransactionsToExcelArgs) GetStartDate() string {
+	if x != nil {
+		return x.StartDate
+	}
+	return ""
+}
+
+func (x *ExportTransactionsToExcelArgs) GetEndDate() string {
+	if x != nil {
+		return x.EndDate
+	}
+	return ""
+}
+
+// ExportTransactionsToExcelResult is the result of reports.export_transactions_to_excel.
+type ExportTransactionsToExcelResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// status is completed, or inactive for a business that does not take part any more.
+	Status string `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	// file_url is where the file can be had, for who is signed in and may have it.
+	FileUrl string `protobuf:"bytes,2,opt,name=file_url,json=fileUrl,proto3" json:"file_url,omitempty"`
+	// filename is what the file is called.
+	Filename string `protobuf:"bytes,3,opt,name=filename,proto3" json:"filename,omitempty"`
+	// record_count is how many rows the report has.
+	RecordCount int64 `protobuf:"varint,4,opt,name=record_count,json=recordCount,proto3" json:"record_count,omitempty"`
+	// format is pdf, excel or csv.
+	Format string `protobuf:"bytes,5,opt,name=format,proto3" json:"format,omitempty"`
+	// report_id is the report's id.
+	ReportId string `protobuf:"bytes,6,opt,name=report_id,json=reportId,proto3" json:"report_id,omitempty"`
+	// sales_count is how many of the rows are sales.
+	SalesCount int64 `protobuf:"varint,7,opt,name=sales_count,json=salesCount,proto3" json:"sales_count,omitempty"`
+	// payments_count is how many are payments; the others are refunds.
+	PaymentsCount int64 `protobuf:"varint,8,opt,name=payments_count,json=paymentsCount,proto3" json:"payments_count,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExportTransactionsToExcelResult) Reset() {
+	*x = ExportTransactionsToExcelResult{}
+	mi := &file_makola_reports_v1_tasks_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExportTransactionsToExcelResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExportTransactionsToExcelResult) ProtoMessage() {}
+
+func (x *ExportTransactionsToExcelResult) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_reports_v1_tasks_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExportTransactionsToExcelResult.ProtoReflect.Descriptor instead.
+func (*ExportTransactionsToExcelResult) Descriptor() ([]byte, []int) {
+	return file_makola_reports_v1_tasks_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *ExportTransactionsToExcelResult) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *ExportTransactionsToExcelResult) GetFileUrl() string {
+	if x != nil {
+		return x.FileUrl
+	}
+	return ""
+}
+
+func (x *ExportTransactionsToExcelResult) GetFilename() string {
+	if x != nil {
+		return x.Filename
+	}
+	return ""
+}
+
+func (x *ExportTransactionsToExcelResult) GetRecordCount() int64 {
+	if x != nil {
+		return x.RecordCount
+	}
+	return 0
+}
+
+func (x *ExportTransactionsToExcelResult) GetFormat() string {
+	if x != nil {
+		return x.Format
+	}
+	return ""
+}
+
+func (x *ExportTransactionsToExcelResult) GetReportId() string {
+	if x != nil {
+		return x.ReportId
+	}
+	return ""
+}
+
+func (x *ExportTransactionsToExcelResult) GetSalesCount() int64 {
+	if x != nil {
+		return x.SalesCount
+	}
+	return 0
+}
+
+func (x *ExportTransactionsToExcelResult) GetPaymentsCount() int64 {
+	if x != nil {
+		return x.PaymentsCount
+	}
+	return 0
+}
+
+// CleanupOldExportsArgs are the arguments of reports.cleanup_old_exports.
+type CleanupOldExportsArgs struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// days_to_keep is after how many days a file is deleted; 30 by default. A file whose report says an earlier end is deleted then.
+	DaysToKeep    *int32 `protobuf:"varint,1,opt,name=days_to_keep,json=daysToKeep,proto3,oneof" json:"days_to_keep,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CleanupOldExportsArgs) Reset() {
+	*x = CleanupOldExportsArgs{}
+	mi := &file_makola_reports_v1_tasks_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CleanupOldExportsArgs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CleanupOldExportsArgs) ProtoMessage() {}
+
+func (x *CleanupOldExportsArgs) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_reports_v1_tasks_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CleanupOldExportsArgs.ProtoReflect.Descriptor instead.
+func (*CleanupOldExportsArgs) Descriptor() ([]byte, []int) {
+	return file_makola_reports_v1_tasks_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *CleanupOldExportsArgs) GetDaysToKeep() int32 {
+	if x != nil && x.DaysToKeep != nil {
+		return *x.DaysToKeep
+	}
+	return 0
+}
+
+// CleanupOldExportsResult is the result of reports.cleanup_old_exports.
+type CleanupOldExportsResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// status is completed.
+	Status string `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	// expired is how many reports lost their files.
+	Expired int64 `protobuf:"varint,2,opt,name=expired,proto3" json:"expired,omitempty"`
+	// orphans is how many files no report named.
+	Orphans int64 `protobuf:"varint,3,opt,name=orphans,proto3" json:"orphans,omitempty"`
+	// settled is how many reports were marked as over, whose tasks had ended without saying so.
+	Settled       int64 `protobuf:"varint,4,opt,name=settled,proto3" json:"settled,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CleanupOldExportsResult) Reset() {
+	*x = CleanupOldExportsResult{}
+	mi := &file_makola_reports_v1_tasks_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CleanupOldExportsResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CleanupOldExportsResult) ProtoMessage() {}
+
+func (x *CleanupOldExportsResult) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_reports_v1_tasks_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CleanupOldExportsResult.ProtoReflect.Descriptor instead.
+func (*CleanupOldExportsResult) Descriptor() ([]byte, []int) {
+	return file_makola_reports_v1_tasks_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *CleanupOldExportsResult) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *CleanupOldExportsResult) GetExpired() int64 {
+	if x != nil {
+		return x.Expired
+	}
+	return 0
+}
+
+func (x *CleanupOldExportsResult) GetOrphans() int64 {
+	if x != nil {
+		return x.Orphans
+	}
+	return 0
+}
+
+func (x *CleanupOldExportsResult) GetSettled() int64 {
+	if x != nil {
+		return x.Settled
+	}
+	return 0
+}
+
 var File_makola_reports_v1_tasks_proto protoreflect.FileDescriptor
 
 const file_makola_reports_v1_tasks_proto_rawDesc = "" +
@@ -134,10 +900,89 @@ const file_makola_reports_v1_tasks_proto_rawDesc = "" +
 	"\x04note\x18\x01 \x01(\tR\x04note\";\n" +
 	"\x0eSelfTestResult\x12\x12\n" +
 	"\x04note\x18\x01 \x01(\tR\x04note\x12\x15\n" +
-	"\x06ran_by\x18\x02 \x01(\tR\x05ranBy2y\n" +
+	"\x06ran_by\x18\x02 \x01(\tR\x05ranBy\"\xc6\x01\n" +
+	"\x17GenerateSalesReportArgs\x12\x1f\n" +
+	"\vbusiness_id\x18\x01 \x01(\tR\n" +
+	"businessId\x12\x1d\n" +
+	"\n" +
+	"start_date\x18\x02 \x01(\tR\tstartDate\x12\x19\n" +
+	"\bend_date\x18\x03 \x01(\tR\aendDate\x12\x1b\n" +
+	"\x06format\x18\x04 \x01(\tH\x00R\x06format\x88\x01\x01\x12\x1c\n" +
+	"\auser_id\x18\x05 \x01(\tH\x01R\x06userId\x88\x01\x01B\t\n" +
+	"\a_formatB\n" +
+	"\n" +
+	"\b_user_id\"\xc2\x01\n" +
+	"\x19GenerateSalesReportResult\x12\x16\n" +
+	"\x06status\x18\x01 \x01(\tR\x06status\x12\x19\n" +
+	"\bfile_url\x18\x02 \x01(\tR\afileUrl\x12\x1a\n" +
+	"\bfilename\x18\x03 \x01(\tR\bfilename\x12!\n" +
+	"\frecord_count\x18\x04 \x01(\x03R\vrecordCount\x12\x16\n" +
+	"\x06format\x18\x05 \x01(\tR\x06format\x12\x1b\n" +
+	"\treport_id\x18\x06 \x01(\tR\breportId\"\xb0\x01\n" +
+	"\x1bGenerateInventoryReportArgs\x12\x1f\n" +
+	"\vbusiness_id\x18\x01 \x01(\tR\n" +
+	"businessId\x12\x1b\n" +
+	"\x06format\x18\x02 \x01(\tH\x00R\x06format\x88\x01\x01\x121\n" +
+	"\x12include_zero_stock\x18\x03 \x01(\bH\x01R\x10includeZeroStock\x88\x01\x01B\t\n" +
+	"\a_formatB\x15\n" +
+	"\x13_include_zero_stock\"\xc6\x01\n" +
+	"\x1dGenerateInventoryReportResult\x12\x16\n" +
+	"\x06status\x18\x01 \x01(\tR\x06status\x12\x19\n" +
+	"\bfile_url\x18\x02 \x01(\tR\afileUrl\x12\x1a\n" +
+	"\bfilename\x18\x03 \x01(\tR\bfilename\x12!\n" +
+	"\frecord_count\x18\x04 \x01(\x03R\vrecordCount\x12\x16\n" +
+	"\x06format\x18\x05 \x01(\tR\x06format\x12\x1b\n" +
+	"\treport_id\x18\x06 \x01(\tR\breportId\"c\n" +
+	"\x18ExportCustomersToCsvArgs\x12\x1f\n" +
+	"\vbusiness_id\x18\x01 \x01(\tR\n" +
+	"businessId\x12\x1b\n" +
+	"\x06format\x18\x02 \x01(\tH\x00R\x06format\x88\x01\x01B\t\n" +
+	"\a_format\"\xc3\x01\n" +
+	"\x1aExportCustomersToCsvResult\x12\x16\n" +
+	"\x06status\x18\x01 \x01(\tR\x06status\x12\x19\n" +
+	"\bfile_url\x18\x02 \x01(\tR\afileUrl\x12\x1a\n" +
+	"\bfilename\x18\x03 \x01(\tR\bfilename\x12!\n" +
+	"\frecord_count\x18\x04 \x01(\x03R\vrecordCount\x12\x16\n" +
+	"\x06format\x18\x05 \x01(\tR\x06format\x12\x1b\n" +
+	"\treport_id\x18\x06 \x01(\tR\breportId\"z\n" +
+	"\x1dExportTransactionsToExcelArgs\x12\x1f\n" +
+	"\vbusiness_id\x18\x01 \x01(\tR\n" +
+	"businessId\x12\x1d\n" +
+	"\n" +
+	"start_date\x18\x02 \x01(\tR\tstartDate\x12\x19\n" +
+	"\bend_date\x18\x03 \x01(\tR\aendDate\"\x90\x02\n" +
+	"\x1fExportTransactionsToExcelResult\x12\x16\n" +
+	"\x06status\x18\x01 \x01(\tR\x06status\x12\x19\n" +
+	"\bfile_url\x18\x02 \x01(\tR\afileUrl\x12\x1a\n" +
+	"\bfilename\x18\x03 \x01(\tR\bfilename\x12!\n" +
+	"\frecord_count\x18\x04 \x01(\x03R\vrecordCount\x12\x16\n" +
+	"\x06format\x18\x05 \x01(\tR\x06format\x12\x1b\n" +
+	"\treport_id\x18\x06 \x01(\tR\breportId\x12\x1f\n" +
+	"\vsales_count\x18\a \x01(\x03R\n" +
+	"salesCount\x12%\n" +
+	"\x0epayments_count\x18\b \x01(\x03R\rpaymentsCount\"O\n" +
+	"\x15CleanupOldExportsArgs\x12%\n" +
+	"\fdays_to_keep\x18\x01 \x01(\x05H\x00R\n" +
+	"daysToKeep\x88\x01\x01B\x0f\n" +
+	"\r_days_to_keep\"\x7f\n" +
+	"\x17CleanupOldExportsResult\x12\x16\n" +
+	"\x06status\x18\x01 \x01(\tR\x06status\x12\x18\n" +
+	"\aexpired\x18\x02 \x01(\x03R\aexpired\x12\x18\n" +
+	"\aorphans\x18\x03 \x01(\x03R\aorphans\x12\x18\n" +
+	"\asettled\x18\x04 \x01(\x03R\asettled2\x81\t\n" +
 	"\fTasksService\x12i\n" +
 	"\bSelfTest\x12\x1f.makola.reports.v1.SelfTestArgs\x1a!.makola.reports.v1.SelfTestResult\"\x19\xaa\xd4\x18\x15\n" +
-	"\x11reports.self_test\x18\x03B(Z&makola/proto/makola/reports/v1;reportsb\x06proto3"
+	"\x11reports.self_test\x18\x03\x12\xc2\x01\n" +
+	"\x13GenerateSalesReport\x12*.makola.reports.v1.GenerateSalesReportArgs\x1a,.makola.reports.v1.GenerateSalesReportResult\"Q\xaa\xd4\x18M\n" +
+	"\x1dreports.generate_sales_report\x12#reports.tasks.generate_sales_report\x18\x03\"\x03\b\xb0\t(\x04\x12\xd6\x01\n" +
+	"\x17GenerateInventoryReport\x12..makola.reports.v1.GenerateInventoryReportArgs\x1a0.makola.reports.v1.GenerateInventoryReportResult\"Y\xaa\xd4\x18U\n" +
+	"!reports.generate_inventory_report\x12'reports.tasks.generate_inventory_report\x18\x03\"\x03\b\xb0\t(\x04\x12\xc9\x01\n" +
+	"\x14ExportCustomersToCsv\x12+.makola.reports.v1.ExportCustomersToCsvArgs\x1a-.makola.reports.v1.ExportCustomersToCsvResult\"U\xaa\xd4\x18Q\n" +
+	"\x1freports.export_customers_to_csv\x12%reports.tasks.export_customers_to_csv\x18\x03\"\x03\b\xb0\t(\x04\x12\xe2\x01\n" +
+	"\x19ExportTransactionsToExcel\x120.makola.reports.v1.ExportTransactionsToExcelArgs\x1a2.makola.reports.v1.ExportTransactionsToExcelResult\"_\xaa\xd4\x18[\n" +
+	"$reports.export_transactions_to_excel\x12*reports.tasks.export_transactions_to_excel\x18\x03\"\x03\b\xb0\t(\x04\x12\xb6\x01\n" +
+	"\x11CleanupOldExports\x12(.makola.reports.v1.CleanupOldExportsArgs\x1a*.makola.reports.v1.CleanupOldExportsResult\"K\xaa\xd4\x18G\n" +
+	"\x1breports.cleanup_old_exports\x12!reports.tasks.cleanup_old_exports\x18\x03\"\x03\b\xd8\x04B(Z&makola/proto/makola/reports/v1;reportsb\x06proto3"
 
 var (
 	file_makola_reports_v1_tasks_proto_rawDescOnce sync.Once
@@ -151,19 +996,39 @@ func file_makola_reports_v1_tasks_proto_rawDescGZIP() []byte {
 	return file_makola_reports_v1_tasks_proto_rawDescData
 }
 
-var file_makola_reports_v1_tasks_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
+var file_makola_reports_v1_tasks_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_makola_reports_v1_tasks_proto_goTypes = []any{
-	(*SelfTestArgs)(nil),   // 0: makola.reports.v1.SelfTestArgs
-	(*SelfTestResult)(nil), // 1: makola.reports.v1.SelfTestResult
+	(*SelfTestArgs)(nil),                    // 0: makola.reports.v1.SelfTestArgs
+	(*SelfTestResult)(nil),                  // 1: makola.reports.v1.SelfTestResult
+	(*GenerateSalesReportArgs)(nil),         // 2: makola.reports.v1.GenerateSalesReportArgs
+	(*GenerateSalesReportResult)(nil),       // 3: makola.reports.v1.GenerateSalesReportResult
+	(*GenerateInventoryReportArgs)(nil),     // 4: makola.reports.v1.GenerateInventoryReportArgs
+	(*GenerateInventoryReportResult)(nil),   // 5: makola.reports.v1.GenerateInventoryReportResult
+	(*ExportCustomersToCsvArgs)(nil),        // 6: makola.reports.v1.ExportCustomersToCsvArgs
+	(*ExportCustomersToCsvResult)(nil),      // 7: makola.reports.v1.ExportCustomersToCsvResult
+	(*ExportTransactionsToExcelArgs)(nil),   // 8: makola.reports.v1.ExportTransactionsToExcelArgs
+	(*ExportTransactionsToExcelResult)(nil), // 9: makola.reports.v1.ExportTransactionsToExcelResult
+	(*CleanupOldExportsArgs)(nil),           // 10: makola.reports.v1.CleanupOldExportsArgs
+	(*CleanupOldExportsResult)(nil),         // 11: makola.reports.v1.CleanupOldExportsResult
 }
 var file_makola_reports_v1_tasks_proto_depIdxs = []int32{
-	0, // 0: makola.reports.v1.TasksService.SelfTest:input_type -> makola.reports.v1.SelfTestArgs
-	1, // 1: makola.reports.v1.TasksService.SelfTest:output_type -> makola.reports.v1.SelfTestResult
-	1, // [1:2] is the sub-list for method output_type
-	0, // [0:1] is the sub-list for method input_type
-	0, // [0:0] is the sub-list for extension type_name
-	0, // [0:0] is the sub-list for extension extendee
-	0, // [0:0] is the sub-list for field type_name
+	0,  // 0: makola.reports.v1.TasksService.SelfTest:input_type -> makola.reports.v1.SelfTestArgs
+	2,  // 1: makola.reports.v1.TasksService.GenerateSalesReport:input_type -> makola.reports.v1.GenerateSalesReportArgs
+	4,  // 2: makola.reports.v1.TasksService.GenerateInventoryReport:input_type -> makola.reports.v1.GenerateInventoryReportArgs
+	6,  // 3: makola.reports.v1.TasksService.ExportCustomersToCsv:input_type -> makola.reports.v1.ExportCustomersToCsvArgs
+	8,  // 4: makola.reports.v1.TasksService.ExportTransactionsToExcel:input_type -> makola.reports.v1.ExportTransactionsToExcelArgs
+	10, // 5: makola.reports.v1.TasksService.CleanupOldExports:input_type -> makola.reports.v1.CleanupOldExportsArgs
+	1,  // 6: makola.reports.v1.TasksService.SelfTest:output_type -> makola.reports.v1.SelfTestResult
+	3,  // 7: makola.reports.v1.TasksService.GenerateSalesReport:output_type -> makola.reports.v1.GenerateSalesReportResult
+	5,  // 8: makola.reports.v1.TasksService.GenerateInventoryReport:output_type -> makola.reports.v1.GenerateInventoryReportResult
+	7,  // 9: makola.reports.v1.TasksService.ExportCustomersToCsv:output_type -> makola.reports.v1.ExportCustomersToCsvResult
+	9,  // 10: makola.reports.v1.TasksService.ExportTransactionsToExcel:output_type -> makola.reports.v1.ExportTransactionsToExcelResult
+	11, // 11: makola.reports.v1.TasksService.CleanupOldExports:output_type -> makola.reports.v1.CleanupOldExportsResult
+	6,  // [6:12] is the sub-list for method output_type
+	0,  // [0:6] is the sub-list for method input_type
+	0,  // [0:0] is the sub-list for extension type_name
+	0,  // [0:0] is the sub-list for extension extendee
+	0,  // [0:0] is the sub-list for field type_name
 }
 
 func init() { file_makola_reports_v1_tasks_proto_init() }
@@ -171,13 +1036,17 @@ func file_makola_reports_v1_tasks_proto_init() {
 	if File_makola_reports_v1_tasks_proto != nil {
 		return
 	}
+	file_makola_reports_v1_tasks_proto_msgTypes[2].OneofWrappers = []any{}
+	file_makola_reports_v1_tasks_proto_msgTypes[4].OneofWrappers = []any{}
+	file_makola_reports_v1_tasks_proto_msgTypes[6].OneofWrappers = []any{}
+	file_makola_reports_v1_tasks_proto_msgTypes[10].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_makola_reports_v1_tasks_proto_rawDesc), len(file_makola_reports_v1_tasks_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   2,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -27,10 +27,100 @@ var SelfTestTask = &contract.Descriptor{
 	NewResult:   func() proto.Message { return new(SelfTestResult) },
 }
 
+// GenerateSalesReportTask describes the task reports.generate_sales_report.
+//
+// GenerateSalesReport writes one business's sales between two dates, both included and of the business's own time zone, and keeps the file for 30 days.
+// Running it twice yields one file. Fails for good when a date or the format is none, when the period is reversed, reaches beyond today or has more than 366 days, and when user_id is no member.
+var GenerateSalesReportTask = &contract.Descriptor{
+	Name:        "reports.generate_sales_report",
+	Aliases:     []string{"reports.tasks.generate_sales_report"},
+	Queue:       "reports",
+	Mode:        contract.ModeLong,
+	Timeout:     20 * time.Minute,
+	MaxAttempts: 4,
+	BackoffBase: 5 * time.Second,
+	BackoffCap:  time.Hour,
+	NewArgs:     func() proto.Message { return new(GenerateSalesReportArgs) },
+	NewResult:   func() proto.Message { return new(GenerateSalesReportResult) },
+}
+
+// GenerateInventoryReportTask describes the task reports.generate_inventory_report.
+//
+// GenerateInventoryReport writes what each place of one business holds now, at landed cost, and keeps the file for 30 days.
+// Running it twice yields one file. Fails for good when the format is none.
+var GenerateInventoryReportTask = &contract.Descriptor{
+	Name:        "reports.generate_inventory_report",
+	Aliases:     []string{"reports.tasks.generate_inventory_report"},
+	Queue:       "reports",
+	Mode:        contract.ModeLong,
+	Timeout:     20 * time.Minute,
+	MaxAttempts: 4,
+	BackoffBase: 5 * time.Second,
+	BackoffCap:  time.Hour,
+	NewArgs:     func() proto.Message { return new(GenerateInventoryReportArgs) },
+	NewResult:   func() proto.Message { return new(GenerateInventoryReportResult) },
+}
+
+// ExportCustomersToCsvTask describes the task reports.export_customers_to_csv.
+//
+// ExportCustomersToCsv writes one business's customers with what they owe and have bought, and keeps the file for 30 days.
+// Running it twice yields one file. Fails for good when the format is none.
+var ExportCustomersToCsvTask = &contract.Descriptor{
+	Name:        "reports.export_customers_to_csv",
+	Aliases:     []string{"reports.tasks.export_customers_to_csv"},
+	Queue:       "reports",
+	Mode:        contract.ModeLong,
+	Timeout:     20 * time.Minute,
+	MaxAttempts: 4,
+	BackoffBase: 5 * time.Second,
+	BackoffCap:  time.Hour,
+	NewArgs:     func() proto.Message { return new(ExportCustomersToCsvArgs) },
+	NewResult:   func() proto.Message { return new(ExportCustomersToCsvResult) },
+}
+
+// ExportTransactionsToExcelTask describes the task reports.export_transactions_to_excel.
+//
+// ExportTransactionsToExcel writes one business's sales, payments and refunds between two dates into a workbook, and keeps the file for 30 days.
+// Running it twice yields one file. Fails for good when a date is none, and when the period is reversed, reaches beyond today or has more than 366 days.
+var ExportTransactionsToExcelTask = &contract.Descriptor{
+	Name:        "reports.export_transactions_to_excel",
+	Aliases:     []string{"reports.tasks.export_transactions_to_excel"},
+	Queue:       "reports",
+	Mode:        contract.ModeLong,
+	Timeout:     20 * time.Minute,
+	MaxAttempts: 4,
+	BackoffBase: 5 * time.Second,
+	BackoffCap:  time.Hour,
+	NewArgs:     func() proto.Message { return new(ExportTransactionsToExcelArgs) },
+	NewResult:   func() proto.Message { return new(ExportTransactionsToExcelResult) },
+}
+
+// CleanupOldExportsTask describes the task reports.cleanup_old_exports.
+//
+// CleanupOldExports deletes the files of reports whose time is over, and files that no report names; the reports' rows are kept as EXPIRED.
+// Running it twice deletes nothing more. Fails for good when days_to_keep is not from 1 to 365.
+var CleanupOldExportsTask = &contract.Descriptor{
+	Name:        "reports.cleanup_old_exports",
+	Aliases:     []string{"reports.tasks.cleanup_old_exports"},
+	Queue:       "reports",
+	Mode:        contract.ModeLong,
+	Timeout:     10 * time.Minute,
+	MaxAttempts: 12,
+	BackoffBase: 5 * time.Second,
+	BackoffCap:  time.Hour,
+	NewArgs:     func() proto.Message { return new(CleanupOldExportsArgs) },
+	NewResult:   func() proto.Message { return new(CleanupOldExportsResult) },
+}
+
 // AllTasks returns the descriptors of every task of this package, in the order of the contract.
 func AllTasks() []*contract.Descriptor {
 	return []*contract.Descriptor{
 		SelfTestTask,
+		GenerateSalesReportTask,
+		GenerateInventoryReportTask,
+		ExportCustomersToCsvTask,
+		ExportTransactionsToExcelTask,
+		CleanupOldExportsTask,
 	}
 }
 
@@ -54,14 +144,79 @@ func (t *Tasks) SelfTest(ctx context.Context, tx *gorm.DB, args *SelfTestArgs, o
 	return t.q.Enqueue(ctx, tx, SelfTestTask, args, opts...)
 }
 
+// GenerateSalesReport enqueues the task reports.generate_sales_report in tx and returns its id.
+//
+// GenerateSalesReport writes one business's sales between two dates, both included and of the business's own time zone, and keeps the file for 30 days.
+// Running it twice yields one file. Fails for good when a date or the format is none, when the period is reversed, reaches beyond today or has more than 366 days, and when user_id is no member.
+func (t *Tasks) GenerateSalesReport(ctx context.Context, tx *gorm.DB, args *GenerateSalesReportArgs, opts ...contract.Option) (contract.ID, error) {
+	return t.q.Enqueue(ctx, tx, GenerateSalesReportTask, args, opts...)
+}
+
+// GenerateInventoryReport enqueues the task reports.generate_inventory_report in tx and returns its id.
+//
+// GenerateInventoryReport writes what each place of one business holds now, at landed cost, and keeps the file for 30 days.
+// Running it twice yields one file. Fails for good when the format is none.
+func (t *Tasks) GenerateInventoryReport(ctx context.Context, tx *gorm.DB, args *GenerateInventoryReportArgs, opts ...contract.Option) (contract.ID, error) {
+	return t.q.Enqueue(ctx, tx, GenerateInventoryReportTask, args, opts...)
+}
+
+// ExportCustomersToCsv enqueues the task reports.export_customers_to_csv in tx and returns its id.
+//
+// ExportCustomersToCsv writes one business's customers with what they owe and have bought, and keeps the file for 30 days.
+// Running it twice yields one file. Fails for good when the format is none.
+func (t *Tasks) ExportCustomersToCsv(ctx context.Context, tx *gorm.DB, args *ExportCustomersToCsvArgs, opts ...contract.Option) (contract.ID, error) {
+	return t.q.Enqueue(ctx, tx, ExportCustomersToCsvTask, args, opts...)
+}
+
+// ExportTransactionsToExcel enqueues the task reports.export_transactions_to_excel in tx and returns its id.
+//
+// ExportTransactionsToExcel writes one business's sales, payments and refunds between two dates into a workbook, and keeps the file for 30 days.
+// Running it twice yields one file. Fails for good when a date is none, and when the period is reversed, reaches beyond today or has more than 366 days.
+func (t *Tasks) ExportTransactionsToExcel(ctx context.Context, tx *gorm.DB, args *ExportTransactionsToExcelArgs, opts ...contract.Option) (contract.ID, error) {
+	return t.q.Enqueue(ctx, tx, ExportTransactionsToExcelTask, args, opts...)
+}
+
+// CleanupOldExports enqueues the task reports.cleanup_old_exports in tx and returns its id.
+//
+// CleanupOldExports deletes the files of reports whose time is over, and files that no report names; the reports' rows are kept as EXPIRED.
+// Running it twice deletes nothing more. Fails for good when days_to_keep is not from 1 to 365.
+func (t *Tasks) CleanupOldExports(ctx context.Context, tx *gorm.DB, args *CleanupOldExportsArgs, opts ...contract.Option) (contract.ID, error) {
+	return t.q.Enqueue(ctx, tx, CleanupOldExportsTask, args, opts...)
+}
+
 // TasksHandler runs the tasks of this package. Any method may run twice for the same task, and may be killed anywhere.
 type TasksHandler interface {
 	// SelfTest proves that tasks reach reports-worker and come back: it runs as a LONG task, reporting progress in three steps, changes nothing else and answers with the note.
 	// Fails for good only when its attempts are used up. Running it twice gives the same answer.
 	SelfTest(ctx context.Context, run contract.Run, args *SelfTestArgs) (contract.Commit[*SelfTestResult], error)
+
+	// GenerateSalesReport writes one business's sales between two dates, both included and of the business's own time zone, and keeps the file for 30 days.
+	// Running it twice yields one file. Fails for good when a date or the format is none, when the period is reversed, reaches beyond today or has more than 366 days, and when user_id is no member.
+	GenerateSalesReport(ctx context.Context, run contract.Run, args *GenerateSalesReportArgs) (contract.Commit[*GenerateSalesReportResult], error)
+
+	// GenerateInventoryReport writes what each place of one business holds now, at landed cost, and keeps the file for 30 days.
+	// Running it twice yields one file. Fails for good when the format is none.
+	GenerateInventoryReport(ctx context.Context, run contract.Run, args *GenerateInventoryReportArgs) (contract.Commit[*GenerateInventoryReportResult], error)
+
+	// ExportCustomersToCsv writes one business's customers with what they owe and have bought, and keeps the file for 30 days.
+	// Running it twice yields one file. Fails for good when the format is none.
+	ExportCustomersToCsv(ctx context.Context, run contract.Run, args *ExportCustomersToCsvArgs) (contract.Commit[*ExportCustomersToCsvResult], error)
+
+	// ExportTransactionsToExcel writes one business's sales, payments and refunds between two dates into a workbook, and keeps the file for 30 days.
+	// Running it twice yields one file. Fails for good when a date is none, and when the period is reversed, reaches beyond today or has more than 366 days.
+	ExportTransactionsToExcel(ctx context.Context, run contract.Run, args *ExportTransactionsToExcelArgs) (contract.Commit[*ExportTransactionsToExcelResult], error)
+
+	// CleanupOldExports deletes the files of reports whose time is over, and files that no report names; the reports' rows are kept as EXPIRED.
+	// Running it twice deletes nothing more. Fails for good when days_to_keep is not from 1 to 365.
+	CleanupOldExports(ctx context.Context, run contract.Run, args *CleanupOldExportsArgs) (contract.Commit[*CleanupOldExportsResult], error)
 }
 
 // HandleTasks registers h with r for every task of this package.
 func HandleTasks(r contract.Registrar, h TasksHandler) {
 	r.Register(contract.LongHandler(SelfTestTask, h.SelfTest))
+	r.Register(contract.LongHandler(GenerateSalesReportTask, h.GenerateSalesReport))
+	r.Register(contract.LongHandler(GenerateInventoryReportTask, h.GenerateInventoryReport))
+	r.Register(contract.LongHandler(ExportCustomersToCsvTask, h.ExportCustomersToCsv))
+	r.Register(contract.LongHandler(ExportTransactionsToExcelTask, h.ExportTransactionsToExcel))
+	r.Register(contract.LongHandler(CleanupOldExportsTask, h.CleanupOldExports))
 }

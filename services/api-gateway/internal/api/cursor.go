@@ -41,6 +41,7 @@ const (
 	cursorMovements   byte = 'M'
 	cursorAlerts      byte = 'L'
 	cursorImports     byte = 'U'
+	cursorReports     byte = 'E'
 )
 
 // errCursor reports a cursor that we did not make.

@@ -36,6 +36,7 @@ import (
 	accountspb "makola/proto/makola/accounts/v1"
 	aifeatures "makola/proto/makola/ai_features/v1"
 	inventorypb "makola/proto/makola/inventory/v1"
+	reportspb "makola/proto/makola/reports/v1"
 	salespb "makola/proto/makola/sales/v1"
 	subscriptionspb "makola/proto/makola/subscriptions/v1"
 	spec "makola/services/api-gateway/api"
@@ -53,7 +54,7 @@ var covered sync.Map
 
 // TestMain fails a full run that left an operation of openapi.yaml unasked.
 func TestMain(m *testing.M) {
-	for _, kind := range []string{"text/event-stream", "application/pdf", "text/csv"} {
+	for _, kind := range []string{"text/event-stream", "application/pdf", "text/csv", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"} {
 		openapi3filter.RegisterBodyDecoder(kind, func(body io.Reader, _ http.Header, _ *openapi3.SchemaRef, _ openapi3filter.EncodingFn) (any, error) {
 			raw, err := io.ReadAll(body)
 			return string(raw), err
@@ -120,7 +121,7 @@ func (g *gateway) replica(change ...func(*api.Options, *api.Server)) *gateway {
 	require.NoError(t, err)
 	g.server = &api.Server{
 		DB: db, Sessions: &accounts.Sessions{DB: db, Hasher: accounts.NewHasher(), Keys: keys}, Accounts: accountspb.NewTasks(g.queue), Credits: aifeatures.NewTasks(g.queue),
-		Subscriptions: subscriptionspb.NewTasks(g.queue), Inventory: inventorypb.NewTasks(g.queue),
+		Subscriptions: subscriptionspb.NewTasks(g.queue), Inventory: inventorypb.NewTasks(g.queue), Reports: reportspb.NewTasks(g.queue),
 		Providers: map[string]payments.Provider{paystack.Name: provider}, ProviderNames: []string{paystack.Name}, TrialCredits: 50_00, CallbackOrigins: []*url.URL{{Scheme: "https", Host: "shop.example.com"}},
 	}
 	options := api.Options{SignInPerMinute: 1000, RequestsPerSecond: 1000, Share: edge.NewShare(db)}

@@ -20,6 +20,7 @@ import (
 	accountspb "makola/proto/makola/accounts/v1"
 	aifeatures "makola/proto/makola/ai_features/v1"
 	inventorypb "makola/proto/makola/inventory/v1"
+	reportspb "makola/proto/makola/reports/v1"
 	salespb "makola/proto/makola/sales/v1"
 	subscriptionspb "makola/proto/makola/subscriptions/v1"
 	"makola/services/api-gateway/internal/api/gen"
@@ -39,10 +40,11 @@ type Server struct {
 	Credits *aifeatures.Tasks
 	// Subscriptions enqueues the tasks on subscriptions.
 	Subscriptions *subscriptionspb.Tasks
-	// Inventory enqueues the tasks on stock, and Sales those on sales.
+	// Inventory enqueues the tasks on stock, Sales those on sales, and Reports those that make reports.
 	Inventory *inventorypb.Tasks
 	Sales     *salespb.Tasks
-	// Files keeps what is uploaded, at most ImportBytes each. Nil keeps nothing.
+	Reports   *reportspb.Tasks
+	// Files keeps what is uploaded, at most ImportBytes each, and the files of reports. Nil keeps nothing.
 	Files       *storage.Files
 	ImportBytes int64
 	// Providers open payments, by the names that purchases call them by. ProviderNames lists the same, the default first.

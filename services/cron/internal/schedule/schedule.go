@@ -85,5 +85,6 @@ func Table() []Entry {
 		{Name: "verify-stock", Task: "inventory.verify_stock", Every: day, Offset: 3*time.Hour + 20*time.Minute},
 		{Name: "delete-import-files", Task: "inventory.delete_import_files", Every: day, Offset: 4 * time.Hour},
 		{Name: "verify-receivables", Task: "sales.verify_receivables", Every: day, Offset: 3*time.Hour + 40*time.Minute},
+		{Name: "cleanup-old-exports", Task: "reports.cleanup_old_exports", Every: day, Offset: 4 * time.Hour},
 	}
 }

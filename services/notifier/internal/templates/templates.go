@@ -84,6 +84,10 @@ func (s *Set) RenderWith(c notifications.Content, unsubscribe string) (Message, 
 		l = s.expiringStock(c)
 	case notifications.StockMovement:
 		l = s.stockMovement(c)
+	case notifications.ReportReady:
+		l = s.reportReady(c)
+	case notifications.ReportFailed:
+		l = s.reportFailed(c)
 	default:
 		return Message{}, fmt.Errorf("render a %T: %w", c, notifications.ErrUnknownTemplate)
 	}

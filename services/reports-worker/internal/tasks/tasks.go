@@ -1,12 +1,25 @@
-// Package tasks runs the tasks of reports-worker, one file per task.
+// Package tasks runs the tasks of reports-worker, one file per task. What a report says, and what becomes of it, is in pkg/reporting.
 package tasks
 
-import reportspb "makola/proto/makola/reports/v1"
+import (
+	"makola/pkg/postgres"
+	"makola/pkg/storage"
+	"makola/pkg/task"
+	notificationspb "makola/proto/makola/notifications/v1"
+	reportspb "makola/proto/makola/reports/v1"
+)
 
 // Reports runs the tasks of the queue reports. It is safe for concurrent use.
 type Reports struct {
 	// Instance names this process.
 	Instance string
+	// DB is read for reports, a snapshot each.
+	DB *postgres.DB
+	// Files is where reports are kept.
+	Files *storage.Files
+	// Mail enqueues mails, and Bell tells the gateways that there are notices.
+	Mail *notificationspb.Tasks
+	Bell *task.Queue
 }
 
 var _ reportspb.TasksHandler = (*Reports)(nil)

@@ -234,6 +234,27 @@ func (e CustomerRequestType) Valid() bool {
 	}
 }
 
+// Defines values for CustomersReportRequestFormat.
+const (
+	CustomersReportRequestFormatCsv   CustomersReportRequestFormat = "csv"
+	CustomersReportRequestFormatExcel CustomersReportRequestFormat = "excel"
+	CustomersReportRequestFormatPdf   CustomersReportRequestFormat = "pdf"
+)
+
+// Valid indicates whether the value is a known member of the CustomersReportRequestFormat enum.
+func (e CustomersReportRequestFormat) Valid() bool {
+	switch e {
+	case CustomersReportRequestFormatCsv:
+		return true
+	case CustomersReportRequestFormatExcel:
+		return true
+	case CustomersReportRequestFormatPdf:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ExchangeRequestPaymentType.
 const (
 	ExchangeRequestPaymentTypeCARD   ExchangeRequestPaymentType = "CARD"
@@ -345,6 +366,27 @@ func (e ImportStatus) Valid() bool {
 	case ImportStatusQUEUED:
 		return true
 	case ImportStatusREJECTED:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for InventoryReportRequestFormat.
+const (
+	InventoryReportRequestFormatCsv   InventoryReportRequestFormat = "csv"
+	InventoryReportRequestFormatExcel InventoryReportRequestFormat = "excel"
+	InventoryReportRequestFormatPdf   InventoryReportRequestFormat = "pdf"
+)
+
+// Valid indicates whether the value is a known member of the InventoryReportRequestFormat enum.
+func (e InventoryReportRequestFormat) Valid() bool {
+	switch e {
+	case InventoryReportRequestFormatCsv:
+		return true
+	case InventoryReportRequestFormatExcel:
+		return true
+	case InventoryReportRequestFormatPdf:
 		return true
 	default:
 		return false
@@ -849,6 +891,117 @@ func (e ReceivableStatus) Valid() bool {
 	}
 }
 
+// Defines values for ReportFormat.
+const (
+	ReportFormatCsv   ReportFormat = "csv"
+	ReportFormatExcel ReportFormat = "excel"
+	ReportFormatPdf   ReportFormat = "pdf"
+)
+
+// Valid indicates whether the value is a known member of the ReportFormat enum.
+func (e ReportFormat) Valid() bool {
+	switch e {
+	case ReportFormatCsv:
+		return true
+	case ReportFormatExcel:
+		return true
+	case ReportFormatPdf:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ReportTrigger.
+const (
+	API       ReportTrigger = "API"
+	MANUAL    ReportTrigger = "MANUAL"
+	SCHEDULED ReportTrigger = "SCHEDULED"
+)
+
+// Valid indicates whether the value is a known member of the ReportTrigger enum.
+func (e ReportTrigger) Valid() bool {
+	switch e {
+	case API:
+		return true
+	case MANUAL:
+		return true
+	case SCHEDULED:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ReportAcceptedStatus.
+const (
+	ReportAcceptedStatusProcessing ReportAcceptedStatus = "processing"
+)
+
+// Valid indicates whether the value is a known member of the ReportAcceptedStatus enum.
+func (e ReportAcceptedStatus) Valid() bool {
+	switch e {
+	case ReportAcceptedStatusProcessing:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ReportKind.
+const (
+	ReportKindCustomers    ReportKind = "customers"
+	ReportKindInventory    ReportKind = "inventory"
+	ReportKindSales        ReportKind = "sales"
+	ReportKindTransactions ReportKind = "transactions"
+)
+
+// Valid indicates whether the value is a known member of the ReportKind enum.
+func (e ReportKind) Valid() bool {
+	switch e {
+	case ReportKindCustomers:
+		return true
+	case ReportKindInventory:
+		return true
+	case ReportKindSales:
+		return true
+	case ReportKindTransactions:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ReportStatus.
+const (
+	ReportStatusCANCELLED  ReportStatus = "CANCELLED"
+	ReportStatusCOMPLETED  ReportStatus = "COMPLETED"
+	ReportStatusEXPIRED    ReportStatus = "EXPIRED"
+	ReportStatusFAILED     ReportStatus = "FAILED"
+	ReportStatusPENDING    ReportStatus = "PENDING"
+	ReportStatusPROCESSING ReportStatus = "PROCESSING"
+)
+
+// Valid indicates whether the value is a known member of the ReportStatus enum.
+func (e ReportStatus) Valid() bool {
+	switch e {
+	case ReportStatusCANCELLED:
+		return true
+	case ReportStatusCOMPLETED:
+		return true
+	case ReportStatusEXPIRED:
+		return true
+	case ReportStatusFAILED:
+		return true
+	case ReportStatusPENDING:
+		return true
+	case ReportStatusPROCESSING:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Role.
 const (
 	RoleADMIN   Role = "ADMIN"
@@ -999,6 +1152,27 @@ func (e SaleStatus) Valid() bool {
 	case SaleStatusPENDING:
 		return true
 	case SaleStatusREFUNDED:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SalesReportRequestFormat.
+const (
+	SalesReportRequestFormatCsv   SalesReportRequestFormat = "csv"
+	SalesReportRequestFormatExcel SalesReportRequestFormat = "excel"
+	SalesReportRequestFormatPdf   SalesReportRequestFormat = "pdf"
+)
+
+// Valid indicates whether the value is a known member of the SalesReportRequestFormat enum.
+func (e SalesReportRequestFormat) Valid() bool {
+	switch e {
+	case SalesReportRequestFormatCsv:
+		return true
+	case SalesReportRequestFormatExcel:
+		return true
+	case SalesReportRequestFormatPdf:
 		return true
 	default:
 		return false
@@ -1993,6 +2167,16 @@ type CustomerRequest struct {
 // CustomerRequestType defines model for CustomerRequest.Type.
 type CustomerRequestType string
 
+// CustomersReportRequest defines model for CustomersReportRequest.
+type CustomersReportRequest struct {
+	// EmailWhenReady Tell me by mail as well when it is done.
+	EmailWhenReady *bool                         `json:"email_when_ready,omitempty"`
+	Format         *CustomersReportRequestFormat `json:"format,omitempty"`
+}
+
+// CustomersReportRequestFormat defines model for CustomersReportRequest.Format.
+type CustomersReportRequestFormat string
+
 // EmailRequest defines model for EmailRequest.
 type EmailRequest struct {
 	Email string `json:"email"`
@@ -2150,6 +2334,19 @@ type ImportPage struct {
 	Items      []Import `json:"items"`
 	NextCursor *string  `json:"next_cursor"`
 }
+
+// InventoryReportRequest defines model for InventoryReportRequest.
+type InventoryReportRequest struct {
+	// EmailWhenReady Tell me by mail as well when it is done.
+	EmailWhenReady *bool                         `json:"email_when_ready,omitempty"`
+	Format         *InventoryReportRequestFormat `json:"format,omitempty"`
+
+	// IncludeZeroStock List what a place is out of, too.
+	IncludeZeroStock *bool `json:"include_zero_stock,omitempty"`
+}
+
+// InventoryReportRequestFormat defines model for InventoryReportRequest.Format.
+type InventoryReportRequestFormat string
 
 // Invitation defines model for Invitation.
 type Invitation struct {
@@ -2874,6 +3071,73 @@ type ReleaseRequest struct {
 	Request *map[string]interface{} `json:"request,omitempty"`
 }
 
+// Report defines model for Report.
+type Report struct {
+	CreatedAt time.Time           `json:"created_at"`
+	CreatedBy *openapi_types.UUID `json:"created_by"`
+
+	// DownloadURL Where the file is, while there is one.
+	DownloadURL *string             `json:"download_url"`
+	EndDate     *openapi_types.Date `json:"end_date"`
+
+	// Error Why it failed.
+	Error     *string    `json:"error"`
+	ExpiresAt *time.Time `json:"expires_at"`
+	FileName  *string    `json:"file_name"`
+
+	// FileSize In bytes.
+	FileSize         *int64             `json:"file_size"`
+	FinishedAt       *time.Time         `json:"finished_at"`
+	Format           ReportFormat       `json:"format"`
+	ID               openapi_types.UUID `json:"id"`
+	IncludeZeroStock bool               `json:"include_zero_stock"`
+	Kind             ReportKind         `json:"kind"`
+
+	// Progress How much of it is written, in percent.
+	Progress    int                 `json:"progress"`
+	RecordCount *int64              `json:"record_count"`
+	Sha256      *string             `json:"sha256"`
+	StartDate   *openapi_types.Date `json:"start_date"`
+	Status      ReportStatus        `json:"status"`
+	StatusURL   string              `json:"status_url"`
+
+	// StorefrontIds The storefronts whose sales it shows; null is all.
+	StorefrontIds *[]openapi_types.UUID `json:"storefront_ids"`
+	TaskID        openapi_types.UUID    `json:"task_id"`
+	Trigger       ReportTrigger         `json:"trigger"`
+}
+
+// ReportFormat defines model for Report.Format.
+type ReportFormat string
+
+// ReportTrigger defines model for Report.Trigger.
+type ReportTrigger string
+
+// ReportAccepted defines model for ReportAccepted.
+type ReportAccepted struct {
+	ReportID openapi_types.UUID   `json:"report_id"`
+	Status   ReportAcceptedStatus `json:"status"`
+
+	// StatusURL Where to poll the task.
+	StatusURL string             `json:"status_url"`
+	TaskID    openapi_types.UUID `json:"task_id"`
+}
+
+// ReportAcceptedStatus defines model for ReportAccepted.Status.
+type ReportAcceptedStatus string
+
+// ReportKind defines model for ReportKind.
+type ReportKind string
+
+// ReportPage defines model for ReportPage.
+type ReportPage struct {
+	Items      []Report `json:"items"`
+	NextCursor *string  `json:"next_cursor"`
+}
+
+// ReportStatus defines model for ReportStatus.
+type ReportStatus string
+
 // ReturnLineRequest defines model for ReturnLineRequest.
 type ReturnLineRequest struct {
 	ItemID   openapi_types.UUID `json:"item_id"`
@@ -3224,6 +3488,29 @@ type SaleRequestType string
 
 // SaleStatus defines model for SaleStatus.
 type SaleStatus string
+
+// SalesReportRequest defines model for SalesReportRequest.
+type SalesReportRequest struct {
+	// EmailWhenReady Tell me by mail as well when it is done.
+	EmailWhenReady *bool `json:"email_when_ready,omitempty"`
+
+	// EndDate The last day, today at the latest.
+	//
+	// Examples: 2026-11-30
+	EndDate openapi_types.Date        `json:"end_date"`
+	Format  *SalesReportRequestFormat `json:"format,omitempty"`
+
+	// StartDate The first day.
+	//
+	// Examples: 2026-11-01
+	StartDate openapi_types.Date `json:"start_date"`
+
+	// StorefrontID Only this storefront's sales.
+	StorefrontID *openapi_types.UUID `json:"storefront_id,omitempty"`
+}
+
+// SalesReportRequestFormat defines model for SalesReportRequest.Format.
+type SalesReportRequestFormat string
 
 // SalesSummary defines model for SalesSummary.
 type SalesSummary struct {
@@ -3922,6 +4209,22 @@ type TokenRequest struct {
 	Token string `json:"token"`
 }
 
+// TransactionsReportRequest defines model for TransactionsReportRequest.
+type TransactionsReportRequest struct {
+	// EmailWhenReady Tell me by mail as well when it is done.
+	EmailWhenReady *bool `json:"email_when_ready,omitempty"`
+
+	// EndDate The last day, today at the latest.
+	//
+	// Examples: 2026-11-30
+	EndDate openapi_types.Date `json:"end_date"`
+
+	// StartDate The first day.
+	//
+	// Examples: 2026-11-01
+	StartDate openapi_types.Date `json:"start_date"`
+}
+
 // Transfer defines model for Transfer.
 type Transfer struct {
 	CancelledAt     *time.Time          `json:"cancelled_at"`
@@ -4160,6 +4463,9 @@ type ProductID = openapi_types.UUID
 
 // ProductInPath defines model for ProductInPath.
 type ProductInPath = openapi_types.UUID
+
+// ReportID defines model for ReportId.
+type ReportID = openapi_types.UUID
 
 // SaleID defines model for SaleId.
 type SaleID = openapi_types.UUID
@@ -4475,6 +4781,45 @@ type ListReceivablesParamsStatus string
 
 // ListReceivablesParamsAgeing defines parameters for ListReceivables.
 type ListReceivablesParamsAgeing string
+
+// ListReportsParams defines parameters for ListReports.
+type ListReportsParams struct {
+	// Limit Most items on the page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The next_cursor of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Kind Only reports of this kind.
+	Kind *ReportKind `form:"kind,omitempty" json:"kind,omitempty"`
+
+	// Status Only reports of this status.
+	Status *ReportStatus `form:"status,omitempty" json:"status,omitempty"`
+}
+
+// CreateCustomersReportParams defines parameters for CreateCustomersReport.
+type CreateCustomersReportParams struct {
+	// IdempotencyKey Your own name for this request, 1 to 100 letters, digits, `.`, `_`, `:` or `-`. Asking again with the same key and body, within a day, does nothing again and answers the same, with `Idempotent-Replayed: true`; with another body it is refused. Keys are a person's own.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// CreateInventoryReportParams defines parameters for CreateInventoryReport.
+type CreateInventoryReportParams struct {
+	// IdempotencyKey Your own name for this request, 1 to 100 letters, digits, `.`, `_`, `:` or `-`. Asking again with the same key and body, within a day, does nothing again and answers the same, with `Idempotent-Replayed: true`; with another body it is refused. Keys are a person's own.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// CreateSalesReportParams defines parameters for CreateSalesReport.
+type CreateSalesReportParams struct {
+	// IdempotencyKey Your own name for this request, 1 to 100 letters, digits, `.`, `_`, `:` or `-`. Asking again with the same key and body, within a day, does nothing again and answers the same, with `Idempotent-Replayed: true`; with another body it is refused. Keys are a person's own.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// CreateTransactionsReportParams defines parameters for CreateTransactionsReport.
+type CreateTransactionsReportParams struct {
+	// IdempotencyKey Your own name for this request, 1 to 100 letters, digits, `.`, `_`, `:` or `-`. Asking again with the same key and body, within a day, does nothing again and answers the same, with `Idempotent-Replayed: true`; with another body it is refused. Keys are a person's own.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
 
 // ListSalesParams defines parameters for ListSales.
 type ListSalesParams struct {
@@ -4896,6 +5241,18 @@ type AddProductJSONRequestBody = ProductRequest
 // ChangeProductJSONRequestBody defines body for ChangeProduct for application/json ContentType.
 type ChangeProductJSONRequestBody = ProductChangeRequest
 
+// CreateCustomersReportJSONRequestBody defines body for CreateCustomersReport for application/json ContentType.
+type CreateCustomersReportJSONRequestBody = CustomersReportRequest
+
+// CreateInventoryReportJSONRequestBody defines body for CreateInventoryReport for application/json ContentType.
+type CreateInventoryReportJSONRequestBody = InventoryReportRequest
+
+// CreateSalesReportJSONRequestBody defines body for CreateSalesReport for application/json ContentType.
+type CreateSalesReportJSONRequestBody = SalesReportRequest
+
+// CreateTransactionsReportJSONRequestBody defines body for CreateTransactionsReport for application/json ContentType.
+type CreateTransactionsReportJSONRequestBody = TransactionsReportRequest
+
 // CreateSaleJSONRequestBody defines body for CreateSale for application/json ContentType.
 type CreateSaleJSONRequestBody = SaleRequest
 
@@ -5171,6 +5528,27 @@ type ServerInterface interface {
 	// ListReceivables What customers owe
 	// (GET /api/v1/receivables)
 	ListReceivables(c *gin.Context, params ListReceivablesParams)
+	// ListReports Reports that were asked for
+	// (GET /api/v1/reports)
+	ListReports(c *gin.Context, params ListReportsParams)
+	// CreateCustomersReport A list of customers
+	// (POST /api/v1/reports/customers)
+	CreateCustomersReport(c *gin.Context, params CreateCustomersReportParams)
+	// CreateInventoryReport A report on stock
+	// (POST /api/v1/reports/inventory)
+	CreateInventoryReport(c *gin.Context, params CreateInventoryReportParams)
+	// CreateSalesReport A report on sales
+	// (POST /api/v1/reports/sales)
+	CreateSalesReport(c *gin.Context, params CreateSalesReportParams)
+	// CreateTransactionsReport A list of sales, payments and refunds
+	// (POST /api/v1/reports/transactions)
+	CreateTransactionsReport(c *gin.Context, params CreateTransactionsReportParams)
+	// DeleteReport Cancel a report, or delete it
+	// (DELETE /api/v1/reports/{id})
+	DeleteReport(c *gin.Context, id ReportID)
+	// GetReport One report
+	// (GET /api/v1/reports/{id})
+	GetReport(c *gin.Context, id ReportID)
 	// ListSales Sales and carts, newest first
 	// (GET /api/v1/sales)
 	ListSales(c *gin.Context, params ListSalesParams)
@@ -7361,6 +7739,267 @@ func (siw *ServerInterfaceWrapper) ListReceivables(c *gin.Context) {
 	}
 
 	siw.Handler.ListReceivables(c, params)
+}
+
+// ListReports operation middleware
+func (siw *ServerInterfaceWrapper) ListReports(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListReportsParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "kind" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "kind", c.Request.URL.Query(), &params.Kind, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter kind: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "status" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "status", c.Request.URL.Query(), &params.Status, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter status: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListReports(c, params)
+}
+
+// CreateCustomersReport operation middleware
+func (siw *ServerInterfaceWrapper) CreateCustomersReport(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateCustomersReportParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.CreateCustomersReport(c, params)
+}
+
+// CreateInventoryReport operation middleware
+func (siw *ServerInterfaceWrapper) CreateInventoryReport(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateInventoryReportParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.CreateInventoryReport(c, params)
+}
+
+// CreateSalesReport operation middleware
+func (siw *ServerInterfaceWrapper) CreateSalesReport(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateSalesReportParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.CreateSalesReport(c, params)
+}
+
+// CreateTransactionsReport operation middleware
+func (siw *ServerInterfaceWrapper) CreateTransactionsReport(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateTransactionsReportParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.CreateTransactionsReport(c, params)
+}
+
+// DeleteReport operation middleware
+func (siw *ServerInterfaceWrapper) DeleteReport(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ReportID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.DeleteReport(c, id)
+}
+
+// GetReport operation middleware
+func (siw *ServerInterfaceWrapper) GetReport(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ReportID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetReport(c, id)
 }
 
 // ListSales operation middleware
@@ -9964,6 +10603,13 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/api/v1/imports/:id", wrapper.GetImport)
 	router.GET(options.BaseURL+"/api/v1/imports/:id/faults.csv", wrapper.GetImportFaults)
 	router.GET(options.BaseURL+"/api/v1/imports/templates/:kind", wrapper.GetImportTemplate)
+	router.POST(options.BaseURL+"/api/v1/reports/sales", wrapper.CreateSalesReport)
+	router.POST(options.BaseURL+"/api/v1/reports/inventory", wrapper.CreateInventoryReport)
+	router.POST(options.BaseURL+"/api/v1/reports/customers", wrapper.CreateCustomersReport)
+	router.POST(options.BaseURL+"/api/v1/reports/transactions", wrapper.CreateTransactionsReport)
+	router.GET(options.BaseURL+"/api/v1/reports", wrapper.ListReports)
+	router.DELETE(options.BaseURL+"/api/v1/reports/:id", wrapper.DeleteReport)
+	router.GET(options.BaseURL+"/api/v1/reports/:id", wrapper.GetReport)
 }
 
 type ProblemResponseHeaders struct {
@@ -20151,6 +20797,1498 @@ type ListReceivablesdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListReceivablesdefaultApplicationProblemPlusJSONResponse) VisitListReceivablesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListReportsRequestObject struct {
+	Params ListReportsParams
+}
+
+type ListReportsResponseObject interface {
+	VisitListReportsResponse(w http.ResponseWriter) error
+}
+
+type ListReports200JSONResponse ReportPage
+
+func (response ListReports200JSONResponse) VisitListReportsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListReports401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ListReports401ApplicationProblemPlusJSONResponse) VisitListReportsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListReports403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListReports403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ListReports403ResponseHeaders
+}
+
+func (response ListReports403ApplicationProblemPlusJSONResponse) VisitListReportsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListReports422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListReports422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ListReports422ResponseHeaders
+}
+
+func (response ListReports422ApplicationProblemPlusJSONResponse) VisitListReportsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListReportsdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListReportsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    ListReportsdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response ListReportsdefaultApplicationProblemPlusJSONResponse) VisitListReportsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCustomersReportRequestObject struct {
+	Params CreateCustomersReportParams
+	Body   *CreateCustomersReportJSONRequestBody
+}
+
+type CreateCustomersReportResponseObject interface {
+	VisitCreateCustomersReportResponse(w http.ResponseWriter) error
+}
+
+type CreateCustomersReport202ResponseHeaders struct {
+	IdempotentReplayed *string
+	Location           *string
+	RetryAfter         *int
+}
+
+type CreateCustomersReport202JSONResponse struct {
+	Body    ReportAccepted
+	Headers CreateCustomersReport202ResponseHeaders
+}
+
+func (response CreateCustomersReport202JSONResponse) VisitCreateCustomersReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
+	if response.Headers.Location != nil {
+		w.Header().Set("Location", fmt.Sprint(*response.Headers.Location))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCustomersReport400ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response CreateCustomersReport400ApplicationProblemPlusJSONResponse) VisitCreateCustomersReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCustomersReport401ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CreateCustomersReport401ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CreateCustomersReport401ResponseHeaders
+}
+
+func (response CreateCustomersReport401ApplicationProblemPlusJSONResponse) VisitCreateCustomersReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCustomersReport402ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CreateCustomersReport402ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CreateCustomersReport402ResponseHeaders
+}
+
+func (response CreateCustomersReport402ApplicationProblemPlusJSONResponse) VisitCreateCustomersReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(402)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCustomersReport403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CreateCustomersReport403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CreateCustomersReport403ResponseHeaders
+}
+
+func (response CreateCustomersReport403ApplicationProblemPlusJSONResponse) VisitCreateCustomersReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCustomersReport413ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CreateCustomersReport413ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CreateCustomersReport413ResponseHeaders
+}
+
+func (response CreateCustomersReport413ApplicationProblemPlusJSONResponse) VisitCreateCustomersReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCustomersReport415ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CreateCustomersReport415ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CreateCustomersReport415ResponseHeaders
+}
+
+func (response CreateCustomersReport415ApplicationProblemPlusJSONResponse) VisitCreateCustomersReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCustomersReport422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CreateCustomersReport422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CreateCustomersReport422ResponseHeaders
+}
+
+func (response CreateCustomersReport422ApplicationProblemPlusJSONResponse) VisitCreateCustomersReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCustomersReport429ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CreateCustomersReport429ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CreateCustomersReport429ResponseHeaders
+}
+
+func (response CreateCustomersReport429ApplicationProblemPlusJSONResponse) VisitCreateCustomersReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCustomersReport503ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CreateCustomersReport503ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CreateCustomersReport503ResponseHeaders
+}
+
+func (response CreateCustomersReport503ApplicationProblemPlusJSONResponse) VisitCreateCustomersReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCustomersReportdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CreateCustomersReportdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    CreateCustomersReportdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response CreateCustomersReportdefaultApplicationProblemPlusJSONResponse) VisitCreateCustomersReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateInventoryReportRequestObject struct {
+	Params CreateInventoryReportParams
+	Body   *CreateInventoryReportJSONRequestBody
+}
+
+type CreateInventoryReportResponseObject interface {
+	VisitCreateInventoryReportResponse(w http.ResponseWriter) error
+}
+
+type CreateInventoryReport202ResponseHeaders struct {
+	IdempotentReplayed *string
+	Location           *string
+	RetryAfter         *int
+}
+
+type CreateInventoryReport202JSONResponse struct {
+	Body    ReportAccepted
+	Headers CreateInventoryReport202ResponseHeaders
+}
+
+func (response CreateInventoryReport202JSONResponse) VisitCreateInventoryReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
+	if response.Headers.Location != nil {
+		w.Header().Set("Location", fmt.Sprint(*response.Headers.Location))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateInventoryReport400ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response CreateInventoryReport400ApplicationProblemPlusJSONResponse) VisitCreateInventoryReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateInventoryReport401ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CreateInventoryReport401ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CreateInventoryReport401ResponseHeaders
+}
+
+func (response CreateInventoryReport401ApplicationProblemPlusJSONResponse) VisitCreateInventoryReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateInventoryReport402ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CreateInventoryReport402ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CreateInventoryReport402ResponseHeaders
+}
+
+func (response CreateInventoryReport402ApplicationProblemPlusJSONResponse) VisitCreateInventoryReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(402)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateInventoryReport403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CreateInventoryReport403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CreateInventoryReport403ResponseHeaders
+}
+
+func (response CreateInventoryReport403ApplicationProblemPlusJSONResponse) VisitCreateInventoryReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateInventoryReport413ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CreateInventoryReport413ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CreateInventoryReport413ResponseHeaders
+}
+
+func (response CreateInventoryReport413ApplicationProblemPlusJSONResponse) VisitCreateInventoryReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateInventoryReport415ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CreateInventoryReport415ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CreateInventoryReport415ResponseHeaders
+}
+
+func (response CreateInventoryReport415ApplicationProblemPlusJSONResponse) VisitCreateInventoryReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateInventoryReport422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CreateInventoryReport422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CreateInventoryReport422ResponseHeaders
+}
+
+func (response CreateInventoryReport422ApplicationProblemPlusJSONResponse) VisitCreateInventoryReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateInventoryReport429ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CreateInventoryReport429ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CreateInventoryReport429ResponseHeaders
+}
+
+func (response CreateInventoryReport429ApplicationProblemPlusJSONResponse) VisitCreateInventoryReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateInventoryReport503ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CreateInventoryReport503ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CreateInventoryReport503ResponseHeaders
+}
+
+func (response CreateInventoryReport503ApplicationProblemPlusJSONResponse) VisitCreateInventoryReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateInventoryReportdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CreateInventoryReportdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    CreateInventoryReportdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response CreateInventoryReportdefaultApplicationProblemPlusJSONResponse) VisitCreateInventoryReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSalesReportRequestObject struct {
+	Params CreateSalesReportParams
+	Body   *CreateSalesReportJSONRequestBody
+}
+
+type CreateSalesReportResponseObject interface {
+	VisitCreateSalesReportResponse(w http.ResponseWriter) error
+}
+
+type CreateSalesReport202ResponseHeaders struct {
+	IdempotentReplayed *string
+	Location           *string
+	RetryAfter         *int
+}
+
+type CreateSalesReport202JSONResponse struct {
+	Body    ReportAccepted
+	Headers CreateSalesReport202ResponseHeaders
+}
+
+func (response CreateSalesReport202JSONResponse) VisitCreateSalesReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
+	if response.Headers.Location != nil {
+		w.Header().Set("Location", fmt.Sprint(*response.Headers.Location))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSalesReport400ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response CreateSalesReport400ApplicationProblemPlusJSONResponse) VisitCreateSalesReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSalesReport401ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CreateSalesReport401ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CreateSalesReport401ResponseHeaders
+}
+
+func (response CreateSalesReport401ApplicationProblemPlusJSONResponse) VisitCreateSalesReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSalesReport402ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CreateSalesReport402ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CreateSalesReport402ResponseHeaders
+}
+
+func (response CreateSalesReport402ApplicationProblemPlusJSONResponse) VisitCreateSalesReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(402)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSalesReport403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CreateSalesReport403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CreateSalesReport403ResponseHeaders
+}
+
+func (response CreateSalesReport403ApplicationProblemPlusJSONResponse) VisitCreateSalesReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSalesReport413ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CreateSalesReport413ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CreateSalesReport413ResponseHeaders
+}
+
+func (response CreateSalesReport413ApplicationProblemPlusJSONResponse) VisitCreateSalesReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSalesReport415ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CreateSalesReport415ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CreateSalesReport415ResponseHeaders
+}
+
+func (response CreateSalesReport415ApplicationProblemPlusJSONResponse) VisitCreateSalesReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSalesReport422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CreateSalesReport422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CreateSalesReport422ResponseHeaders
+}
+
+func (response CreateSalesReport422ApplicationProblemPlusJSONResponse) VisitCreateSalesReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSalesReport429ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CreateSalesReport429ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CreateSalesReport429ResponseHeaders
+}
+
+func (response CreateSalesReport429ApplicationProblemPlusJSONResponse) VisitCreateSalesReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSalesReport503ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CreateSalesReport503ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CreateSalesReport503ResponseHeaders
+}
+
+func (response CreateSalesReport503ApplicationProblemPlusJSONResponse) VisitCreateSalesReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSalesReportdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CreateSalesReportdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    CreateSalesReportdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response CreateSalesReportdefaultApplicationProblemPlusJSONResponse) VisitCreateSalesReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateTransactionsReportRequestObject struct {
+	Params CreateTransactionsReportParams
+	Body   *CreateTransactionsReportJSONRequestBody
+}
+
+type CreateTransactionsReportResponseObject interface {
+	VisitCreateTransactionsReportResponse(w http.ResponseWriter) error
+}
+
+type CreateTransactionsReport202ResponseHeaders struct {
+	IdempotentReplayed *string
+	Location           *string
+	RetryAfter         *int
+}
+
+type CreateTransactionsReport202JSONResponse struct {
+	Body    ReportAccepted
+	Headers CreateTransactionsReport202ResponseHeaders
+}
+
+func (response CreateTransactionsReport202JSONResponse) VisitCreateTransactionsReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
+	if response.Headers.Location != nil {
+		w.Header().Set("Location", fmt.Sprint(*response.Headers.Location))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateTransactionsReport400ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response CreateTransactionsReport400ApplicationProblemPlusJSONResponse) VisitCreateTransactionsReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateTransactionsReport401ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CreateTransactionsReport401ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CreateTransactionsReport401ResponseHeaders
+}
+
+func (response CreateTransactionsReport401ApplicationProblemPlusJSONResponse) VisitCreateTransactionsReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateTransactionsReport402ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CreateTransactionsReport402ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CreateTransactionsReport402ResponseHeaders
+}
+
+func (response CreateTransactionsReport402ApplicationProblemPlusJSONResponse) VisitCreateTransactionsReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(402)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateTransactionsReport403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CreateTransactionsReport403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CreateTransactionsReport403ResponseHeaders
+}
+
+func (response CreateTransactionsReport403ApplicationProblemPlusJSONResponse) VisitCreateTransactionsReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateTransactionsReport413ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CreateTransactionsReport413ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CreateTransactionsReport413ResponseHeaders
+}
+
+func (response CreateTransactionsReport413ApplicationProblemPlusJSONResponse) VisitCreateTransactionsReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateTransactionsReport415ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CreateTransactionsReport415ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CreateTransactionsReport415ResponseHeaders
+}
+
+func (response CreateTransactionsReport415ApplicationProblemPlusJSONResponse) VisitCreateTransactionsReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateTransactionsReport422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CreateTransactionsReport422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CreateTransactionsReport422ResponseHeaders
+}
+
+func (response CreateTransactionsReport422ApplicationProblemPlusJSONResponse) VisitCreateTransactionsReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateTransactionsReport429ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CreateTransactionsReport429ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CreateTransactionsReport429ResponseHeaders
+}
+
+func (response CreateTransactionsReport429ApplicationProblemPlusJSONResponse) VisitCreateTransactionsReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateTransactionsReport503ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CreateTransactionsReport503ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CreateTransactionsReport503ResponseHeaders
+}
+
+func (response CreateTransactionsReport503ApplicationProblemPlusJSONResponse) VisitCreateTransactionsReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateTransactionsReportdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CreateTransactionsReportdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    CreateTransactionsReportdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response CreateTransactionsReportdefaultApplicationProblemPlusJSONResponse) VisitCreateTransactionsReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteReportRequestObject struct {
+	ID ReportID `json:"id"`
+}
+
+type DeleteReportResponseObject interface {
+	VisitDeleteReportResponse(w http.ResponseWriter) error
+}
+
+type DeleteReport204Response struct {
+}
+
+func (response DeleteReport204Response) VisitDeleteReportResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type DeleteReport401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteReport401ApplicationProblemPlusJSONResponse) VisitDeleteReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteReport403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type DeleteReport403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers DeleteReport403ResponseHeaders
+}
+
+func (response DeleteReport403ApplicationProblemPlusJSONResponse) VisitDeleteReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteReport404ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type DeleteReport404ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers DeleteReport404ResponseHeaders
+}
+
+func (response DeleteReport404ApplicationProblemPlusJSONResponse) VisitDeleteReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteReport422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type DeleteReport422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers DeleteReport422ResponseHeaders
+}
+
+func (response DeleteReport422ApplicationProblemPlusJSONResponse) VisitDeleteReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteReportdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type DeleteReportdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    DeleteReportdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response DeleteReportdefaultApplicationProblemPlusJSONResponse) VisitDeleteReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReportRequestObject struct {
+	ID ReportID `json:"id"`
+}
+
+type GetReportResponseObject interface {
+	VisitGetReportResponse(w http.ResponseWriter) error
+}
+
+type GetReport200JSONResponse Report
+
+func (response GetReport200JSONResponse) VisitGetReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReport401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response GetReport401ApplicationProblemPlusJSONResponse) VisitGetReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReport403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetReport403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetReport403ResponseHeaders
+}
+
+func (response GetReport403ApplicationProblemPlusJSONResponse) VisitGetReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReport404ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetReport404ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetReport404ResponseHeaders
+}
+
+func (response GetReport404ApplicationProblemPlusJSONResponse) VisitGetReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReport422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetReport422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetReport422ResponseHeaders
+}
+
+func (response GetReport422ApplicationProblemPlusJSONResponse) VisitGetReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReportdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetReportdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    GetReportdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response GetReportdefaultApplicationProblemPlusJSONResponse) VisitGetReportResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -32370,6 +34508,27 @@ type StrictServerInterface interface {
 	// ListReceivables What customers owe
 	// (GET /api/v1/receivables)
 	ListReceivables(ctx context.Context, request ListReceivablesRequestObject) (ListReceivablesResponseObject, error)
+	// ListReports Reports that were asked for
+	// (GET /api/v1/reports)
+	ListReports(ctx context.Context, request ListReportsRequestObject) (ListReportsResponseObject, error)
+	// CreateCustomersReport A list of customers
+	// (POST /api/v1/reports/customers)
+	CreateCustomersReport(ctx context.Context, request CreateCustomersReportRequestObject) (CreateCustomersReportResponseObject, error)
+	// CreateInventoryReport A report on stock
+	// (POST /api/v1/reports/inventory)
+	CreateInventoryReport(ctx context.Context, request CreateInventoryReportRequestObject) (CreateInventoryReportResponseObject, error)
+	// CreateSalesReport A report on sales
+	// (POST /api/v1/reports/sales)
+	CreateSalesReport(ctx context.Context, request CreateSalesReportRequestObject) (CreateSalesReportResponseObject, error)
+	// CreateTransactionsReport A list of sales, payments and refunds
+	// (POST /api/v1/reports/transactions)
+	CreateTransactionsReport(ctx context.Context, request CreateTransactionsReportRequestObject) (CreateTransactionsReportResponseObject, error)
+	// DeleteReport Cancel a report, or delete it
+	// (DELETE /api/v1/reports/{id})
+	DeleteReport(ctx context.Context, request DeleteReportRequestObject) (DeleteReportResponseObject, error)
+	// GetReport One report
+	// (GET /api/v1/reports/{id})
+	GetReport(ctx context.Context, request GetReportRequestObject) (GetReportResponseObject, error)
 	// ListSales Sales and carts, newest first
 	// (GET /api/v1/sales)
 	ListSales(ctx context.Context, request ListSalesRequestObject) (ListSalesResponseObject, error)
@@ -34719,6 +36878,260 @@ func (sh *strictHandler) ListReceivables(ctx *gin.Context, params ListReceivable
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(ListReceivablesResponseObject); ok {
 		if err := validResponse.VisitListReceivablesResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListReports operation middleware
+func (sh *strictHandler) ListReports(ctx *gin.Context, params ListReportsParams) {
+	var request ListReportsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListReports(ctx.Request.Context(), request.(ListReportsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListReports")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListReportsResponseObject); ok {
+		if err := validResponse.VisitListReportsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CreateCustomersReport operation middleware
+func (sh *strictHandler) CreateCustomersReport(ctx *gin.Context, params CreateCustomersReportParams) {
+	var request CreateCustomersReportRequestObject
+
+	request.Params = params
+
+	var body CreateCustomersReportJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateCustomersReport(ctx.Request.Context(), request.(CreateCustomersReportRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateCustomersReport")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(CreateCustomersReportResponseObject); ok {
+		if err := validResponse.VisitCreateCustomersReportResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CreateInventoryReport operation middleware
+func (sh *strictHandler) CreateInventoryReport(ctx *gin.Context, params CreateInventoryReportParams) {
+	var request CreateInventoryReportRequestObject
+
+	request.Params = params
+
+	var body CreateInventoryReportJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateInventoryReport(ctx.Request.Context(), request.(CreateInventoryReportRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateInventoryReport")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(CreateInventoryReportResponseObject); ok {
+		if err := validResponse.VisitCreateInventoryReportResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CreateSalesReport operation middleware
+func (sh *strictHandler) CreateSalesReport(ctx *gin.Context, params CreateSalesReportParams) {
+	var request CreateSalesReportRequestObject
+
+	request.Params = params
+
+	var body CreateSalesReportJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateSalesReport(ctx.Request.Context(), request.(CreateSalesReportRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateSalesReport")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(CreateSalesReportResponseObject); ok {
+		if err := validResponse.VisitCreateSalesReportResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CreateTransactionsReport operation middleware
+func (sh *strictHandler) CreateTransactionsReport(ctx *gin.Context, params CreateTransactionsReportParams) {
+	var request CreateTransactionsReportRequestObject
+
+	request.Params = params
+
+	var body CreateTransactionsReportJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateTransactionsReport(ctx.Request.Context(), request.(CreateTransactionsReportRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateTransactionsReport")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(CreateTransactionsReportResponseObject); ok {
+		if err := validResponse.VisitCreateTransactionsReportResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// DeleteReport operation middleware
+func (sh *strictHandler) DeleteReport(ctx *gin.Context, id ReportID) {
+	var request DeleteReportRequestObject
+
+	request.ID = id
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteReport(ctx.Request.Context(), request.(DeleteReportRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteReport")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(DeleteReportResponseObject); ok {
+		if err := validResponse.VisitDeleteReportResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetReport operation middleware
+func (sh *strictHandler) GetReport(ctx *gin.Context, id ReportID) {
+	var request GetReportRequestObject
+
+	request.ID = id
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetReport(ctx.Request.Context(), request.(GetReportRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetReport")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetReportResponseObject); ok {
+		if err := validResponse.VisitGetReportResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {

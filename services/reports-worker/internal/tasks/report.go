@@ -1,0 +1,199 @@
+package tasks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/google/uuid"
+	"golang.org/x/sync/errgroup"
+	"gorm.io/gorm"
+
+	"makola/pkg/problem"
+	"makola/pkg/reporting"
+	"makola/pkg/storage"
+	"makola/pkg/task"
+	"makola/pkg/tenant"
+	"makola/proto/contract"
+)
+
+const (
+	// purpose is the folder of the files.
+	purpose = "reports"
+	// maxBytes bounds a file: a CSV of ten million sales has less.
+	maxBytes = 4 << 30
+	// failTime bounds the writing down of a failure, also when the task's own time is over.
+	failTime = 5 * time.Second
+)
+
+// wanted is a report as a task's arguments ask for it.
+type wanted struct {
+	reporting.Wish
+	business         string
+	user             string
+	includeZeroStock bool
+}
+
+// result is what all tasks that make reports answer with.
+type result struct {
+	status, url, fileName, format, id string
+	records, sales, payments          int64
+}
+
+func resultOf(r *reporting.Report) result {
+	return result{
+		status: "completed", url: "/api/v1/reports/" + r.ID.String() + "/download", fileName: r.File.Name, format: string(r.Format), id: r.ID.String(),
+		records: r.RecordCount, sales: r.SalesCount, payments: r.Payments,
+	}
+}
+
+// make makes a report: it writes the file without a transaction that could wait for it, and returns the function that says so. A report that fails for good is marked, and whoever
+// asked is told.
+func (r *Reports) make(ctx context.Context, run contract.Run, w wanted) (func(tx *gorm.DB) (result, error), error) {
+	business, err := businessOf(run, w.business)
+	if err != nil {
+		return nil, err
+	}
+	ctx = tenant.With(ctx, business)
+	commit, final, err := r.attempt(ctx, run, business, w)
+	if err != nil && (final || run.Attempt >= run.MaxAttempts) && !errors.Is(ctx.Err(), context.Canceled) { // a cancelled one has not failed
+		r.fail(ctx, run.ID, business, err)
+	}
+	if final {
+		err = task.Permanent(err)
+	}
+	return commit, err
+}
+
+// businessOf reads the business that the arguments name. A task of a business works for that one and for no other.
+func businessOf(run contract.Run, text string) (uuid.UUID, error) {
+	id, err := uuid.Parse(text)
+	switch {
+	case err != nil:
+		return id, task.Permanent(errors.New("business_id is not a UUID"))
+	case run.Tenant != uuid.Nil && run.Tenant != id:
+		return id, task.Permanent(errors.New("business_id is not the task's business"))
+	}
+	return id, nil
+}
+
+// attempt tries once. final is set for an error that no further attempt can mend.
+func (r *Reports) attempt(ctx context.Context, run contract.Run, business uuid.UUID, w wanted) (commit func(tx *gorm.DB) (result, error), final bool, err error) {
+	begun := time.Now()
+	var report *reporting.Report
+	active := false
+	err = r.DB.InTenant(ctx, func(tx *gorm.DB) (err error) {
+		if active, err = task.TenantActive(ctx, tx); err != nil || !active {
+			return err
+		}
+		report, err = begin(tx, run, w)
+		return err
+	})
+	switch _, fault := errors.AsType[*problem.Error](err); {
+	case fault:
+		return nil, true, reporting.Describe(err)
+	case err != nil:
+		return nil, false, fmt.Errorf("begin report: %w", err)
+	case !active:
+		return func(*gorm.DB) (result, error) { return result{status: "inactive"}, nil }, false, nil
+	}
+	switch report.Status {
+	case reporting.Completed:
+		return func(*gorm.DB) (result, error) { return resultOf(report), nil }, false, nil
+	case reporting.Cancelled, reporting.Expired:
+		return nil, true, reporting.ErrOver
+	case reporting.Pending, reporting.Processing, reporting.Failed: // a failed one was asked for anew by an operator
+	}
+	key := storage.Key(purpose, business, uuid.Must(uuid.NewV7()), begun)
+	made, written, err := r.write(ctx, key, report.Order, run.Progress)
+	switch {
+	case errors.Is(err, storage.ErrNone), errors.Is(err, storage.ErrTooLarge):
+		return nil, true, err
+	case err != nil:
+		return nil, false, err
+	}
+	took := time.Since(begun)
+	return func(tx *gorm.DB) (result, error) {
+		res, err := r.finish(ctx, tx, report, business, made, key, written, took)
+		if errors.Is(err, reporting.ErrOver) {
+			r.drop(ctx, key)
+			err = task.Permanent(err)
+		}
+		return res, err
+	}, false, nil
+}
+
+func begin(tx *gorm.DB, run contract.Run, w wanted) (*reporting.Report, error) {
+	o, err := reporting.Read(tx, w.Wish, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	if o.IncludeZeroStock = w.includeZeroStock; w.user != "" {
+		if o.User, err = uuid.Parse(w.user); err != nil {
+			return nil, task.Permanent(errors.New("user_id is not a UUID"))
+		}
+	}
+	return reporting.Begin(tx, run.ID, o)
+}
+
+// write writes the report into a file, row by row. There is none after an error.
+func (r *Reports) write(ctx context.Context, key string, o reporting.Order, progress func(done, total int64, note string)) (made reporting.Made, written storage.Written, err error) {
+	if r.Files == nil {
+		return made, written, storage.ErrNone
+	}
+	from, to := io.Pipe()
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() (err error) {
+		made, err = reporting.Write(gctx, r.DB, to, o, progress)
+		_ = to.CloseWithError(err) // nil is the end of the file; never fails
+		return err
+	})
+	g.Go(func() (err error) {
+		written, err = r.Files.Put(gctx, key, from, maxBytes)
+		_ = from.CloseWithError(err) // or the writer would wait for ever
+		return err
+	})
+	if err = g.Wait(); err == nil && ctx.Err() == nil {
+		return made, written, nil
+	}
+	r.drop(ctx, key)
+	if ctx.Err() != nil {
+		return made, written, context.Cause(ctx)
+	}
+	return made, written, err
+}
+
+// drop deletes a file that no report will name. One that stays is swept when it is old.
+func (r *Reports) drop(ctx context.Context, key string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), failTime)
+	defer cancel()
+	if err := r.Files.Delete(ctx, key); err != nil {
+		slog.WarnContext(ctx, "file of an unfinished report not deleted", "error", err)
+	}
+}
+
+// fail marks the report as failed and tells of it. That is best effort: the task's own end says the same to whoever looks.
+func (r *Reports) fail(ctx context.Context, id, business uuid.UUID, cause error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), failTime)
+	defer cancel()
+	err := r.DB.InTenant(ctx, func(tx *gorm.DB) error {
+		report, err := reporting.ByTask(tx, id)
+		if errors.Is(err, reporting.ErrNotFound) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		news, err := reporting.Fail(tx, report.ID, cause.Error())
+		if err != nil || !news {
+			return err
+		}
+		return r.tellFailed(ctx, tx, business, report)
+	})
+	if err != nil {
+		slog.WarnContext(ctx, "failure of a report not recorded", "error", err)
+	}
+}

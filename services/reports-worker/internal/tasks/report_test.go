@@ -1,0 +1,365 @@
+package tasks_test
+
+import (
+	"encoding/json"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/proto"
+	"gorm.io/gorm"
+
+	"makola/pkg/postgres"
+	"makola/pkg/postgres/postgrestest"
+	"makola/pkg/reporting"
+	"makola/pkg/storage"
+	"makola/pkg/task"
+	"makola/pkg/task/tasktest"
+	"makola/pkg/tenant"
+	"makola/proto/contract"
+	notificationspb "makola/proto/makola/notifications/v1"
+	reportspb "makola/proto/makola/reports/v1"
+	"makola/services/reports-worker/internal/tasks"
+)
+
+// id is one of pkg/reporting/testdata/shop.sql.
+func id(end string) uuid.UUID {
+	return uuid.MustParse("01900000-0000-7000-8000-" + strings.Repeat("0", 12-len(end)) + end)
+}
+
+// fill makes the shop of pkg/reporting/testdata/shop.sql.
+func fill(t *testing.T, admin *pgx.Conn) {
+	t.Helper()
+	sql, err := os.ReadFile("../../../../pkg/reporting/testdata/shop.sql")
+	require.NoError(t, err)
+	_, err = admin.Exec(t.Context(), string(sql))
+	require.NoError(t, err)
+}
+
+// folder is a place for files.
+func folder(t *testing.T) *storage.Files {
+	t.Helper()
+	return folderAt(t, t.TempDir())
+}
+
+func folderAt(t *testing.T, path string) *storage.Files {
+	t.Helper()
+	files, err := storage.Open(t.Context(), storage.Config{URL: "file://" + path})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = files.Close() })
+	return files
+}
+
+func register(db *postgres.DB, files *storage.Files, r contract.Registrar, q *task.Queue) {
+	reportspb.HandleTasks(r, &tasks.Reports{Instance: "reports-1", DB: db, Files: files, Mail: notificationspb.NewTasks(q), Bell: q})
+}
+
+// worker is reports-worker on a database of its own, with a shop and without a broker.
+type worker struct {
+	t       *testing.T
+	db      *postgres.DB
+	gateway *postgres.DB
+	h       *tasktest.Harness
+	look    *pgx.Conn
+	reports *reportspb.Tasks
+	path    string
+	files   *storage.Files
+}
+
+func newWorker(t *testing.T) *worker {
+	t.Helper()
+	pg := postgrestest.New(t)
+	w := &worker{t: t, db: pg.Open("makola_reports"), gateway: pg.Open("makola_gateway"), look: pg.Admin(), path: t.TempDir()}
+	fill(t, w.look)
+	w.h = tasktest.New(t, w.db)
+	w.files = folderAt(t, w.path)
+	register(w.db, w.files, w.h, w.h.Queue)
+	w.reports = reportspb.NewTasks(w.h.Queue)
+	return w
+}
+
+// request asks for a report as the gateway does.
+func (w *worker) request(o reporting.Order) *reporting.Report {
+	w.t.Helper()
+	ctx := tenant.With(w.t.Context(), id("10"))
+	var r *reporting.Report
+	require.NoError(w.t, w.gateway.InTenant(ctx, func(tx *gorm.DB) (err error) {
+		r, _, err = reporting.Request(ctx, tx, w.reports, o)
+		return err
+	}))
+	return r
+}
+
+func (w *worker) get(id_ uuid.UUID) *reporting.Report {
+	w.t.Helper()
+	ctx := tenant.With(w.t.Context(), id("10"))
+	var r *reporting.Report
+	require.NoError(w.t, w.gateway.InTenant(ctx, func(tx *gorm.DB) (err error) {
+		r, err = reporting.Get(tx, reporting.Reader{All: true}, id_)
+		return err
+	}))
+	return r
+}
+
+// from is a task from elsewhere, as a Celery client would send it.
+func (w *worker) from(name string, d func(tx *gorm.DB) (uuid.UUID, error)) *task.View {
+	w.t.Helper()
+	var id uuid.UUID
+	require.NoError(w.t, w.db.InSystem(w.t.Context(), func(tx *gorm.DB) (err error) {
+		id, err = d(tx)
+		return err
+	}))
+	w.h.Drain(w.t.Context())
+	v := w.h.View(w.t.Context(), id)
+	require.Equal(w.t, name, v.Name)
+	return v
+}
+
+func (w *worker) count(sql string, args ...any) (n int) {
+	w.t.Helper()
+	require.NoError(w.t, w.look.QueryRow(w.t.Context(), sql, args...).Scan(&n))
+	return n
+}
+
+func (w *worker) exec(sql string, args ...any) {
+	w.t.Helper()
+	_, err := w.look.Exec(w.t.Context(), sql, args...)
+	require.NoError(w.t, err)
+}
+
+// kept lists the files there are.
+func (w *worker) kept() (all []string) {
+	w.t.Helper()
+	require.NoError(w.t, filepath.WalkDir(w.path, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() {
+			all = append(all, path)
+		}
+		return err
+	}))
+	return all
+}
+
+func march() reporting.Order {
+	day := func(d int) time.Time { return time.Date(2026, 3, d, 0, 0, 0, 0, time.UTC) }
+	return reporting.Order{Kind: reporting.Sales, Format: reporting.CSV, Period: reporting.Period{From: day(10), To: day(11)}, User: id("01"), Mail: true}
+}
+
+func TestAReportIsMadeOnceAndToldOfOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorker(t)
+	r := w.request(march())
+	require.Equal(t, r.ID, w.request(march()).ID, "the same is being made already")
+	require.Equal(t, 1, w.h.Drain(t.Context()))
+
+	v := w.h.View(t.Context(), r.Task)
+	require.Equal(t, "completed", v.Status(), v.Error)
+	var res struct {
+		Status      string `json:"status"`
+		FileURL     string `json:"file_url"`
+		Filename    string `json:"filename"`
+		RecordCount int    `json:"record_count"`
+		Format      string `json:"format"`
+	}
+	require.NoError(t, json.Unmarshal(v.Result, &res))
+	require.Equal(t, "completed", res.Status)
+	require.Equal(t, "/api/v1/reports/"+r.ID.String()+"/download", res.FileURL)
+	require.Regexp(t, `^sales_2026-03-10_2026-03-11_\d{8}_\d{6}\.csv$`, res.Filename)
+	require.Equal(t, 3, res.RecordCount)
+
+	got := w.get(r.ID)
+	require.Equal(t, reporting.Completed, got.Status)
+	file, err := w.files.Open(t.Context(), got.File.Key)
+	require.NoError(t, err)
+	defer file.Close()
+	raw, err := io.ReadAll(io.NewSectionReader(file, 0, file.Size))
+	require.NoError(t, err)
+	require.Contains(t, string(raw), "MKL-20260310-0001")
+	require.EqualValues(t, len(raw), got.File.Size)
+	require.True(t, strings.HasPrefix(got.File.Key, "reports/"+id("10").String()+"/"))
+	require.Len(t, w.kept(), 1)
+	require.Equal(t, 1, w.count(`select count(*) from notifications.notice where kind = 'REPORT_READY' and user_id = $1`, id("01")))
+	require.Equal(t, 1, w.count(`select count(*) from notifications.email where template = 'report_ready' and recipient = 'ama@example.com'`))
+	require.NotEqual(t, r.ID, w.request(march()).ID, "one that is finished is made anew")
+}
+
+func TestTasksFromElsewhereMakeReportsToo(t *testing.T) {
+	t.Parallel()
+	w := newWorker(t)
+	kofi, business := id("02").String(), id("10").String()
+	v := w.from("reports.generate_sales_report", func(tx *gorm.DB) (uuid.UUID, error) {
+		return w.reports.GenerateSalesReport(t.Context(), tx, &reportspb.GenerateSalesReportArgs{BusinessId: business, StartDate: "2026-03-10", EndDate: "2026-03-11", UserId: &kofi})
+	})
+	require.Equal(t, "completed", v.Status(), v.Error)
+	require.Contains(t, string(v.Result), `"format": "pdf"`)
+	require.Contains(t, string(v.Result), `"record_count": 1`, "Kofi sees the storefront that is his")
+	v = w.from("reports.export_transactions_to_excel", func(tx *gorm.DB) (uuid.UUID, error) {
+		return w.reports.ExportTransactionsToExcel(t.Context(), tx, &reportspb.ExportTransactionsToExcelArgs{BusinessId: business, StartDate: "2026-03-10", EndDate: "2026-03-11"})
+	})
+	require.Contains(t, string(v.Result), `"sales_count": 3`)
+	require.Contains(t, string(v.Result), `"payments_count": 5`)
+	require.Equal(t, 1, w.count(`select count(*) from notifications.notice where kind = 'REPORT_READY' and user_id is null and permission = 'can_view_reports'`))
+	require.Equal(t, 0, w.count(`select count(*) from notifications.email`))
+}
+
+func TestArgumentsThatCannotBeFailForGoodAndLeaveNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorker(t)
+	business, docx, nobody := id("10").String(), "docx", id("03").String()
+	tests := map[string]struct {
+		args  proto.Message
+		error string
+	}{
+		"a reversed period":      {&reportspb.GenerateSalesReportArgs{BusinessId: business, StartDate: "2026-03-11", EndDate: "2026-03-10"}, "end_date must not be before start_date"},
+		"an unknown format":      {&reportspb.GenerateInventoryReportArgs{BusinessId: business, Format: &docx}, "format must be one of excel, pdf, csv"},
+		"a date that is none":    {&reportspb.ExportTransactionsToExcelArgs{BusinessId: business, StartDate: "10/03/2026", EndDate: "2026-03-10"}, "start_date must be a date"},
+		"no such business":       {&reportspb.ExportCustomersToCsvArgs{BusinessId: uuid.NewString()}, "does not exist"},
+		"no business":            {&reportspb.ExportCustomersToCsvArgs{BusinessId: "12"}, "business_id is not a UUID"},
+		"somebody else's member": {&reportspb.GenerateSalesReportArgs{BusinessId: business, StartDate: "2026-03-10", EndDate: "2026-03-10", UserId: &nobody}, "user_id is no member"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			v := w.from(nameOf(tt.args), func(tx *gorm.DB) (uuid.UUID, error) {
+				switch args := tt.args.(type) {
+				case *reportspb.GenerateSalesReportArgs:
+					return w.reports.GenerateSalesReport(t.Context(), tx, args)
+				case *reportspb.GenerateInventoryReportArgs:
+					return w.reports.GenerateInventoryReport(t.Context(), tx, args)
+				case *reportspb.ExportTransactionsToExcelArgs:
+					return w.reports.ExportTransactionsToExcel(t.Context(), tx, args)
+				default:
+					return w.reports.ExportCustomersToCsv(t.Context(), tx, args.(*reportspb.ExportCustomersToCsvArgs))
+				}
+			})
+			require.Equal(t, "failed", v.Status())
+			require.Equal(t, task.KindPermanent, v.ErrorKind)
+			require.Contains(t, v.Error, tt.error)
+		})
+	}
+	require.Zero(t, w.count(`select count(*) from reporting.report`))
+	require.Empty(t, w.kept())
+}
+
+func nameOf(args proto.Message) string {
+	return map[string]string{
+		"GenerateSalesReportArgs": "reports.generate_sales_report", "GenerateInventoryReportArgs": "reports.generate_inventory_report",
+		"ExportTransactionsToExcelArgs": "reports.export_transactions_to_excel", "ExportCustomersToCsvArgs": "reports.export_customers_to_csv",
+	}[string(args.ProtoReflect().Descriptor().Name())]
+}
+
+func TestAReportThatIsGivenUpLeavesNoFile(t *testing.T) {
+	t.Parallel()
+	w := newWorker(t)
+	ctx := tenant.With(t.Context(), id("10"))
+	giveUp := func(r *reporting.Report) {
+		t.Helper()
+		require.NoError(t, w.gateway.InTenant(ctx, func(tx *gorm.DB) error {
+			_, _, err := reporting.Delete(tx, reporting.Reader{User: id("01"), All: true}, true, r.ID, "trial")
+			return err
+		}))
+	}
+	r := w.request(march())
+	giveUp(r)
+	w.h.Drain(t.Context())
+	require.Equal(t, "cancelled", w.h.View(t.Context(), r.Task).Status())
+
+	// Given up while its worker is about to finish it.
+	r = w.request(march())
+	handler := &tasks.Reports{DB: w.db, Files: w.files, Mail: notificationspb.NewTasks(w.h.Queue), Bell: w.h.Queue}
+	run := contract.Run{ID: r.Task, Tenant: id("10"), Attempt: 1, MaxAttempts: 4, Progress: func(int64, int64, string) {}}
+	args := &reportspb.GenerateSalesReportArgs{BusinessId: id("10").String(), StartDate: "2026-03-10", EndDate: "2026-03-11"}
+	commit, err := handler.GenerateSalesReport(ctx, run, args)
+	require.NoError(t, err)
+	require.Len(t, w.kept(), 1)
+	giveUp(r)
+	require.ErrorIs(t, w.db.InTenant(ctx, func(tx *gorm.DB) error {
+		_, err := commit(tx)
+		return err
+	}), reporting.ErrOver)
+	require.Empty(t, w.kept())
+	require.Zero(t, w.count(`select count(*) from notifications.notice`))
+
+	// Taken over by another worker, who was faster.
+	o := march()
+	o.Format = reporting.Excel
+	r = w.request(o)
+	run.ID = r.Task
+	slow, err := handler.GenerateSalesReport(ctx, run, args)
+	require.NoError(t, err)
+	fast, err := handler.GenerateSalesReport(ctx, run, args)
+	require.NoError(t, err)
+	require.Len(t, w.kept(), 2)
+	require.NoError(t, w.db.InTenant(ctx, func(tx *gorm.DB) error {
+		_, err := fast(tx)
+		return err
+	}))
+	require.ErrorIs(t, w.db.InTenant(ctx, func(tx *gorm.DB) error {
+		_, err := slow(tx)
+		return err
+	}), reporting.ErrOver)
+	require.Len(t, w.kept(), 1)
+	require.FileExists(t, filepath.Join(w.path, w.get(r.ID).File.Key))
+}
+
+func TestAStoreThatIsDownIsTriedAgainAndThenFailsClearly(t *testing.T) {
+	t.Parallel()
+	w := newWorker(t)
+	r := w.request(march())
+	require.NoError(t, os.WriteFile(filepath.Join(w.path, "reports"), nil, 0o600), "where a folder should be")
+	w.h.Drain(t.Context())
+	require.Equal(t, "queued", w.h.View(t.Context(), r.Task).Status())
+	require.Equal(t, reporting.Pending, w.get(r.ID).Status)
+	for range 5 {
+		w.h.Advance(t.Context(), 2*time.Hour)
+		w.h.Drain(t.Context())
+	}
+	require.Equal(t, "failed", w.h.View(t.Context(), r.Task).Status())
+	got := w.get(r.ID)
+	require.Equal(t, reporting.Failed, got.Status)
+	require.NotEmpty(t, got.Reason)
+	require.Equal(t, 1, w.count(`select count(*) from notifications.notice where kind = 'REPORT_FAILED'`))
+	require.Equal(t, 1, w.count(`select count(*) from notifications.email where template = 'report_failed'`))
+	require.NotEqual(t, r.ID, w.request(march()).ID, "it may be asked for again")
+}
+
+func TestOldFilesGoAndTheirReportsStay(t *testing.T) {
+	t.Parallel()
+	w := newWorker(t)
+	old := w.request(march())
+	w.h.Drain(t.Context())
+	fresh := march()
+	fresh.Format = reporting.Excel
+	young := w.request(fresh)
+	w.h.Drain(t.Context())
+	w.exec(`update reporting.report set expires_at = now() - interval '1 second' where id = $1`, old.ID)
+	dead := w.request(march())
+	w.exec(`update task.task set state = 'failed', error = 'crash_loop', finished_at = now() where id = $1`, dead.Task)
+	w.exec(`update reporting.report set created_at = now() - interval '2 hours' where id = $1`, dead.ID)
+	require.Equal(t, reporting.Failed, w.get(dead.ID).Status, "its task says so")
+	orphan, err := w.files.Put(t.Context(), "reports/x/orphan", strings.NewReader("x"), 10)
+	require.NoError(t, err)
+	require.EqualValues(t, 1, orphan.Size)
+	past := time.Now().Add(-40 * 24 * time.Hour)
+	require.NoError(t, os.Chtimes(filepath.Join(w.path, "reports/x/orphan"), past, past))
+
+	clean := func() string {
+		v := w.from("reports.cleanup_old_exports", func(tx *gorm.DB) (uuid.UUID, error) {
+			return w.reports.CleanupOldExports(t.Context(), tx, &reportspb.CleanupOldExportsArgs{})
+		})
+		require.Equal(t, "completed", v.Status(), v.Error)
+		return string(v.Result)
+	}
+	require.JSONEq(t, `{"status": "completed", "expired": 1, "orphans": 1, "settled": 1}`, clean())
+	require.JSONEq(t, `{"status": "completed", "expired": 0, "orphans": 0, "settled": 0}`, clean())
+	require.Len(t, w.kept(), 1)
+	require.Equal(t, reporting.Expired, w.get(old.ID).Status)
+	require.NotEmpty(t, w.get(old.ID).File.Name)
+	require.Equal(t, reporting.Completed, w.get(young.ID).Status)
+	require.Equal(t, 1, w.count(`select count(*) from reporting.report where id = $1 and state = 'FAILED'`, dead.ID))
+}
