@@ -231,6 +231,6 @@ func TestWhateverHappensAtOnceTheLedgerAgrees(t *testing.T) {
 		})
 	}
 	require.NoError(t, g.Wait())
-	require.Positive(t, s.count(t, `select count(*) from inventory.movement where kind = 'TRANSFER_IN'`))
+	require.Positive(t, s.count(t, `select count(*) from inventory.movement where kind <> 'INTAKE'`), "how they meet decides what there was to move, but something was")
 	s.requireLedgerAgrees(t)
 }
