@@ -129,14 +129,25 @@ func (a *announcer) gather(events []Event) []Event {
 		}
 		break
 	}
-	seen := make(map[uuid.UUID]bool, len(events))
-	for i, e := range slices.Backward(events) {
-		if seen[e.ID] {
-			events[i].ID = uuid.Nil
+	latest := make(map[uuid.UUID]int, len(events))
+	for i, e := range events {
+		if known, ok := latest[e.ID]; ok {
+			stale := i
+			if !late(e, events[known]) {
+				stale, latest[e.ID] = known, i
+			}
+			events[stale].ID = uuid.Nil
+			continue
 		}
-		seen[e.ID] = true
+		latest[e.ID] = i
 	}
 	return slices.DeleteFunc(events, func(e Event) bool { return e.ID == uuid.Nil })
+}
+
+// late reports whether e tells of something that came before what known tells, though it was told after it: a relay learns from the broker that a task was published, and a
+// worker may be quicker.
+func late(e, known Event) bool {
+	return e.State == Published && known.State != Published && e.Attempt <= known.Attempt
 }
 
 func (a *announcer) send(ctx context.Context, events []Event) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -55,16 +56,19 @@ func (r *rig) ofTenant(id uuid.UUID, fn func(ctx context.Context, tx *gorm.DB) e
 }
 
 // until reads events until the task is in the state, and returns what was said about it.
-func until(t *testing.T, news <-chan task.Event, id uuid.UUID, last task.State) (seen []task.Event) {
+func until(t *testing.T, news <-chan task.Event, id uuid.UUID, last task.State) []task.Event {
+	t.Helper()
+	return slices.DeleteFunc(untilAll(t, news, id, last), func(e task.Event) bool { return e.ID != id })
+}
+
+// untilAll is until, with what was said about other tasks meanwhile.
+func untilAll(t *testing.T, news <-chan task.Event, id uuid.UUID, last task.State) (seen []task.Event) {
 	t.Helper()
 	deadline := time.After(rabbittest.Patience)
 	for {
 		select {
 		case e := <-news:
-			if e.ID != id {
-				continue
-			}
-			if seen = append(seen, e); e.State == last {
+			if seen = append(seen, e); e.ID == id && e.State == last {
 				return seen
 			}
 		case <-deadline:
@@ -121,13 +125,9 @@ func TestEventsTellTheLifeOfATask(t *testing.T) {
 		id, err = r.tasks.NoopBatch(ctx, tx, &selftest.NoopBatchArgs{})
 		return err
 	})
-	for e := range news {
-		if e.ID == first { // the relay may be late to tell that it was published
-			continue
-		}
-		require.Equal(t, id, e.ID)
-		if e.State == task.Succeeded {
-			break
+	for _, e := range untilAll(t, news, id, task.Succeeded) {
+		if e.ID != first { // the relay may be late to tell that it was published
+			require.Equal(t, id, e.ID)
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/proto"
 
 	"makola/pkg/imports"
 	"makola/pkg/postgres/postgrestest"
@@ -26,49 +27,49 @@ func arranged(t *testing.T, pg *postgrestest.Database) *shop {
 	return s
 }
 
+// of is a task's sample: a call of it for an arranged business.
+func of(args func(t *testing.T, db *postgrestest.Database, s *shop) proto.Message) func(t *testing.T, db *postgrestest.Database) tasktest.Sample {
+	return func(t *testing.T, db *postgrestest.Database) tasktest.Sample {
+		t.Helper()
+		s := arranged(t, db)
+		return tasktest.Sample{Tenant: s.id, Args: args(t, db, s)}
+	}
+}
+
+// naming is of for arguments that name the business alone.
+func naming(args func(id *string) proto.Message) func(t *testing.T, db *postgrestest.Database) tasktest.Sample {
+	return of(func(t *testing.T, _ *postgrestest.Database, s *shop) proto.Message {
+		t.Helper()
+		return args(ptr(s.id.String()))
+	})
+}
+
+// importing is of for arguments that name an import of the file.
+func importing(file string, what func(s *shop) imports.Import, args func(id string) proto.Message) func(t *testing.T, db *postgrestest.Database) tasktest.Sample {
+	return of(func(t *testing.T, db *postgrestest.Database, s *shop) proto.Message {
+		t.Helper()
+		return args(upload(t, db, s, what(s), file).String())
+	})
+}
+
 func TestContract(t *testing.T) {
 	t.Parallel()
 	tasktest.Contract(t, tasktest.Trial{
 		Role:     "makola_inventory",
 		Register: register,
 		Samples: map[string]func(t *testing.T, db *postgrestest.Database) tasktest.Sample{
-			"inventory.check_stock_levels": func(t *testing.T, db *postgrestest.Database) tasktest.Sample {
-				s := arranged(t, db)
-				return tasktest.Sample{Tenant: s.id, Args: &inventorypb.CheckStockLevelsArgs{BusinessId: ptr(s.id.String())}}
-			},
-			"inventory.send_low_stock_alert": func(t *testing.T, db *postgrestest.Database) tasktest.Sample {
-				s := arranged(t, db)
-				return tasktest.Sample{Tenant: s.id, Args: &inventorypb.SendLowStockAlertArgs{BusinessId: ptr(s.id.String())}}
-			},
-			"inventory.check_expiring_products": func(t *testing.T, db *postgrestest.Database) tasktest.Sample {
-				s := arranged(t, db)
-				return tasktest.Sample{Tenant: s.id, Args: &inventorypb.CheckExpiringProductsArgs{BusinessId: ptr(s.id.String())}}
-			},
-			"inventory.send_stock_movement_report": func(t *testing.T, db *postgrestest.Database) tasktest.Sample {
-				s := arranged(t, db)
-				return tasktest.Sample{Tenant: s.id, Args: &inventorypb.SendStockMovementReportArgs{BusinessId: ptr(s.id.String())}}
-			},
-			"inventory.verify_stock": func(t *testing.T, db *postgrestest.Database) tasktest.Sample {
-				s := arranged(t, db)
-				return tasktest.Sample{Tenant: s.id, Args: &inventorypb.VerifyStockArgs{BusinessId: ptr(s.id.String())}}
-			},
-			"inventory.import_products": func(t *testing.T, db *postgrestest.Database) tasktest.Sample {
-				s := arranged(t, db)
-				return tasktest.Sample{Tenant: s.id, Args: &inventorypb.ImportProductsArgs{ImportId: upload(t, db, s, imports.Import{Kind: imports.Products}, "name,sku\nRice,R1\n").String()}}
-			},
-			"inventory.import_opening_stock": func(t *testing.T, db *postgrestest.Database) tasktest.Sample {
-				s := arranged(t, db)
-				i := imports.Import{Kind: imports.OpeningStock, Location: s.place}
-				return tasktest.Sample{Tenant: s.id, Args: &inventorypb.ImportOpeningStockArgs{ImportId: upload(t, db, s, i, "sku,quantity,unit_cost,retail_price\nsku-milk,5,1,2\n").String()}}
-			},
-			"sales.import_customers": func(t *testing.T, db *postgrestest.Database) tasktest.Sample {
-				s := arranged(t, db)
-				return tasktest.Sample{Tenant: s.id, Args: &salespb.ImportCustomersArgs{ImportId: upload(t, db, s, imports.Import{Kind: imports.Customers}, "name,phone\nEsi,0244000111\n").String()}}
-			},
-			"sales.verify_receivables": func(t *testing.T, db *postgrestest.Database) tasktest.Sample {
-				s := arranged(t, db)
-				return tasktest.Sample{Tenant: s.id, Args: &salespb.VerifyReceivablesArgs{BusinessId: ptr(s.id.String())}}
-			},
+			"inventory.check_stock_levels":         naming(func(id *string) proto.Message { return &inventorypb.CheckStockLevelsArgs{BusinessId: id} }),
+			"inventory.send_low_stock_alert":       naming(func(id *string) proto.Message { return &inventorypb.SendLowStockAlertArgs{BusinessId: id} }),
+			"inventory.check_expiring_products":    naming(func(id *string) proto.Message { return &inventorypb.CheckExpiringProductsArgs{BusinessId: id} }),
+			"inventory.send_stock_movement_report": naming(func(id *string) proto.Message { return &inventorypb.SendStockMovementReportArgs{BusinessId: id} }),
+			"inventory.verify_stock":               naming(func(id *string) proto.Message { return &inventorypb.VerifyStockArgs{BusinessId: id} }),
+			"sales.verify_receivables":             naming(func(id *string) proto.Message { return &salespb.VerifyReceivablesArgs{BusinessId: id} }),
+			"inventory.import_products": importing("name,sku\nRice,R1\n", func(*shop) imports.Import { return imports.Import{Kind: imports.Products} },
+				func(id string) proto.Message { return &inventorypb.ImportProductsArgs{ImportId: id} }),
+			"inventory.import_opening_stock": importing("sku,quantity,unit_cost,retail_price\nsku-milk,5,1,2\n", func(s *shop) imports.Import { return imports.Import{Kind: imports.OpeningStock, Location: s.place} },
+				func(id string) proto.Message { return &inventorypb.ImportOpeningStockArgs{ImportId: id} }),
+			"sales.import_customers": importing("name,phone\nEsi,0244000111\n", func(*shop) imports.Import { return imports.Import{Kind: imports.Customers} },
+				func(id string) proto.Message { return &salespb.ImportCustomersArgs{ImportId: id} }),
 		},
 	})
 }

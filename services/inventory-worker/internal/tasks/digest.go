@@ -30,7 +30,7 @@ func queue(ctx context.Context, tx *gorm.DB, tasks *notificationspb.Tasks, mails
 	for n, q := range queued {
 		switch {
 		case errors.Is(q.Err, notifications.ErrAddress):
-			slog.WarnContext(ctx, "a member cannot be written to", "mail", mails[n].Key)
+			slog.WarnContext(ctx, "a member cannot be written to", "mail", mails[n].Key) //nolint:gosec // there is one answer for each mail
 		case q.Err != nil:
 			return 0, q.Err
 		case q.New:

@@ -27,7 +27,7 @@ func (r *Reports) finish(ctx context.Context, tx *gorm.DB, report *reporting.Rep
 	if err := postgres.BindTenants(tx, []uuid.UUID{business}); err != nil { // a task from elsewhere belongs to nobody
 		return result{}, err
 	}
-	tx = tx.WithContext(tenant.With(tx.Statement.Context, business))
+	tx = tx.WithContext(tenant.With(tx.Statement.Context, business)) //nolint:contextcheck // the transaction's own, and the business with it
 	if err := reporting.Complete(tx, report.ID, made, key, w, took); err != nil {
 		return result{}, err
 	}

@@ -208,7 +208,7 @@ func TestTasksFromElsewhereMakeReportsToo(t *testing.T) {
 	require.Equal(t, 0, w.count(`select count(*) from notifications.email`))
 }
 
-func TestArgumentsThatCannotBeFailForGoodAndLeaveNothing(t *testing.T) {
+func TestArgumentsThatCannotBeFailForGoodAndLeaveNothing(t *testing.T) { //nolint:tparallel // the cases share a worker that drains all there is
 	t.Parallel()
 	w := newWorker(t)
 	business, docx, nobody := id("10").String(), "docx", id("03").String()
