@@ -8,8 +8,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"makola/pkg/notifications"
+	"makola/proto/contract"
 	inventorypb "makola/proto/makola/inventory/v1"
 	salespb "makola/proto/makola/sales/v1"
+	"makola/services/inventory-worker/internal/tasks"
 )
 
 // sold writes one sale of n units at 3.00, some days ago; returned of them come back at once.
@@ -171,4 +173,13 @@ func TestOldReservationsAndAbandonedCartsAreCleanedUp(t *testing.T) {
 	require.Equal(t, []any{"done", int32(1), int32(1), int32(1)}, []any{r.GetStatus(), r.GetDeleted(), r.GetCancelled(), r.GetDrift()})
 	require.Equal(t, 1, w.count(`select count(*) from sales.sale s join sales.reservation r on r.sale_id = s.id where s.id = $1 and s.status = 'CANCELLED' and r.status = 'CANCELLED'`, abandoned))
 	require.Equal(t, 3, w.count(`select count(*) from sales.sale where status = 'DRAFT'`))
+}
+
+func TestWithoutAPlaceForFilesThereAreNoneToDelete(t *testing.T) {
+	t.Parallel()
+	commit, err := (&tasks.Inventory{Imports: &tasks.Imports{}}).DeleteImportFiles(t.Context(), contract.Run{}, &inventorypb.DeleteImportFilesArgs{})
+	require.NoError(t, err)
+	r, err := commit(nil)
+	require.NoError(t, err)
+	require.Zero(t, r.GetDeleted())
 }
