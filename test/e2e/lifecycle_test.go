@@ -43,7 +43,7 @@ func TestEveryServiceStopsInOrder(t *testing.T) {
 
 	// The next processes finish what was left.
 	var again []*stack.Process
-	for _, name := range []string{"api-gateway", "billing-worker", "inventory-worker", "notifier"} { // the workers that cron's first jobs are for, too
+	for _, name := range []string{"api-gateway", "billing-worker", "inventory-worker", "reports-worker", "notifier"} { // every worker: cron's first jobs are for all of them
 		again = append(again, h.Start(name))
 	}
 	stack.Ready(t, again...)
