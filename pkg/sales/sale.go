@@ -118,14 +118,20 @@ type RefundItem struct {
 	Minor    int64
 }
 
-const saleSQL = `
+// saleSQL reads sales, each with what its till shows of customer, place and settings.
+var saleSQL = saleOf("sales.sale")
+
+// saleOf reads them from a table of sales or a part of it.
+func saleOf(table string) string {
+	return `
 	select s.id, s.storefront_id, s.user_id, s.customer_id, l.name, l.code, l.is_active, c.name, c.is_walk_in, s.receipt_number, s.type, s.status, s.currency,
 	       s.subtotal_minor, s.discount_minor, s.tax_minor, s.total_minor, s.paid_minor, s.returned_minor, s.cash_refunded_minor, s.due_minor, s.change_minor,
 	       s.payment_type, s.is_credit_sale, s.override_by, s.override_reason, s.notes, s.exchange_of, s.created_at, s.completed_at, s.ended_at, v.timezone, v.sales_tax_bp
-	  from sales.sale s
+	  from ` + table + ` s
 	  join sales.customer c on c.tenant_id = s.tenant_id and c.id = s.customer_id
 	  join inventory.location l on l.tenant_id = s.tenant_id and l.id = s.storefront_id
 	  join accounts.v_settings v on v.tenant_id = s.tenant_id `
+}
 
 func scanSale(rows pgx.Rows) (*Sale, error) {
 	s := &Sale{Items: []Item{}, Payments: []Payment{}, Refunds: []Refund{}}

@@ -71,20 +71,24 @@ func Summarize(tx *gorm.DB, scope Scope, storefront *uuid.UUID, clock Clock, fro
 		w.add(`s.storefront_id = ?`, *storefront)
 	}
 	counts := map[Status]*StatusCount{}
+	// Each sum is made before it meets another: the planner takes a business for a thirtieth of what it is, and would compare every sale with every return.
 	err := query(tx, "sum sales", `
-		with sold as (
+		with sold as materialized (
 		  select s.id, s.storefront_id, s.status, s.total_minor, s.discount_minor, s.tax_minor, s.returned_minor, s.due_minor from sales.sale s
 		   where s.tenant_id = `+boundTenant+` and s.completed_at >= $1 and s.completed_at < $2`+w.text+`),
-		line as (
-		  select i.sale_id,
+		head as (
+		  select storefront_id, status, count(*) as n, sum(total_minor)::bigint as total, sum(discount_minor)::bigint as discount, sum(tax_minor)::bigint as tax,
+		         sum(returned_minor)::bigint as returned, sum(due_minor)::bigint as due from sold group by 1, 2),
+		line as materialized (
+		  select sold.storefront_id, sold.status,
 		         sum(i.total_minor - i.sale_discount_minor - div((i.total_minor - i.sale_discount_minor)::numeric * i.returned, i.quantity) - coalesce(i.cost_minor, 0)) as kept
-		    from sold join sales.sale_item i on i.sale_id = sold.id group by 1),
-		back as (
-		  select r.sale_id, sum(i.cost_minor) as cost from sold join sales.refund r on r.sale_id = sold.id join sales.refund_item i on i.refund_id = r.id group by 1)
-		select sold.storefront_id, l.name, sold.status, count(*), sum(sold.total_minor)::bigint, sum(sold.discount_minor)::bigint, sum(sold.tax_minor)::bigint, sum(sold.returned_minor)::bigint,
-		       sum(sold.due_minor)::bigint, (coalesce(sum(line.kept), 0) + coalesce(sum(back.cost), 0))::bigint
-		  from sold join inventory.location l on l.id = sold.storefront_id left join line on line.sale_id = sold.id left join back on back.sale_id = sold.id
-		 group by 1, 2, 3 order by 2, 1`, func(rows pgx.Rows) error {
+		    from sold join sales.sale_item i on i.sale_id = sold.id group by 1, 2),
+		back as materialized (
+		  select sold.storefront_id, sold.status, sum(i.cost_minor) as cost
+		    from sold join sales.refund r on r.sale_id = sold.id join sales.refund_item i on i.refund_id = r.id group by 1, 2)
+		select head.storefront_id, l.name, head.status, n, total, discount, tax, returned, due, (coalesce(line.kept, 0) + coalesce(back.cost, 0))::bigint
+		  from head join inventory.location l on l.id = head.storefront_id left join line using (storefront_id, status) left join back using (storefront_id, status)
+		 order by 2, 1`, func(rows pgx.Rows) error {
 		var place StorefrontSums
 		var status Status
 		if err := rows.Scan(&place.Storefront, &place.Name, &status, &place.Count, &place.Total, &place.Discount, &place.Tax, &place.Returned, &place.Due, &place.Profit); err != nil {
