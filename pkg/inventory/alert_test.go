@@ -36,6 +36,50 @@ func TestASaleThatCrossesTheThresholdOpensItsAlertAndARestockEndsIt(t *testing.T
 	require.EqualValues(t, 0, open("LOW_STOCK")+open("OUT_OF_STOCK"))
 }
 
+func TestAlertsFollowAThresholdThatIsSetAndAProductThatIsMuted(t *testing.T) {
+	t.Parallel()
+	s := newHouse(t).open(t)
+	place, product, other := s.place(t, "STOREFRONT", "MAIN"), s.product(t, "MILK"), s.product(t, "RICE")
+	s.stock(t, place, product, 12, 100, "")
+	s.stock(t, place, other, 3, 100, "") // low from the start, which is not this test's to find
+	open := func() int64 {
+		return s.count(t, `select count(*) from inventory.stock_alert where resolved_at is null and product_id = $1 and type = 'LOW_STOCK'`, product)
+	}
+	elsewhere := s.count(t, `select count(*) from inventory.stock_alert where product_id = $1`, other)
+	level, yes, no, none := int64(12), true, false, int64(-1)
+	who := s.who()
+	rules := inventory.Rules{Currency: "GHS", ReorderLevel: 10}
+	change := func(d inventory.ProductDetails) {
+		t.Helper()
+		require.NoError(t, s.in(t.Context(), func(tx *gorm.DB) error {
+			_, err := inventory.ChangeProduct(tx, who, product, d)
+			return err
+		}))
+	}
+	set := func(d inventory.LevelDetails) {
+		t.Helper()
+		require.NoError(t, s.in(t.Context(), func(tx *gorm.DB) error {
+			_, err := inventory.SetLevel(tx, who, rules, "STOREFRONT", place, product, d)
+			return err
+		}))
+	}
+	require.EqualValues(t, 0, open())
+	change(inventory.ProductDetails{ReorderLevel: &level})
+	require.EqualValues(t, 1, open(), "the product's threshold rose to what is there")
+	change(inventory.ProductDetails{AlertsMuted: &yes})
+	require.EqualValues(t, 0, open())
+	change(inventory.ProductDetails{AlertsMuted: &no})
+	require.EqualValues(t, 1, open())
+	lower := int64(2)
+	set(inventory.LevelDetails{ReorderLevel: &lower})
+	require.EqualValues(t, 0, open(), "the place's own threshold counts")
+	set(inventory.LevelDetails{ReorderLevel: &none})
+	require.EqualValues(t, 1, open())
+	name := "Milk, tinned"
+	change(inventory.ProductDetails{Name: &name})
+	require.EqualValues(t, elsewhere, s.count(t, `select count(*) from inventory.stock_alert where product_id = $1`, other), "another product was looked at")
+}
+
 func TestAnAlertCanBeAcknowledgedAndPutOffWhileItIsOpen(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)

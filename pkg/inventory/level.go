@@ -71,7 +71,7 @@ type LevelDetails struct {
 	NoWholesale       bool
 }
 
-// SetLevel sets the prices and the threshold of a product at a place of that kind. A product that never was there gets them before its first delivery, which needs a retail price.
+// SetLevel sets the prices and the threshold of a product at a place of that kind; alerts follow the threshold at once. A product that never was there gets them before its first delivery, which needs a retail price.
 // Errors: ErrLocationNotFound, ErrProductNotFound; prices out of range are faults of the body.
 func SetLevel(tx *gorm.DB, who audit.Entry, rules Rules, kind LocationKind, place, product uuid.UUID, d LevelDetails) (*Level, error) {
 	owner, err := owner(tx)
@@ -121,6 +121,11 @@ func SetLevel(tx *gorm.DB, who audit.Entry, rules Rules, kind LocationKind, plac
 	after, err := one(tx, "read stock level", selectLevel+`and l.location_id = $3 and l.product_id = $4`, ErrProductNotFound, scanLevel, owner, rules.ReorderLevel, place, product)
 	if err != nil {
 		return nil, err
+	}
+	if d.ReorderLevel != nil {
+		if _, _, err := refreshAlerts(tx, owner, []Pair{{product, place}}); err != nil {
+			return nil, err
+		}
 	}
 	changes := map[string]any{"location_id": place, "retail_price": after.Retail, "wholesale_price": after.Wholesale, "reorder_level": after.ReorderLevel}
 	who.Action, who.Entity, who.EntityID, who.Changes = audit.Update, "stock_level", product.String(), changes

@@ -81,11 +81,17 @@ func AddProduct(tx *gorm.DB, who audit.Entry, d ProductDetails) (*Product, error
 	return productByID(tx, id, "")
 }
 
-// ChangeProduct changes details of a product. Errors: ErrProductNotFound, ErrSKUTaken; a category that does not exist is a fault of the body.
+// ChangeProduct changes details of a product. What its threshold, its muting or its end mean for its alerts happens at once. Errors: ErrProductNotFound, ErrSKUTaken; a category that does not exist is a fault of the body.
 func ChangeProduct(tx *gorm.DB, who audit.Entry, id uuid.UUID, d ProductDetails) (*Product, error) {
 	owner, err := owner(tx)
 	if err != nil {
 		return nil, fmt.Errorf("change product: %w", err)
+	}
+	places := []Pair{} // nil would be every place there is
+	if d.ReorderLevel != nil || d.AlertsMuted != nil || d.Active != nil {
+		if places, err = lockPlaces(tx, owner, id); err != nil { // before the product, as a sale does
+			return nil, err
+		}
 	}
 	before, err := productByID(tx, id, "for update")
 	if err != nil {
@@ -119,8 +125,23 @@ func ChangeProduct(tx *gorm.DB, who audit.Entry, id uuid.UUID, d ProductDetails)
 	if len(changes) == 0 {
 		return after, nil
 	}
+	if _, _, err := refreshAlerts(tx, owner, places); err != nil {
+		return nil, err
+	}
 	who.Action, who.Entity, who.EntityID, who.Changes = audit.Update, "product", id.String(), changes
 	return after, record(tx, owner, who)
+}
+
+// lockPlaces locks the levels of a product and returns where they are.
+func lockPlaces(tx *gorm.DB, owner, product uuid.UUID) ([]Pair, error) {
+	places := []Pair{}
+	err := query(tx, "lock stock levels", `select location_id from inventory.stock_level where tenant_id = $1 and product_id = $2 order by location_id for update`, func(rows pgx.Rows) error {
+		p := Pair{ProductID: product}
+		err := rows.Scan(&p.LocationID)
+		places = append(places, p)
+		return err
+	}, owner, product)
+	return places, err
 }
 
 // level is a reorder level as the database has it: a negative one is none.
