@@ -2,7 +2,6 @@ package document_test
 
 import (
 	"bytes"
-	"compress/zlib"
 	"flag"
 	"fmt"
 	"image"
@@ -13,97 +12,34 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"strings"
 	"testing"
-	"unicode/utf16"
 
 	"github.com/google/go-cmp/cmp"
 
 	"makola/pkg/document"
+	"makola/pkg/document/documenttest"
 )
 
 var update = flag.Bool("update", false, "write the golden files again; look at the pages before you commit them")
 
 var (
-	pageSize  = regexp.MustCompile(`/MediaBox \[0 0 ([0-9.]+) ([0-9.]+)\]`)
-	streams   = regexp.MustCompile(`(?s)<</Filter /FlateDecode /Length (\d+)>>\nstream\n`)
-	textShown = regexp.MustCompile(`(?s)BT ([0-9.-]+) ([0-9.-]+) Td \(((?:\\.|[^\\)])*)\) Tj ET`)
+	pageSize = regexp.MustCompile(`/MediaBox \[0 0 ([0-9.]+) ([0-9.]+)\]`)
 )
-
-// text is a piece of text on a page, in points from the lower left.
-type text struct {
-	x, y float64
-	s    string
-}
-
-// pagesOf reads the texts of every page out of a PDF, without the library that made it: the streams are inflated, and the texts are
-// UTF-16 in their operators.
-func pagesOf(t *testing.T, pdf []byte) (pages [][]text) {
-	t.Helper()
-	for _, at := range streams.FindAllSubmatchIndex(pdf, -1) {
-		size, err := strconv.Atoi(string(pdf[at[2]:at[3]]))
-		if err != nil {
-			t.Fatal(err)
-		}
-		z, err := zlib.NewReader(bytes.NewReader(pdf[at[1] : at[1]+size]))
-		if err != nil {
-			continue // A font or a picture.
-		}
-		content, err := io.ReadAll(z)
-		if err != nil || !bytes.Contains(content, []byte("BT ")) {
-			continue
-		}
-		var page []text
-		for _, m := range textShown.FindAllSubmatch(content, -1) {
-			page = append(page, text{x: number(t, m[1]), y: number(t, m[2]), s: decode(m[3])})
-		}
-		pages = append(pages, page)
-	}
-	return pages
-}
-
-func number(t *testing.T, b []byte) float64 {
-	t.Helper()
-	f, err := strconv.ParseFloat(string(b), 64)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return f
-}
-
-func decode(escaped []byte) string {
-	var raw []byte
-	for i := 0; i < len(escaped); i++ {
-		if escaped[i] == '\\' {
-			i++
-			if escaped[i] == 'r' {
-				raw = append(raw, '\r')
-				continue
-			}
-		}
-		raw = append(raw, escaped[i])
-	}
-	units := make([]uint16, 0, len(raw)/2)
-	for i := 0; i+1 < len(raw); i += 2 {
-		units = append(units, uint16(raw[i])<<8|uint16(raw[i+1]))
-	}
-	return string(utf16.Decode(units))
-}
 
 // outline is the golden form of a document: each page's size, and its texts with their places in whole points.
 func outline(t *testing.T, pdf []byte) string {
 	t.Helper()
 	sizes := pageSize.FindAllSubmatch(pdf, -1)
 	var b strings.Builder
-	for i, page := range pagesOf(t, pdf) {
+	for i, page := range documenttest.Pages(t, pdf) {
 		size := sizes[len(sizes)-1] // Pages of the document's own size leave theirs to the root.
 		if len(sizes) > i {
 			size = sizes[i]
 		}
 		fmt.Fprintf(&b, "page %d, %s x %s\n", i+1, size[1], size[2])
 		for _, s := range page {
-			fmt.Fprintf(&b, "%5.0f %5.0f  %s\n", math.Round(s.x), math.Round(s.y), s.s)
+			fmt.Fprintf(&b, "%5.0f %5.0f  %s\n", math.Round(s.X), math.Round(s.Y), s.Text)
 		}
 	}
 	return b.String()
@@ -160,19 +96,19 @@ func TestEveryPageOfALongTableHasItsHeadingAndItsNumber(t *testing.T) {
 	r := sample(rows)
 	r.MaxRows = 90
 	seen := 0
-	pages := pagesOf(t, pdfOf(t, r))
+	pages := documenttest.Pages(t, pdfOf(t, r))
 	for i, page := range pages {
 		heading := false
 		for _, s := range page {
-			heading = heading || s.s == "Customer"
-			if s.y < 28 || s.y > 595 || s.x < 28 || s.x > 842-34 {
-				t.Errorf("page %d: %q stands at %.0f, %.0f, beyond the margins", i+1, s.s, s.x, s.y)
+			heading = heading || s.Text == "Customer"
+			if s.Y < 28 || s.Y > 595 || s.X < 28 || s.X > 842-34 {
+				t.Errorf("page %d: %q stands at %.0f, %.0f, beyond the margins", i+1, s.Text, s.X, s.Y)
 			}
-			if s.s == fmt.Sprintf("MKL-20261125-%04d", seen+1) {
+			if s.Text == fmt.Sprintf("MKL-20261125-%04d", seen+1) {
 				seen++
 			}
 		}
-		if last := page[len(page)-1].s; !heading || last != fmt.Sprintf("Page %d of %d", i+1, len(pages)) {
+		if last := page[len(page)-1].Text; !heading || last != fmt.Sprintf("Page %d of %d", i+1, len(pages)) {
 			t.Errorf("page %d has a heading: %v; ends with %q", i+1, heading, last)
 		}
 	}
@@ -198,10 +134,10 @@ func TestLongNamesWrapWithinTheirColumnAndNumbersEndAtTheirs(t *testing.T) {
 	})
 	var names, joined []string
 	widths := map[string]float64{}
-	for _, s := range pagesOf(t, pdfOf(t, r))[0] {
-		widths[s.s] = s.x
-		if strings.Trim(s.s, "W") == "" || strings.Contains(s.s, "names") || strings.Contains(s.s, "Ɔheneba") {
-			names = append(names, s.s)
+	for _, s := range documenttest.Pages(t, pdfOf(t, r))[0] {
+		widths[s.Text] = s.X
+		if strings.Trim(s.Text, "W") == "" || strings.Contains(s.Text, "names") || strings.Contains(s.Text, "Ɔheneba") {
+			names = append(names, s.Text)
 		}
 	}
 	for _, n := range names {
@@ -264,7 +200,7 @@ func TestAReceiptOf300LinesFitsPagesThatReadersAccept(t *testing.T) {
 		}
 	}
 	for _, m := range pageSize.FindAllSubmatch(b.Bytes(), -1) {
-		if number(t, m[1]) > 227 || number(t, m[2]) > 14_400 {
+		if documenttest.Number(t, m[1]) > 227 || documenttest.Number(t, m[2]) > 14_400 {
 			t.Errorf("a page of %s x %s points", m[1], m[2])
 		}
 	}

@@ -37,7 +37,18 @@ func (s *source) customers() (*document.Report, Made, error) {
 		if err != nil {
 			return nil, Made{}, err
 		}
-		r.Summary = append(r.Summary, ages...)
+		bars := make([]document.Bar, len(ages))
+		for i, minor := range ages {
+			r.Summary = append(r.Summary, s.figure("Owed "+ageLabels[i], minor))
+			bars[i] = document.Bar{Label: ageLabels[i], Value: minor}
+		}
+		if s.order.Format == PDF && owed > 0 {
+			picture, err := document.Chart("Owed by days since the sale, in "+string(s.shop.currency), bars, false, s.shop.currency)
+			if err != nil {
+				return nil, Made{}, err
+			}
+			r.Pictures = []document.Picture{picture}
+		}
 	}
 	r.Tables = []document.Table{{Name: "Customers", Columns: customerColumns, Rows: s.rows("customers", len(customerColumns), s.customerRow, `
 		with bought as (
@@ -60,11 +71,12 @@ func (s *source) customerRow(rows pgx.Rows, row []document.Cell) error {
 	return nil
 }
 
-// ageing is what is owed, by how many days ago it was sold.
-func (s *source) ageing() ([]document.Figure, error) {
-	labels := []string{"Owed 0 to 30 days", "Owed 31 to 60 days", "Owed 61 to 90 days", "Owed over 90 days"}
-	sums := make([]int64, len(labels))
-	err := query(s.tx, "sum debts by age", `
+// ageLabels are the ages of debts, in days since the sale.
+var ageLabels = [4]string{"0 to 30 days", "31 to 60 days", "61 to 90 days", "over 90 days"}
+
+// ageing is what is owed, by those ages.
+func (s *source) ageing() (sums [4]int64, err error) {
+	err = query(s.tx, "sum debts by age", `
 		select case when a.days <= 30 then 0 when a.days <= 60 then 1 when a.days <= 90 then 2 else 3 end, sum(r.outstanding_minor)::bigint
 		  from sales.receivable r join sales.sale s on s.tenant_id = r.tenant_id and s.id = r.sale_id,
 		       lateral (select $2::date - (s.completed_at at time zone $3)::date as days) a
@@ -77,9 +89,5 @@ func (s *source) ageing() ([]document.Figure, error) {
 		sums[age] = minor
 		return nil
 	}, s.shop.id, dayOf(s.shop.now, s.shop.zone), s.shop.zone.String())
-	figures := make([]document.Figure, len(labels))
-	for i, label := range labels {
-		figures[i] = s.figure(label, sums[i])
-	}
-	return figures, err
+	return sums, err
 }

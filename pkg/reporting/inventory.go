@@ -1,6 +1,8 @@
 package reporting
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -43,7 +45,11 @@ func (s *source) inventory() (*document.Report, Made, error) {
 		count("Unique products", products), count("Total quantity", quantity), s.figure("Value at landed cost", value),
 		count("Out of stock", out), count("Low stock", low), count("In stock", in),
 	}
-	r.Tables = []document.Table{s.byLocation(), s.stock()}
+	places, pictures, err := s.byLocation()
+	if err != nil {
+		return nil, Made{}, err
+	}
+	r.Pictures, r.Tables = pictures, []document.Table{places, s.stock()}
 	return r, Made{Records: rows}, nil
 }
 
@@ -51,21 +57,43 @@ func (s *source) held() []any {
 	return []any{s.shop.id, s.shop.reorderLevel, s.order.IncludeZeroStock}
 }
 
-func (s *source) byLocation() document.Table {
+// holding is what one place holds.
+type holding struct {
+	place                     string
+	products, quantity, value int64
+}
+
+// mostHoldings is how many places the picture shows, the most valuable ones.
+const mostHoldings = 10
+
+// byLocation is what each place holds, as a table and, for a page, as a picture of those worth most.
+func (s *source) byLocation() (document.Table, []document.Picture, error) {
+	var list []holding
+	err := query(s.tx, "sum stock by location", heldStock+`
+		select place, count(*), sum(on_hand)::bigint, sum(value)::bigint from held where on_hand > 0 or $3 group by location_id, place order by lower(place), location_id`, func(rows pgx.Rows) error {
+		var h holding
+		err := rows.Scan(&h.place, &h.products, &h.quantity, &h.value)
+		list = append(list, h)
+		return err
+	}, s.held()...)
 	columns := []document.Column{
 		{Title: "Location", Width: 30}, {Title: "Products", Kind: document.KindInteger, Total: true}, {Title: "Quantity", Kind: document.KindInteger, Total: true, Width: 12},
 		{Title: "Value", Kind: document.KindMoney, Total: true, Width: 18},
 	}
-	return document.Table{Name: "By Location", Columns: columns, Rows: s.rows("locations", len(columns), func(rows pgx.Rows, row []document.Cell) error {
-		var place string
-		var n, quantity, value int64
-		if err := rows.Scan(&place, &n, &quantity, &value); err != nil {
-			return err
-		}
-		row[0], row[1], row[2], row[3] = document.Text(place), document.Integer(n), document.Integer(quantity), s.money(value)
-		return nil
-	}, heldStock+`
-		select place, count(*), sum(on_hand)::bigint, sum(value)::bigint from held where on_hand > 0 or $3 group by location_id, place order by lower(place), location_id`, s.held()...)}
+	t := document.Table{Name: "By Location", Columns: columns, Rows: each(list, func(h holding, row []document.Cell) {
+		row[0], row[1], row[2], row[3] = document.Text(h.place), document.Integer(h.products), document.Integer(h.quantity), s.money(h.value)
+	}, len(columns))}
+	if err != nil || s.order.Format != PDF || len(list) == 0 {
+		return t, nil, err
+	}
+	worth := slices.Clone(list)
+	slices.SortStableFunc(worth, func(a, b holding) int { return cmp.Compare(b.value, a.value) })
+	bars := make([]document.Bar, 0, mostHoldings)
+	for _, h := range worth[:min(len(worth), mostHoldings)] {
+		bars = append(bars, document.Bar{Label: h.place, Value: h.value})
+	}
+	picture, err := document.Chart("Value by location, in "+string(s.shop.currency), bars, true, s.shop.currency)
+	return t, []document.Picture{picture}, err
 }
 
 var stockColumns = []document.Column{

@@ -77,7 +77,12 @@ func (s *source) sales() (*document.Report, Made, error) {
 	}
 	if s.order.Format == PDF {
 		s.total = t.sales + t.cancelled + t.refunds
-		r.Tables = []document.Table{s.byPaymentType(), s.byStorefront(), s.bestSellers(), s.shortSales("Sales", false)}
+		picture, trend, err := s.trend()
+		if err != nil {
+			return nil, Made{}, err
+		}
+		r.Pictures = []document.Picture{picture}
+		r.Tables = []document.Table{trend, s.byPaymentType(), s.byStorefront(), s.bestSellers(), s.shortSales("Sales", false)}
 	} else {
 		s.total = t.sales + t.lines + t.cancelled + t.refunds
 		r.Tables = []document.Table{s.fullSales("Sales Detail", false), s.lineItems()}

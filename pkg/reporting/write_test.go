@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -19,6 +20,7 @@ import (
 	"github.com/xuri/excelize/v2"
 	"gorm.io/gorm"
 
+	"makola/pkg/document/documenttest"
 	"makola/pkg/postgres"
 	"makola/pkg/postgres/postgrestest"
 	"makola/pkg/problem"
@@ -198,7 +200,48 @@ func TestTheFormatsOfAPeriodAgreeWithSQL(t *testing.T) {
 	require.Len(t, sheets["Sales Detail"], 5)
 
 	raw, _ = s.write(t, s.order(t, reporting.Sales, "pdf", "2026-03-10", "2026-03-11"))
-	require.True(t, bytes.HasPrefix(raw, []byte("%PDF-")))
+	for label, value := range want {
+		label = strings.TrimSuffix(label, " (GHS)")
+		require.Equal(t, value, strings.ReplaceAll(strings.TrimPrefix(documenttest.After(t, raw, label), "GH₵ "), ",", ""), "PDF: %s", label)
+	}
+}
+
+// What a page says of a period in time comes to what it says of the whole.
+func TestTheTrendAddsUpToTheRevenue(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	s.many(t, 1, 40)
+	for name, period := range map[string]struct {
+		from, to, table string
+		rows            int
+	}{
+		"days":   {"2026-03-01", "2026-03-31", "By Day", 31},
+		"weeks":  {"2026-01-14", "2026-03-31", "By Week", 12},
+		"months": {"2025-04-15", "2026-03-31", "By Month", 12},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			raw, _ := s.write(t, s.order(t, reporting.Sales, "pdf", period.from, period.to))
+			revenue, dates, inTable, total := documenttest.After(t, raw, "Revenue"), 0, false, ""
+			last := ""
+			for _, page := range documenttest.Pages(t, raw) {
+				for _, piece := range page[:len(page)-2] { // without the foot
+					switch {
+					case piece.Text == period.table:
+						inTable = true
+					case piece.Text == "By Payment Type":
+						inTable, total = false, last // of the totals
+					case inTable && regexp.MustCompile(`^\d{4}-\d\d-\d\d$`).MatchString(piece.Text):
+						dates++
+					}
+					last = piece.Text
+				}
+			}
+			require.Equal(t, period.rows, dates, "a day without sales is a row, too")
+			require.NotEmpty(t, total)
+			require.True(t, strings.HasSuffix(revenue, total), "%s is the revenue, and %s what its parts come to", revenue, total)
+		})
+	}
 }
 
 func TestTransactionsAreOfTheirOwnDays(t *testing.T) {
