@@ -125,7 +125,7 @@ func (m Message) attach(msg *gomail.Msg) error {
 			return err
 		}
 		kind, _, err := mime.ParseMediaType(a.Type)
-		if err != nil {
+		if err != nil || !strings.Contains(kind, "/") {
 			return refuse("", "the attachment's type %q is none", a.Type)
 		}
 		if a.Open == nil {

@@ -283,7 +283,8 @@ const latestRun = `select r.id, r.retries, r.kind, r.period_start, r.period_end,
 // worthRetrying is whether that may be tried again, after $1 times at most.
 const worthRetrying = ` l.status = 'FAILED' and l.deleted_at is null and l.retries < $1 and l.created_at > now() - interval '24 hours' and coalesce(l.failure, '') not in ('CREATOR_GONE', 'SCHEDULE_GONE') `
 
-// BeginRun returns the report that the task of a run is to make, and its schedule. A task that came from elsewhere has no row yet: it gets one. tx must be bound to the business.
+// BeginRun returns the report that the task of a run is to make, and its schedule. A task that came from elsewhere has no row yet: it gets one, or, when the schedule has run a moment ago,
+// that run, whose status is then Completed or Emailed. tx must be bound to the business.
 // Errors: ErrNoSchedule for one that never was; ErrScheduleGone; ErrCreatorGone.
 func BeginRun(tx *gorm.DB, id, schedule uuid.UUID, trigger Trigger) (*Report, *Schedule, error) {
 	s, err := GetSchedule(tx, Reader{All: true}, schedule)
@@ -295,16 +296,7 @@ func BeginRun(tx *gorm.DB, id, schedule uuid.UUID, trigger Trigger) (*Report, *S
 	case errors.Is(missing, ErrNotFound) && s == nil:
 		return nil, nil, ErrNoSchedule
 	case errors.Is(missing, ErrNotFound):
-		clock, err := ClockOf(tx)
-		if err != nil {
-			return nil, nil, err
-		}
-		one := newRun(s, bound(tx), dayOf(clock.Now, clock.Zone))
-		one.task = id
-		if _, err := insertRuns(tx, trigger, []run{one}); err != nil {
-			return nil, nil, err
-		}
-		if r, err = get(tx, one.report); err != nil {
+		if r, err = foreignRun(tx, s, id, trigger); err != nil {
 			return nil, nil, err
 		}
 	case missing != nil:
@@ -317,6 +309,29 @@ func BeginRun(tx *gorm.DB, id, schedule uuid.UUID, trigger Trigger) (*Report, *S
 		err = ErrCreatorGone
 	}
 	return r, s, err
+}
+
+// foreignRun is the run of a task that came from elsewhere. Such a task has no key, so the same one a moment later is answered with what was made.
+func foreignRun(tx *gorm.DB, s *Schedule, id uuid.UUID, trigger Trigger) (*Report, error) {
+	same := uuid.Nil
+	err := query(tx, "look for a run just made", `select id from reporting.report where tenant_id = $1 and schedule_id = $2 and state = 'COMPLETED' and deleted_at is null and finished_at > now() - $3::interval
+		order by id desc limit 1`, func(rows pgx.Rows) error { return rows.Scan(&same) }, bound(tx), s.ID, lately)
+	if err != nil {
+		return nil, err
+	}
+	if same != uuid.Nil {
+		return get(tx, same)
+	}
+	clock, err := ClockOf(tx)
+	if err != nil {
+		return nil, err
+	}
+	one := newRun(s, bound(tx), dayOf(clock.Now, clock.Zone))
+	one.task = id
+	if _, err := insertRuns(tx, trigger, []run{one}); err != nil {
+		return nil, err
+	}
+	return get(tx, one.report)
 }
 
 // mayExport reports whether the maker of a schedule is still one who may have such a report.
