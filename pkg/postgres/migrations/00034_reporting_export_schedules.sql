@@ -111,7 +111,7 @@ select r.*,
        case when r.state = 'COMPLETED' and m.mail_state = 'SENT' then 'EMAILED'
             when r.state <> 'PENDING' then r.state
             when t.state = 'running' then 'PROCESSING'
-            when t.state = 'cancelled' then 'CANCELLED'
+            when t.state in ('cancelled', 'succeeded') then 'CANCELLED' -- it succeeded without a file: the business has closed
             when t.state = 'failed' or t.id is null then 'FAILED'
             else 'PENDING' end as status,
        coalesce(nullif(r.error, ''), t.error, '') as reason,
