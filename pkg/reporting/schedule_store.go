@@ -121,8 +121,7 @@ func AddSchedule(tx *gorm.DB, who Reader, c ScheduleChange) (*Schedule, error) {
 	case s.Kind == AuditLogs && !who.All:
 		return nil, ErrScheduleNotYours
 	}
-	// One after another within a business, so that ten at once are counted.
-	if _, err := exec(tx, "wait for other schedules", `select pg_advisory_xact_lock(hashtextextended('reporting.schedule ' || $1::text, 0))`, business.String()); err != nil {
+	if err := oneAtATime(tx); err != nil {
 		return nil, err
 	}
 	n := 0
@@ -153,8 +152,21 @@ func AddSchedule(tx *gorm.DB, who Reader, c ScheduleChange) (*Schedule, error) {
 	return GetSchedule(tx, who, s.ID)
 }
 
+// oneAtATime lets whoever changes the schedules of a business wait for each other, so that ten at once are counted and their names compared.
+func oneAtATime(tx *gorm.DB) error {
+	business, err := owner(tx)
+	if err != nil {
+		return fmt.Errorf("wait for other schedules: %w", err)
+	}
+	_, err = exec(tx, "wait for other schedules", `select pg_advisory_xact_lock(hashtextextended('reporting.schedule ' || $1::text, 0))`, business.String())
+	return err
+}
+
 // ChangeSchedule changes a schedule of the reader's, or any as an admin, who takes it over when its maker has left. Errors: ErrNoSchedule; as for AddSchedule.
 func ChangeSchedule(tx *gorm.DB, who Reader, id uuid.UUID, c ScheduleChange) (before, now *Schedule, err error) {
+	if err := oneAtATime(tx); err != nil {
+		return nil, nil, err
+	}
 	before, err = oneSchedule(tx, who, id, "for update")
 	if err != nil {
 		return nil, nil, err

@@ -216,6 +216,35 @@ func TestNothingHappensByItselfForWhoDoesNotPayOrHasClosed(t *testing.T) {
 	require.Equal(t, 2, w.count(`select count(*) from reporting.export_schedule where next_run_at > now() and last_run_at is null`))
 }
 
+func TestARunOfABusinessThatHasClosedMakesNothingAndIsInNobodysWay(t *testing.T) {
+	t.Parallel()
+	w := newWorker(t)
+	s := w.schedule("10", "01", customersDaily("Customers"))
+	ctx := tenant.With(t.Context(), id("10"))
+	trigger := func() (r *reporting.Report, fresh bool) {
+		t.Helper()
+		require.NoError(t, w.gateway.InTenant(ctx, func(tx *gorm.DB) (err error) {
+			r, fresh, err = reporting.TriggerSchedule(ctx, tx, w.reports, reporting.Reader{All: true}, s.ID)
+			return err
+		}))
+		return r, fresh
+	}
+	first, fresh := trigger()
+	require.True(t, fresh)
+	w.exec(`update accounts.business set is_active = false where id = $1`, id("10"))
+	w.h.Drain(t.Context())
+	require.Contains(t, string(w.h.View(t.Context(), first.Task).Result), `"inactive"`)
+	require.Equal(t, reporting.Cancelled, w.get(first.ID).Status)
+	w.exec(`update accounts.business set is_active = true where id = $1`, id("10"))
+	second, fresh := trigger()
+	require.True(t, fresh)
+	again, fresh := trigger()
+	require.False(t, fresh)
+	require.Equal(t, second.ID, again.ID)
+	w.h.Drain(t.Context())
+	require.Equal(t, reporting.Completed, w.get(second.ID).Status)
+}
+
 func TestWhatTheBusinessDoesNotWantToHearIsNotMailed(t *testing.T) {
 	t.Parallel()
 	w := newWorker(t)
