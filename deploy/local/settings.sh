@@ -140,7 +140,7 @@ write_env() {
         ;;
     esac
     case $service in
-      api-gateway | inventory-worker | reports-worker) put STORAGE_URL "file://$state/files" ;;
+      api-gateway | inventory-worker | reports-worker | notifier) put STORAGE_URL "file://$state/files" ;;
     esac
     case $service in
       api-gateway)

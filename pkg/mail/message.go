@@ -2,6 +2,8 @@ package mail
 
 import (
 	"fmt"
+	"io"
+	"mime"
 	netmail "net/mail"
 	"net/textproto"
 	"net/url"
@@ -26,11 +28,21 @@ type Message struct {
 	Subject string
 	// Text is the plain form and must not be empty. HTML is the rich form; when empty, the mail is plain text.
 	Text, HTML string
+	// Attachments are files that go with it.
+	Attachments []Attachment
 	// ListUnsubscribe is an https or mailto URL with which the reader can stop mails of this kind; empty for mail that belongs to the
 	// service itself, such as receipts. An https URL must accept the POST of RFC 8058 (one click).
 	ListUnsubscribe string
 	// Headers are further header fields. Those the package writes itself are refused.
 	Headers map[string]string
+}
+
+// Attachment is a file that goes with a message.
+type Attachment struct {
+	// Name is what it is called, without folders, and Type its media type, such as text/csv.
+	Name, Type string
+	// Open gives its bytes, from the beginning each time; it may be asked more than once.
+	Open func() io.Reader
 }
 
 // maxHeaderBytes bounds one header value. RFC 5322 permits lines of 998 octets; a longer value is folded, and some servers refuse those.
@@ -97,7 +109,34 @@ func (m Message) render(defaultFrom string) (*rendered, error) {
 	if m.HTML != "" {
 		msg.AddAlternativeString(gomail.TypeTextHTML, m.HTML)
 	}
+	if err := m.attach(msg); err != nil {
+		return nil, err
+	}
 	return out, nil
+}
+
+// attach adds the files. They are read when the message is written, not here.
+func (m Message) attach(msg *gomail.Msg) error {
+	for _, a := range m.Attachments {
+		if a.Name == "" || strings.ContainsAny(a.Name, `/\"`) {
+			return refuse("", "the attachment's name %q is none", a.Name)
+		}
+		if err := checkValue("Content-Disposition", a.Name); err != nil {
+			return err
+		}
+		kind, _, err := mime.ParseMediaType(a.Type)
+		if err != nil || !strings.Contains(kind, "/") {
+			return refuse("", "the attachment's type %q is none", a.Type)
+		}
+		if a.Open == nil {
+			return refuse("", "the attachment %s has no content", a.Name)
+		}
+		msg.SetAttachments(append(msg.GetAttachments(), &gomail.File{
+			Name: a.Name, ContentType: gomail.ContentType(kind), Enc: gomail.EncodingB64, Header: textproto.MIMEHeader{},
+			Writer: func(w io.Writer) (int64, error) { return io.Copy(w, a.Open()) },
+		}))
+	}
+	return nil
 }
 
 // setHeaders sets the subject, the unsubscribe fields and the caller's own.

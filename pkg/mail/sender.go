@@ -18,6 +18,8 @@ const (
 	dialTimeout = 10 * time.Second
 	// sendTimeout bounds one Send in all. RFC 5321 would wait minutes for some answers; a worker's slot is worth more, and the task is retried.
 	sendTimeout = 30 * time.Second
+	// filesTimeout is what a message with files gets instead: 14 MB, which 10 MiB are as base64, take it at 1 Mbit/s.
+	filesTimeout = 2 * time.Minute
 )
 
 // Sender sends messages to one mail server. It is safe for concurrent use and holds no connection between two messages.
@@ -40,15 +42,19 @@ func New(cfg Config) (*Sender, error) {
 }
 
 // Send sends m and returns nil once the server has accepted it for every recipient. Every other outcome is a *PermanentError or a
-// *TemporaryError. It takes at most 30 s, or until ctx ends.
+// *TemporaryError. It takes at most 30 s, two minutes with attachments, or until ctx ends.
 func (s *Sender) Send(ctx context.Context, m Message) error {
 	r, err := m.render(s.from)
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
+	timeout := sendTimeout
+	if len(m.Attachments) > 0 {
+		timeout = filesTimeout
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	client, closeConn, err := s.connect(ctx)
+	client, closeConn, err := s.connect(ctx, timeout)
 	if err != nil {
 		return classify(connecting, "", orContext(ctx, err))
 	}
@@ -84,7 +90,7 @@ func deliver(ctx context.Context, client *smtp.Client, r *rendered) error {
 }
 
 // connect dials, greets, encrypts and logs in. The connection is closed when ctx ends, whatever the library is waiting for.
-func (s *Sender) connect(ctx context.Context) (*smtp.Client, func(), error) {
+func (s *Sender) connect(ctx context.Context, timeout time.Duration) (*smtp.Client, func(), error) {
 	var conn net.Conn
 	stop := func() bool { return true }
 	dial := func(dialCtx context.Context, network, addr string) (net.Conn, error) {
@@ -106,7 +112,7 @@ func (s *Sender) connect(ctx context.Context) (*smtp.Client, func(), error) {
 		}
 	}
 	options := []gomail.Option{
-		gomail.WithPort(s.server.port), gomail.WithTimeout(sendTimeout), gomail.WithTLSConfig(s.tlsConfig()),
+		gomail.WithPort(s.server.port), gomail.WithTimeout(timeout), gomail.WithTLSConfig(s.tlsConfig()),
 		gomail.WithTLSPolicy(s.server.policy), gomail.WithDialContextFunc(dial),
 	}
 	if s.server.user != "" {

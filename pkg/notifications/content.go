@@ -273,6 +273,12 @@ func Decode(template string, data []byte) (Content, error) {
 		return decode[ReportReady](data)
 	case ReportFailed{}.Template():
 		return decode[ReportFailed](data)
+	case ExportReady{}.Template():
+		return decode[ExportReady](data)
+	case ExportFailed{}.Template():
+		return decode[ExportFailed](data)
+	case ExportSummary{}.Template():
+		return decode[ExportSummary](data)
 	default:
 		return nil, fmt.Errorf("%w: %.40q", ErrUnknownTemplate, template)
 	}

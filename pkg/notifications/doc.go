@@ -19,6 +19,10 @@
 // A mail whose event committed is handed to the mail server at least once, and exactly once unless a worker dies between the server's
 // yes and its own commit. A refused mail had a final no (5xx) from the server; its task is a dead letter and may be replayed.
 //
+// # Files
+//
+// A mail may have a file of the file storage with it. The row names the file; it is read when the mail is sent, and a mail whose file is gone or is another is refused.
+//
 // # Secrets
 //
 // A mail that carries a token (see secretTemplates) holds it in data and in its text until the mail server has taken or refused it, and is emptied in the

@@ -34,9 +34,26 @@ type Email struct {
 	To string
 	// Content is what the mail says; its type decides the template.
 	Content Content
+	// Attachment is a file that goes with the mail; nil is none. FromName is put before our own name in the sender, and ReplyTo is where answers go; both may be empty.
+	Attachment        *Attachment
+	FromName, ReplyTo string
 	// Cause is the task that asks for the mail, for a caller that works for many tasks at once; a handler called for one task need not name it.
 	Cause contract.Run
 }
+
+// Attachment is a file in the file storage that goes with a mail. It is read when the mail is sent and never copied into the database, so it must be kept for as long as a mail may wait.
+type Attachment struct {
+	// Key is where it lies, Name what it is called, and Type its media type.
+	Key  string `json:"key"`
+	Name string `json:"name"`
+	Type string `json:"type"`
+	// Size is in bytes and SHA256 in hexadecimal digits: a file that is another than the one that was meant is not sent.
+	Size   int64  `json:"size"`
+	SHA256 string `json:"sha256"`
+}
+
+// MaxAttachment is how large a file may be that goes with a mail, in bytes: as base64 it is 14 MB, and many mail servers refuse a mail of more than 20.
+const MaxAttachment = 10 << 20
 
 // Queued is what became of one Email.
 type Queued struct {
@@ -75,12 +92,12 @@ func QueueAll(ctx context.Context, tx *gorm.DB, tasks *notificationspb.Tasks, em
 		if e.Tenant == uuid.Nil {
 			e.Tenant = own
 		}
-		data, err := e.encode()
+		data, attachment, err := e.encode()
 		if err != nil {
 			queued[i].Err = fmt.Errorf("queue mail %s: %w", e.Key, err)
 			continue
 		}
-		drafts = append(drafts, draft{Email: e, id: uuid.Must(uuid.NewV7()), data: data, at: i})
+		drafts = append(drafts, draft{Email: e, id: uuid.Must(uuid.NewV7()), data: data, attachment: attachment, at: i})
 	}
 	if len(drafts) == 0 {
 		return queued, nil
@@ -118,27 +135,39 @@ func QueueAll(ctx context.Context, tx *gorm.DB, tasks *notificationspb.Tasks, em
 	return queued, nil
 }
 
-// encode checks e and returns its content as JSON.
-func (e Email) encode() (string, error) {
+// encode checks e and returns its content as JSON, and so its attachment if it has one.
+func (e Email) encode() (data string, attachment *string, err error) {
 	if e.Key == "" {
-		return "", errors.New("no key")
+		return "", nil, errors.New("no key")
 	}
 	if a, err := mail.ParseAddress(e.To); err != nil || a.Address != e.To {
-		return "", fmt.Errorf("recipient: %w", ErrAddress)
+		return "", nil, fmt.Errorf("recipient: %w", ErrAddress)
 	}
-	data, err := json.Marshal(e.Content)
+	raw, err := json.Marshal(e.Content)
 	if err != nil {
-		return "", fmt.Errorf("encode content: %w", err)
+		return "", nil, fmt.Errorf("encode content: %w", err)
 	}
-	return string(data), nil
+	if e.Attachment == nil {
+		return string(raw), nil, nil
+	}
+	if e.Attachment.Size > MaxAttachment {
+		return "", nil, fmt.Errorf("attachment of %d bytes is too large", e.Attachment.Size)
+	}
+	file, err := json.Marshal(e.Attachment)
+	if err != nil {
+		return "", nil, fmt.Errorf("encode attachment: %w", err)
+	}
+	text := string(file)
+	return string(raw), &text, nil
 }
 
 // draft is a mail about to be stored; at is its place among the results.
 type draft struct {
 	Email
-	id   uuid.UUID
-	data string
-	at   int
+	id         uuid.UUID
+	data       string
+	attachment *string
+	at         int
 }
 
 // owner is the tenant as the table has it: NULL for the platform.
@@ -156,16 +185,20 @@ func insert(tx *gorm.DB, drafts []draft) (map[uuid.UUID]bool, error) {
 			fresh[id] = true
 		}
 		return rows.Err()
-	}, `insert into notifications.email (id, tenant_id, key, recipient, template, data)
-		select v.id, v.tenant, v.key, v.recipient, v.template, v.data::jsonb
-		  from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[]) as v (id, tenant, key, recipient, template, data)
+	}, `insert into notifications.email (id, tenant_id, key, recipient, template, data, attachment, from_name, reply_to)
+		select v.id, v.tenant, v.key, v.recipient, v.template, v.data::jsonb, v.attachment::jsonb, v.from_name, v.reply_to
+		  from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[])
+		       as v (id, tenant, key, recipient, template, data, attachment, from_name, reply_to)
 		on conflict (tenant_id, key) do nothing returning id`,
 		column(drafts, func(d draft) uuid.UUID { return d.id }),
 		column(drafts, draft.owner),
 		column(drafts, func(d draft) string { return d.Key }),
 		column(drafts, func(d draft) string { return d.To }),
 		column(drafts, func(d draft) string { return d.Content.Template() }),
-		column(drafts, func(d draft) string { return d.data }))
+		column(drafts, func(d draft) string { return d.data }),
+		column(drafts, func(d draft) *string { return d.attachment }),
+		column(drafts, func(d draft) string { return d.FromName }),
+		column(drafts, func(d draft) string { return d.ReplyTo }))
 	return fresh, err
 }
 

@@ -45,6 +45,10 @@ var switchesOf = map[string][]Switch{
 
 	ReportReady{}.Template():  {}, // who asks for one has asked for the mail
 	ReportFailed{}.Template(): {},
+
+	ExportReady{}.Template():   {}, // whom a schedule names is its own affair; the export settings say whether it mails at all
+	ExportFailed{}.Template():  {},
+	ExportSummary{}.Template(): {},
 }
 
 // Hold is what keeps a mail from being sent now; the zero Hold is nothing.

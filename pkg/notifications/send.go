@@ -2,6 +2,7 @@ package notifications
 
 import (
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -44,6 +45,9 @@ type Mail struct {
 	MessageID string
 	// Rendered is the text that is sent; nil until SaveRendered.
 	Rendered *Rendered
+	// Attachment is the file that goes with it; nil is none. FromName and ReplyTo may be empty.
+	Attachment        *Attachment
+	FromName, ReplyTo string
 }
 
 // Rendered is a mail's text as it is sent, by every attempt alike.
@@ -59,8 +63,10 @@ func Load(tx *gorm.DB, id uuid.UUID) (*Mail, error) {
 	m := &Mail{ID: id}
 	var r Rendered
 	var rendered bool
-	err := postgres.QueryRow(tx, `select recipient, template, data, state, coalesce(subject, ''), coalesce(body_text, ''), coalesce(body_html, ''), coalesce(message_id, ''), rendered_at is not null
-		from notifications.email where id = $1`, id).Scan(&m.To, &m.Template, &m.Data, &m.State, &r.Subject, &r.Text, &r.HTML, &m.MessageID, &rendered)
+	var attachment []byte
+	err := postgres.QueryRow(tx, `select recipient, template, data, state, coalesce(subject, ''), coalesce(body_text, ''), coalesce(body_html, ''), coalesce(message_id, ''), rendered_at is not null,
+		        attachment, from_name, reply_to
+		from notifications.email where id = $1`, id).Scan(&m.To, &m.Template, &m.Data, &m.State, &r.Subject, &r.Text, &r.HTML, &m.MessageID, &rendered, &attachment, &m.FromName, &m.ReplyTo)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return nil, fmt.Errorf("%w: %s", ErrNotFound, id)
@@ -69,6 +75,12 @@ func Load(tx *gorm.DB, id uuid.UUID) (*Mail, error) {
 	}
 	if rendered {
 		m.Rendered = &r
+	}
+	if attachment != nil {
+		m.Attachment = &Attachment{}
+		if err := json.Unmarshal(attachment, m.Attachment); err != nil {
+			return nil, fmt.Errorf("load mail %s: read attachment: %w", id, err)
+		}
 	}
 	return m, nil
 }

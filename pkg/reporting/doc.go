@@ -1,4 +1,4 @@
-// Package reporting makes reports: sales, stock, customers and transactions of one business, as PDF, XLSX or CSV, kept for 30 days.
+// Package reporting makes reports: sales, stock, customers, transactions and the log of one business, as PDF, XLSX or CSV, kept for 30 days.
 //
 //	asked for ──Request──▶ a row PENDING and its task, in one commit
 //	                         │ Write: one snapshot, rows by cursor into the file
@@ -8,6 +8,9 @@
 //
 // Promises: a report shows one moment, however long it takes to write. Its row tells of a file only once that is whole; of two workers that make the same report, one
 // finishes it. Its sums are sums over what the business's tables say. Memory does not grow with rows, except in a PDF, which shows the first 10,000.
+//
+// Reports are also made by the clock, see Schedule: RunDue claims what is due, and records and enqueues each run in one commit. A run is a report like any other. What became of its mails is read from
+// their own rows, as its progress is from its task's.
 //
 // What the figures mean:
 //
@@ -19,5 +22,6 @@
 //
 // Who sees only some storefronts gets only their sales, see Order.Storefronts.
 //
-// The tables are those of other contexts, which are read and never written: sales and inventory by their own names, people and letterhead through views of accounts.
+// The tables are those of other contexts, which are read and never written: sales and inventory by their own names, people and letterhead through views of accounts, the log through
+// one of audit.
 package reporting

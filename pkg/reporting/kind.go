@@ -18,10 +18,11 @@ const (
 	Inventory    Kind = "inventory"
 	Customers    Kind = "customers"
 	Transactions Kind = "transactions"
+	AuditLogs    Kind = "audit_logs"
 )
 
 // Kinds returns all kinds.
-func Kinds() []Kind { return []Kind{Sales, Inventory, Customers, Transactions} }
+func Kinds() []Kind { return []Kind{Sales, Inventory, Customers, Transactions, AuditLogs} }
 
 // Format is what a report is written as.
 type Format string
@@ -57,14 +58,14 @@ func (f Format) ContentType() string {
 
 // formats are what each kind can be written as, the default first. Read only.
 var formats = map[Kind][]Format{
-	Sales: {PDF, Excel, CSV}, Inventory: {Excel, PDF, CSV}, Customers: {CSV, Excel, PDF}, Transactions: {Excel},
+	Sales: {PDF, Excel, CSV}, Inventory: {Excel, PDF, CSV}, Customers: {CSV, Excel, PDF}, Transactions: {Excel}, AuditLogs: {Excel, CSV, PDF},
 }
 
 // Formats returns what reports of the kind can be written as, the default first.
 func (k Kind) Formats() []Format { return slices.Clone(formats[k]) }
 
 // dated reports whether reports of the kind are of a period.
-func (k Kind) dated() bool { return k == Sales || k == Transactions }
+func (k Kind) dated() bool { return k == Sales || k == Transactions || k == AuditLogs }
 
 // Title is what stands at the head of a report.
 func (k Kind) Title() string {
@@ -77,6 +78,8 @@ func (k Kind) Title() string {
 		return "Customers"
 	case Transactions:
 		return "Transactions"
+	case AuditLogs:
+		return "Audit Log"
 	default:
 		return string(k)
 	}

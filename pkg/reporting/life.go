@@ -35,7 +35,7 @@ func Begin(tx *gorm.DB, id uuid.UUID, o Order) (*Report, error) {
 		return nil, err
 	}
 	same := uuid.Nil
-	err = query(tx, "look for the same report", `select id from reporting.report where tenant_id = $1 and fingerprint = $2 and state = 'COMPLETED' and deleted_at is null and finished_at > now() - $3::interval
+	err = query(tx, "look for the same report", `select id from reporting.report where tenant_id = $1 and fingerprint = $2 and state = 'COMPLETED' and schedule_id is null and deleted_at is null and finished_at > now() - $3::interval
 		order by id desc limit 1`, func(rows pgx.Rows) error { return rows.Scan(&same) }, business, o.fingerprint(), lately)
 	if err != nil {
 		return nil, err
@@ -75,7 +75,7 @@ func storefrontsOf(tx *gorm.DB, user uuid.UUID) (ids []uuid.UUID, err error) {
 // Complete records the file of a report that was being made. Errors: ErrOver when it was given up meanwhile, or another worker has finished it.
 func Complete(tx *gorm.DB, id uuid.UUID, m Made, key string, w storage.Written, took time.Duration) error {
 	n, err := exec(tx, "complete report", `
-		update reporting.report set state = 'COMPLETED', error = '', finished_at = clock_timestamp(), took_ms = $2, record_count = $3, sales_count = $4, payments_count = $5, file_name = $6, file_key = $7,
+		update reporting.report set state = 'COMPLETED', error = '', error_code = null, finished_at = clock_timestamp(), took_ms = $2, record_count = $3, sales_count = $4, payments_count = $5, file_name = $6, file_key = $7,
 		       file_size = $8, file_sha256 = $9, expires_at = clock_timestamp() + $10::interval
 		 where id = $1 and state in ('PENDING', 'FAILED')`,
 		id, took.Milliseconds(), m.Records, m.Sales, m.Payments, m.FileName, key, w.Size, w.SHA256, Keep)
@@ -85,9 +85,29 @@ func Complete(tx *gorm.DB, id uuid.UUID, m Made, key string, w storage.Written, 
 	return err
 }
 
+// Failure is why a report will not be made, for programs.
+type Failure string
+
+// The failures.
+const (
+	FailedInvalid     Failure = "INVALID"       // what was asked for cannot be
+	FailedCreatorGone Failure = "CREATOR_GONE"  // see ErrCreatorGone
+	FailedNoSchedule  Failure = "SCHEDULE_GONE" // see ErrScheduleGone
+	FailedStorage     Failure = "STORAGE"       // the place for files is none, or has no room
+	FailedTooLarge    Failure = "TOO_LARGE"     // the file would be larger than any may be
+	FailedTimeout     Failure = "TIMEOUT"       // it took too long
+	FailedInterrupted Failure = "INTERRUPTED"   // its worker died, again and again
+	FailedInternal    Failure = "INTERNAL"      // anything else
+)
+
+// Failures returns all failures.
+func Failures() []Failure {
+	return []Failure{FailedInvalid, FailedCreatorGone, FailedNoSchedule, FailedStorage, FailedTooLarge, FailedTimeout, FailedInterrupted, FailedInternal}
+}
+
 // Fail records that a report will not be made. It reports whether that is news. A task that an operator replays may complete it still.
-func Fail(tx *gorm.DB, id uuid.UUID, reason string) (bool, error) {
-	n, err := exec(tx, "record the failure of a report", `update reporting.report set state = 'FAILED', error = left($2, 500), finished_at = clock_timestamp() where id = $1 and state = 'PENDING'`, id, reason)
+func Fail(tx *gorm.DB, id uuid.UUID, code Failure, reason string) (bool, error) {
+	n, err := exec(tx, "record the failure of a report", `update reporting.report set state = 'FAILED', error = left($2, 500), error_code = $3, finished_at = clock_timestamp() where id = $1 and state = 'PENDING'`, id, reason, code)
 	return n > 0, err
 }
 
@@ -163,6 +183,12 @@ func Unsettled(tx *gorm.DB) (list []Outdated, err error) {
 	return list, err
 }
 
+// RecordMails remembers which mails tell of a report's file; what becomes of them is said by their own rows.
+func RecordMails(tx *gorm.DB, id uuid.UUID, mails []uuid.UUID) error {
+	_, err := exec(tx, "record the mails of a report", `update reporting.report set mail_ids = $2 where id = $1`, id, mails)
+	return err
+}
+
 // Expire records that files are gone. tx must be bound to the reports' businesses. It returns how many reports that is news for.
 func Expire(tx *gorm.DB, list []Outdated) (int64, error) {
 	return exec(tx, "expire reports", `update reporting.report set state = 'EXPIRED', file_key = null where id = any($1) and state = 'COMPLETED'`, ids(list))
@@ -171,7 +197,7 @@ func Expire(tx *gorm.DB, list []Outdated) (int64, error) {
 // Settle writes into the reports what their tasks say of them. tx must be bound to the reports' businesses.
 func Settle(tx *gorm.DB, list []Outdated) (int64, error) {
 	return exec(tx, "settle reports", `
-		update reporting.report r set state = v.status, error = left(v.reason, 500), finished_at = clock_timestamp()
+		update reporting.report r set state = v.status, error = left(v.reason, 500), error_code = v.failure, finished_at = clock_timestamp()
 		  from reporting.v_report v where v.id = r.id and r.id = any($1) and r.state = 'PENDING' and v.status in ('FAILED', 'CANCELLED')`, ids(list))
 }
 

@@ -28,6 +28,8 @@ type Trigger string
 const (
 	Manual Trigger = "MANUAL" // somebody asked the gateway
 	API    Trigger = "API"    // a task came from elsewhere, such as the Django application
+
+	Scheduled Trigger = "SCHEDULED" // a schedule fell due
 )
 
 // Order is what report to make. Make it with Read.
@@ -112,7 +114,7 @@ func Request(ctx context.Context, tx *gorm.DB, tasks *reportspb.Tasks, o Order) 
 		return nil, false, err
 	}
 	open, same := 0, uuid.Nil
-	err = query(tx, "look for reports under way", `select id, fingerprint = $2 from reporting.v_report where tenant_id = $1 and state = 'PENDING' and status in ('PENDING', 'PROCESSING') order by id`,
+	err = query(tx, "look for reports under way", `select id, fingerprint = $2 from reporting.v_report where tenant_id = $1 and state = 'PENDING' and status in ('PENDING', 'PROCESSING') and schedule_id is null order by id`,
 		func(rows pgx.Rows) error {
 			var id uuid.UUID
 			var equal bool
@@ -178,6 +180,8 @@ func (o Order) enqueue(ctx context.Context, tx *gorm.DB, tasks *reportspb.Tasks,
 		_, err = tasks.ExportCustomersToCsv(ctx, tx, &reportspb.ExportCustomersToCsvArgs{BusinessId: business.String(), Format: &format}, options...)
 	case Transactions:
 		_, err = tasks.ExportTransactionsToExcel(ctx, tx, &reportspb.ExportTransactionsToExcelArgs{BusinessId: business.String(), StartDate: start, EndDate: end}, options...)
+	case AuditLogs:
+		_, err = tasks.ExportAuditLogs(ctx, tx, &reportspb.ExportAuditLogsArgs{BusinessId: business.String(), StartDate: start, EndDate: end, Format: &format}, options...)
 	default:
 		err = fmt.Errorf("no task makes reports of kind %q", o.Kind)
 	}

@@ -17,6 +17,7 @@ const (
 	Pending    Status = "PENDING"
 	Processing Status = "PROCESSING"
 	Completed  Status = "COMPLETED"
+	Emailed    Status = "EMAILED" // completed, and every mail that tells of it was taken by a mail server
 	Failed     Status = "FAILED"
 	Cancelled  Status = "CANCELLED"
 	Expired    Status = "EXPIRED"
@@ -28,8 +29,14 @@ type Report struct {
 	Order
 	Task   uuid.UUID
 	Status Status
-	// Reason says why it failed.
-	Reason string
+	// Reason says why it failed, and Failure so for programs.
+	Reason  string
+	Failure Failure
+	// Schedule is the one whose run it is; the zero id is none. Retries is how many runs that failed stand before it.
+	Schedule uuid.UUID
+	Retries  int
+	// Mails is what became of the mails that tell of it; empty when there are none.
+	Mails MailState
 	// Done and Total are rows, while it is being made; both zero before the first.
 	Done, Total int64
 	// File is what there is to download, or was; nil before.
@@ -39,10 +46,25 @@ type Report struct {
 	FinishedAt, ExpiresAt             *time.Time
 }
 
+// MailState is what became of the mails that tell of a report.
+type MailState string
+
+// The states of mails: some wait; a mail server took all, or some; it took none, or the business's settings kept all of them back.
+const (
+	MailQueued     MailState = "QUEUED"
+	MailSent       MailState = "SENT"
+	MailPartlySent MailState = "PARTLY_SENT"
+	MailRefused    MailState = "REFUSED"
+	MailSuppressed MailState = "SUPPRESSED"
+)
+
+// HasFile reports whether there is a file to be had.
+func (r *Report) HasFile() bool { return r.Status == Completed || r.Status == Emailed }
+
 // Percent is how much of it is written, from 0 to 100.
 func (r *Report) Percent() int {
 	switch {
-	case r.Status == Completed || r.Status == Expired:
+	case r.HasFile() || r.Status == Expired:
 		return 100
 	case r.Status != Processing || r.Total <= 0:
 		return 0
@@ -58,6 +80,9 @@ type File struct {
 	// Key is where it lies; empty once it is gone.
 	Key string
 }
+
+// DownloadPath is where the file of a report can be had, below the gateway's address, by who is signed in and may have it.
+func DownloadPath(id uuid.UUID) string { return "/api/v1/reports/" + id.String() + "/download" }
 
 // Reader is who reads reports: All sees every report of the business, others see those that they asked for.
 type Reader struct {
@@ -77,16 +102,17 @@ func (who Reader) only() *uuid.UUID {
 
 const reportColumns = `r.id, r.kind, r.format, r.trigger, r.period_start, r.period_end, r.storefronts, r.include_zero_stock, r.created_by, r.mail, r.task_id, r.status, r.reason, r.done, r.total,
 	r.file_name, coalesce(r.file_size, 0), coalesce(r.file_sha256, ''), coalesce(r.file_key, ''), coalesce(r.record_count, 0), coalesce(r.sales_count, 0), coalesce(r.payments_count, 0),
-	r.created_at, r.finished_at, r.expires_at`
+	r.created_at, r.finished_at, r.expires_at, coalesce(r.failure, ''), coalesce(r.mail_state, ''), r.schedule_id, r.retries`
 
 func scanReport(rows pgx.Rows) (*Report, error) {
 	r := &Report{}
 	var from, to *time.Time
-	var user *uuid.UUID
+	var user, schedule *uuid.UUID
 	var file File
 	var name *string
 	err := rows.Scan(&r.ID, &r.Kind, &r.Format, &r.Trigger, &from, &to, &r.Storefronts, &r.IncludeZeroStock, &user, &r.Mail, &r.Task, &r.Status, &r.Reason, &r.Done, &r.Total,
-		&name, &file.Size, &file.SHA256, &file.Key, &r.RecordCount, &r.SalesCount, &r.Payments, &r.CreatedAt, &r.FinishedAt, &r.ExpiresAt)
+		&name, &file.Size, &file.SHA256, &file.Key, &r.RecordCount, &r.SalesCount, &r.Payments, &r.CreatedAt, &r.FinishedAt, &r.ExpiresAt,
+		&r.Failure, &r.Mails, &schedule, &r.Retries)
 	if err != nil {
 		return nil, fmt.Errorf("read report: %w", err)
 	}
@@ -99,8 +125,9 @@ func scanReport(rows pgx.Rows) (*Report, error) {
 	if name != nil {
 		file.Name, r.File = *name, &file
 	}
+	set(&r.Schedule, schedule)
 	if r.Status != Failed {
-		r.Reason = ""
+		r.Reason, r.Failure = "", ""
 	}
 	return r, nil
 }
@@ -109,6 +136,8 @@ func scanReport(rows pgx.Rows) (*Report, error) {
 type Filter struct {
 	Kind   Kind
 	Status Status
+	// Schedule chooses the runs of one.
+	Schedule uuid.UUID
 	// Before is a cursor: only reports older than this one.
 	Before uuid.UUID
 	Limit  int
@@ -121,11 +150,11 @@ func List(tx *gorm.DB, who Reader, f Filter) (list []*Report, err error) {
 		return nil, fmt.Errorf("list reports: %w", err)
 	}
 	err = query(tx, "list reports", `select `+reportColumns+` from reporting.v_report r where`+sees+`and ($3 = '' or r.kind = $3) and ($4 = '' or r.status = $4) and ($5::uuid is null or r.id < $5)
-		order by r.id desc limit $6`, func(rows pgx.Rows) error {
+		and ($7::uuid is null or r.schedule_id = $7) order by r.id desc limit $6`, func(rows pgx.Rows) error {
 		r, err := scanReport(rows)
 		list = append(list, r)
 		return err
-	}, id, who.only(), string(f.Kind), string(f.Status), optionalID(f.Before), min(max(f.Limit, 1), 100))
+	}, id, who.only(), string(f.Kind), string(f.Status), optionalID(f.Before), min(max(f.Limit, 1), 100), optionalID(f.Schedule))
 	return list, err
 }
 

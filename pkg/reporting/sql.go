@@ -58,3 +58,17 @@ func optionalID(id uuid.UUID) *uuid.UUID {
 	}
 	return &id
 }
+
+// optionalWord turns no text into NULL.
+func optionalWord(text string) *string {
+	if text == "" {
+		return nil
+	}
+	return &text
+}
+
+// bound is owner for a transaction that has been asked before.
+func bound(tx *gorm.DB) uuid.UUID {
+	id, _ := tenant.From(tx.Statement.Context)
+	return id
+}

@@ -41,6 +41,8 @@ func Write(ctx context.Context, db *postgres.DB, w io.Writer, o Order, progress 
 			doc, m, err = s.customers()
 		case Transactions:
 			doc, m, err = s.transactions()
+		case AuditLogs:
+			doc, m, err = s.auditLogs()
 		default:
 			err = fmt.Errorf("report of kind %q is unknown", o.Kind)
 		}

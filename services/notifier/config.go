@@ -6,14 +6,16 @@ import (
 	"makola/pkg/mail"
 	"makola/pkg/notifications"
 	"makola/pkg/service"
+	"makola/pkg/storage"
 	"makola/pkg/workerapp"
 )
 
 // Config is the environment of notifier.
 type Config struct {
 	workerapp.Config
-	Mail  mail.Config
-	Links Links
+	Mail    mail.Config
+	Links   Links
+	Storage storage.Config
 }
 
 // Links are the addresses that mails point to.

@@ -1,6 +1,6 @@
 // Command notifier words and sends the mails, and runs the tasks on users.
 //
-// Consumes: accounts, notifications. Writes: schemas notifications and task. Needs: PostgreSQL, RabbitMQ, a mail server.
+// Consumes: accounts, notifications. Writes: schemas notifications and task. Needs: PostgreSQL, RabbitMQ, a mail server, and for attachments the place for files.
 package main
 
 import (
@@ -11,6 +11,7 @@ import (
 	"makola/pkg/mail"
 	"makola/pkg/notifications"
 	"makola/pkg/service"
+	"makola/pkg/storage"
 	"makola/pkg/workerapp"
 	accountspb "makola/proto/makola/accounts/v1"
 	notificationspb "makola/proto/makola/notifications/v1"
@@ -37,11 +38,16 @@ func wire(ctx context.Context, cfg Config, app *service.App) error {
 	if err != nil {
 		return fmt.Errorf("read UNSUBSCRIBE_KEYS: %w", err)
 	}
+	files, err := storage.Open(ctx, cfg.Storage)
+	if err != nil {
+		return err
+	}
+	app.OnStop(func() { _ = files.Close() })
 	w, err := workerapp.Open(ctx, cfg.Config, app, "accounts", "notifications")
 	if err != nil {
 		return err
 	}
 	accountspb.HandleTasks(w.Worker, &tasks.Accounts{Notify: notificationspb.NewTasks(w.Queue)})
-	notificationspb.HandleTasks(w.Worker, &tasks.Notifications{DB: w.DB, Words: words, Sender: sender, Domain: domain, Unsubscribe: unsubscribe, PublicURL: cfg.Links.PublicURL})
+	notificationspb.HandleTasks(w.Worker, &tasks.Notifications{DB: w.DB, Words: words, Sender: sender, From: cfg.Mail.From, Files: files, Domain: domain, Unsubscribe: unsubscribe, PublicURL: cfg.Links.PublicURL})
 	return nil
 }

@@ -26,6 +26,6 @@ func wire(ctx context.Context, cfg Config, app *service.App) error {
 	if err != nil {
 		return err
 	}
-	reportspb.HandleTasks(w.Worker, &tasks.Reports{Instance: app.Instance(), DB: w.DB, Files: files, Mail: notificationspb.NewTasks(w.Queue), Bell: w.Queue})
+	reportspb.HandleTasks(w.Worker, &tasks.Reports{Instance: app.Instance(), DB: w.DB, Files: files, Mail: notificationspb.NewTasks(w.Queue), Bell: w.Queue, Tasks: reportspb.NewTasks(w.Queue)})
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"mime/multipart"
 	"mime/quotedprintable"
 	"net/mail"
+	"net/textproto"
 	"strings"
 	"time"
 )
@@ -32,10 +33,18 @@ type Mail struct {
 	Header mail.Header
 	// Text and HTML are the first parts of these types, decoded.
 	Text, HTML string
+	// Attachments are the files that came with it.
+	Attachments []Attachment
 	// ReceivedAt is when the content had arrived.
 	ReceivedAt time.Time
 	// Raw is the message as it came.
 	Raw []byte
+}
+
+// Attachment is one file of a message, decoded.
+type Attachment struct {
+	Name, Type string
+	Content    []byte
 }
 
 // Parse reads one message. Broken parts are left out rather than refused, because a viewer must show what came; only a message whose
@@ -52,13 +61,14 @@ func Parse(raw []byte) (*Mail, error) {
 	if date, err := msg.Header.Date(); err == nil {
 		m.Date = date
 	}
-	m.read(msg.Header.Get("Content-Type"), msg.Header.Get("Content-Transfer-Encoding"), msg.Body, 0)
+	m.read(textproto.MIMEHeader(msg.Header), msg.Body, 0)
 	return m, nil
 }
 
 // read walks one part, and with a multipart all parts within it.
-func (m *Mail) read(contentType, encoding string, body io.Reader, depth int) {
-	media, params, err := mime.ParseMediaType(contentType)
+func (m *Mail) read(header textproto.MIMEHeader, body io.Reader, depth int) {
+	encoding := header.Get("Content-Transfer-Encoding")
+	media, params, err := mime.ParseMediaType(header.Get("Content-Type"))
 	if err != nil {
 		media = "text/plain" // RFC 2045, section 5.2: the default
 	}
@@ -69,11 +79,13 @@ func (m *Mail) read(contentType, encoding string, body io.Reader, depth int) {
 			if err != nil {
 				return
 			}
-			m.read(part.Header.Get("Content-Type"), part.Header.Get("Content-Transfer-Encoding"), part, depth+1)
+			m.read(part.Header, part, depth+1)
 		}
 	}
+	disposition, file, err := mime.ParseMediaType(header.Get("Content-Disposition"))
+	attached := err == nil && disposition == "attachment"
 	target := map[string]*string{"text/plain": &m.Text, "text/html": &m.HTML}[media]
-	if target == nil || *target != "" {
+	if !attached && (target == nil || *target != "") {
 		return
 	}
 	switch strings.ToLower(strings.TrimSpace(encoding)) {
@@ -83,6 +95,10 @@ func (m *Mail) read(contentType, encoding string, body io.Reader, depth int) {
 		body = base64.NewDecoder(base64.StdEncoding, body)
 	}
 	content, _ := io.ReadAll(body) // what could be read before a fault is worth showing
+	if attached {
+		m.Attachments = append(m.Attachments, Attachment{Name: decode(file["filename"]), Type: media, Content: content})
+		return
+	}
 	*target = strings.ToValidUTF8(strings.ReplaceAll(string(content), "\r\n", "\n"), "\uFFFD")
 }
 

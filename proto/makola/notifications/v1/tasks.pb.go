@@ -135,10 +135,10 @@ const file_makola_notifications_v1_tasks_proto_rawDesc = "" +
 	"\x0fSendEmailResult\x12\x16\n" +
 	"\x06status\x18\x01 \x01(\tR\x06status\x12\x1d\n" +
 	"\n" +
-	"message_id\x18\x02 \x01(\tR\tmessageId2\x96\x01\n" +
-	"\fTasksService\x12\x85\x01\n" +
-	"\tSendEmail\x12&.makola.notifications.v1.SendEmailArgs\x1a(.makola.notifications.v1.SendEmailResult\"&\xaa\xd4\x18\"\n" +
-	"\x18notifications.send_email\x18\x03\"\x02\b<(\fB4Z2makola/proto/makola/notifications/v1;notificationsb\x06proto3"
+	"message_id\x18\x02 \x01(\tR\tmessageId2\x97\x01\n" +
+	"\fTasksService\x12\x86\x01\n" +
+	"\tSendEmail\x12&.makola.notifications.v1.SendEmailArgs\x1a(.makola.notifications.v1.SendEmailResult\"'\xaa\xd4\x18#\n" +
+	"\x18notifications.send_email\x18\x03\"\x03\b\xb4\x01(\fB4Z2makola/proto/makola/notifications/v1;notificationsb\x06proto3"
 
 var (
 	file_makola_notifications_v1_tasks_proto_rawDescOnce sync.Once

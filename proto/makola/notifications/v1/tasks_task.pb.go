@@ -21,7 +21,7 @@ var SendEmailTask = &contract.Descriptor{
 	Name:        "notifications.send_email",
 	Queue:       "notifications",
 	Mode:        contract.ModeLong,
-	Timeout:     time.Minute,
+	Timeout:     3 * time.Minute,
 	MaxAttempts: 12,
 	BackoffBase: 5 * time.Second,
 	BackoffCap:  time.Hour,

@@ -891,6 +891,700 @@ func (x *CleanupOldExportsResult) GetSettled() int64 {
 	return 0
 }
 
+// ExportAuditLogsArgs are the arguments of reports.export_audit_logs.
+type ExportAuditLogsArgs struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// business_id is the business's UUID.
+	BusinessId string `protobuf:"bytes,1,opt,name=business_id,json=businessId,proto3" json:"business_id,omitempty"`
+	// start_date is the first day, YYYY-MM-DD.
+	StartDate string `protobuf:"bytes,2,opt,name=start_date,json=startDate,proto3" json:"start_date,omitempty"`
+	// end_date is the last day, YYYY-MM-DD.
+	EndDate string `protobuf:"bytes,3,opt,name=end_date,json=endDate,proto3" json:"end_date,omitempty"`
+	// format is excel, csv or pdf; excel by default.
+	Format        *string `protobuf:"bytes,4,opt,name=format,proto3,oneof" json:"format,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExportAuditLogsArgs) Reset() {
+	*x = ExportAuditLogsArgs{}
+	mi := &file_makola_reports_v1_tasks_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExportAuditLogsArgs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExportAuditLogsArgs) ProtoMessage() {}
+
+func (x *ExportAuditLogsArgs) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_reports_v1_tasks_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExportAuditLogsArgs.ProtoReflect.Descriptor instead.
+func (*ExportAuditLogsArgs) Descriptor() ([]byte, []int) {
+	return file_makola_reports_v1_tasks_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *ExportAuditLogsArgs) GetBusinessId() string {
+	if x != nil {
+		return x.BusinessId
+	}
+	return ""
+}
+
+func (x *ExportAuditLogsArgs) GetStartDate() string {
+	if x != nil {
+		return x.StartDate
+	}
+	return ""
+}
+
+func (x *ExportAuditLogsArgs) GetEndDate() string {
+	if x != nil {
+		return x.EndDate
+	}
+	return ""
+}
+
+func (x *ExportAuditLogsArgs) GetFormat() string {
+	if x != nil && x.Format != nil {
+		return *x.Format
+	}
+	return ""
+}
+
+// ExportAuditLogsResult is the result of reports.export_audit_logs.
+type ExportAuditLogsResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// status is completed, or inactive for a business that does not take part any more.
+	Status string `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	// file_url is where the file can be had, for who is signed in and may have it.
+	FileUrl string `protobuf:"bytes,2,opt,name=file_url,json=fileUrl,proto3" json:"file_url,omitempty"`
+	// filename is what the file is called.
+	Filename string `protobuf:"bytes,3,opt,name=filename,proto3" json:"filename,omitempty"`
+	// record_count is how many rows the report has.
+	RecordCount int64 `protobuf:"varint,4,opt,name=record_count,json=recordCount,proto3" json:"record_count,omitempty"`
+	// format is excel, csv or pdf.
+	Format string `protobuf:"bytes,5,opt,name=format,proto3" json:"format,omitempty"`
+	// report_id is the report's id.
+	ReportId      string `protobuf:"bytes,6,opt,name=report_id,json=reportId,proto3" json:"report_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExportAuditLogsResult) Reset() {
+	*x = ExportAuditLogsResult{}
+	mi := &file_makola_reports_v1_tasks_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExportAuditLogsResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExportAuditLogsResult) ProtoMessage() {}
+
+func (x *ExportAuditLogsResult) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_reports_v1_tasks_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExportAuditLogsResult.ProtoReflect.Descriptor instead.
+func (*ExportAuditLogsResult) Descriptor() ([]byte, []int) {
+	return file_makola_reports_v1_tasks_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *ExportAuditLogsResult) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *ExportAuditLogsResult) GetFileUrl() string {
+	if x != nil {
+		return x.FileUrl
+	}
+	return ""
+}
+
+func (x *ExportAuditLogsResult) GetFilename() string {
+	if x != nil {
+		return x.Filename
+	}
+	return ""
+}
+
+func (x *ExportAuditLogsResult) GetRecordCount() int64 {
+	if x != nil {
+		return x.RecordCount
+	}
+	return 0
+}
+
+func (x *ExportAuditLogsResult) GetFormat() string {
+	if x != nil {
+		return x.Format
+	}
+	return ""
+}
+
+func (x *ExportAuditLogsResult) GetReportId() string {
+	if x != nil {
+		return x.ReportId
+	}
+	return ""
+}
+
+// CheckAndRunScheduledExportsArgs are the arguments of reports.check_and_run_scheduled_exports.
+type CheckAndRunScheduledExportsArgs struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckAndRunScheduledExportsArgs) Reset() {
+	*x = CheckAndRunScheduledExportsArgs{}
+	mi := &file_makola_reports_v1_tasks_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckAndRunScheduledExportsArgs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckAndRunScheduledExportsArgs) ProtoMessage() {}
+
+func (x *CheckAndRunScheduledExportsArgs) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_reports_v1_tasks_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckAndRunScheduledExportsArgs.ProtoReflect.Descriptor instead.
+func (*CheckAndRunScheduledExportsArgs) Descriptor() ([]byte, []int) {
+	return file_makola_reports_v1_tasks_proto_rawDescGZIP(), []int{14}
+}
+
+// CheckAndRunScheduledExportsResult is the result of reports.check_and_run_scheduled_exports.
+type CheckAndRunScheduledExportsResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// status is completed.
+	Status string `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	// total_found is how many schedules had fallen due.
+	TotalFound int64 `protobuf:"varint,2,opt,name=total_found,json=totalFound,proto3" json:"total_found,omitempty"`
+	// enqueued is how many of them run now.
+	Enqueued int64 `protobuf:"varint,3,opt,name=enqueued,proto3" json:"enqueued,omitempty"`
+	// skipped is how many were moved on without a run.
+	Skipped       int64 `protobuf:"varint,4,opt,name=skipped,proto3" json:"skipped,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckAndRunScheduledExportsResult) Reset() {
+	*x = CheckAndRunScheduledExportsResult{}
+	mi := &file_makola_reports_v1_tasks_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckAndRunScheduledExportsResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckAndRunScheduledExportsResult) ProtoMessage() {}
+
+func (x *CheckAndRunScheduledExportsResult) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_reports_v1_tasks_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckAndRunScheduledExportsResult.ProtoReflect.Descriptor instead.
+func (*CheckAndRunScheduledExportsResult) Descriptor() ([]byte, []int) {
+	return file_makola_reports_v1_tasks_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *CheckAndRunScheduledExportsResult) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *CheckAndRunScheduledExportsResult) GetTotalFound() int64 {
+	if x != nil {
+		return x.TotalFound
+	}
+	return 0
+}
+
+func (x *CheckAndRunScheduledExportsResult) GetEnqueued() int64 {
+	if x != nil {
+		return x.Enqueued
+	}
+	return 0
+}
+
+func (x *CheckAndRunScheduledExportsResult) GetSkipped() int64 {
+	if x != nil {
+		return x.Skipped
+	}
+	return 0
+}
+
+// ExecuteSingleExportArgs are the arguments of reports.execute_single_export.
+type ExecuteSingleExportArgs struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// schedule_id is the schedule's UUID.
+	ScheduleId string `protobuf:"bytes,1,opt,name=schedule_id,json=scheduleId,proto3" json:"schedule_id,omitempty"`
+	// trigger is why it runs: SCHEDULED, MANUAL or API; SCHEDULED by default.
+	Trigger       *string `protobuf:"bytes,2,opt,name=trigger,proto3,oneof" json:"trigger,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExecuteSingleExportArgs) Reset() {
+	*x = ExecuteSingleExportArgs{}
+	mi := &file_makola_reports_v1_tasks_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExecuteSingleExportArgs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExecuteSingleExportArgs) ProtoMessage() {}
+
+func (x *ExecuteSingleExportArgs) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_reports_v1_tasks_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExecuteSingleExportArgs.ProtoReflect.Descriptor instead.
+func (*ExecuteSingleExportArgs) Descriptor() ([]byte, []int) {
+	return file_makola_reports_v1_tasks_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *ExecuteSingleExportArgs) GetScheduleId() string {
+	if x != nil {
+		return x.ScheduleId
+	}
+	return ""
+}
+
+func (x *ExecuteSingleExportArgs) GetTrigger() string {
+	if x != nil && x.Trigger != nil {
+		return *x.Trigger
+	}
+	return ""
+}
+
+// ExecuteSingleExportResult is the result of reports.execute_single_export.
+type ExecuteSingleExportResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// status is completed, or inactive for a business that does not take part any more.
+	Status string `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	// file_url is where the file can be had, for who is signed in and may have it.
+	FileUrl string `protobuf:"bytes,2,opt,name=file_url,json=fileUrl,proto3" json:"file_url,omitempty"`
+	// filename is what the file is called.
+	Filename string `protobuf:"bytes,3,opt,name=filename,proto3" json:"filename,omitempty"`
+	// record_count is how many rows the report has.
+	RecordCount int64 `protobuf:"varint,4,opt,name=record_count,json=recordCount,proto3" json:"record_count,omitempty"`
+	// format is pdf, excel or csv.
+	Format string `protobuf:"bytes,5,opt,name=format,proto3" json:"format,omitempty"`
+	// report_id is the report's id.
+	ReportId string `protobuf:"bytes,6,opt,name=report_id,json=reportId,proto3" json:"report_id,omitempty"`
+	// mails is how many mails tell of it.
+	Mails         int32 `protobuf:"varint,7,opt,name=mails,proto3" json:"mails,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExecuteSingleExportResult) Reset() {
+	*x = ExecuteSingleExportResult{}
+	mi := &file_makola_reports_v1_tasks_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExecuteSingleExportResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExecuteSingleExportResult) ProtoMessage() {}
+
+func (x *ExecuteSingleExportResult) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_reports_v1_tasks_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExecuteSingleExportResult.ProtoReflect.Descriptor instead.
+func (*ExecuteSingleExportResult) Descriptor() ([]byte, []int) {
+	return file_makola_reports_v1_tasks_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *ExecuteSingleExportResult) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *ExecuteSingleExportResult) GetFileUrl() string {
+	if x != nil {
+		return x.FileUrl
+	}
+	return ""
+}
+
+func (x *ExecuteSingleExportResult) GetFilename() string {
+	if x != nil {
+		return x.Filename
+	}
+	return ""
+}
+
+func (x *ExecuteSingleExportResult) GetRecordCount() int64 {
+	if x != nil {
+		return x.RecordCount
+	}
+	return 0
+}
+
+func (x *ExecuteSingleExportResult) GetFormat() string {
+	if x != nil {
+		return x.Format
+	}
+	return ""
+}
+
+func (x *ExecuteSingleExportResult) GetReportId() string {
+	if x != nil {
+		return x.ReportId
+	}
+	return ""
+}
+
+func (x *ExecuteSingleExportResult) GetMails() int32 {
+	if x != nil {
+		return x.Mails
+	}
+	return 0
+}
+
+// RetryFailedExportsArgs are the arguments of reports.retry_failed_exports.
+type RetryFailedExportsArgs struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// max_retries is how many runs may follow one that failed; 3 by default.
+	MaxRetries    *int32 `protobuf:"varint,1,opt,name=max_retries,json=maxRetries,proto3,oneof" json:"max_retries,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RetryFailedExportsArgs) Reset() {
+	*x = RetryFailedExportsArgs{}
+	mi := &file_makola_reports_v1_tasks_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RetryFailedExportsArgs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RetryFailedExportsArgs) ProtoMessage() {}
+
+func (x *RetryFailedExportsArgs) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_reports_v1_tasks_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RetryFailedExportsArgs.ProtoReflect.Descriptor instead.
+func (*RetryFailedExportsArgs) Descriptor() ([]byte, []int) {
+	return file_makola_reports_v1_tasks_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *RetryFailedExportsArgs) GetMaxRetries() int32 {
+	if x != nil && x.MaxRetries != nil {
+		return *x.MaxRetries
+	}
+	return 0
+}
+
+// RetryFailedExportsResult is the result of reports.retry_failed_exports.
+type RetryFailedExportsResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// status is completed.
+	Status string `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	// found is how many schedules have a latest run that failed.
+	Found int64 `protobuf:"varint,2,opt,name=found,proto3" json:"found,omitempty"`
+	// retried is how many run once more.
+	Retried       int64 `protobuf:"varint,3,opt,name=retried,proto3" json:"retried,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RetryFailedExportsResult) Reset() {
+	*x = RetryFailedExportsResult{}
+	mi := &file_makola_reports_v1_tasks_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RetryFailedExportsResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RetryFailedExportsResult) ProtoMessage() {}
+
+func (x *RetryFailedExportsResult) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_reports_v1_tasks_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RetryFailedExportsResult.ProtoReflect.Descriptor instead.
+func (*RetryFailedExportsResult) Descriptor() ([]byte, []int) {
+	return file_makola_reports_v1_tasks_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *RetryFailedExportsResult) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *RetryFailedExportsResult) GetFound() int64 {
+	if x != nil {
+		return x.Found
+	}
+	return 0
+}
+
+func (x *RetryFailedExportsResult) GetRetried() int64 {
+	if x != nil {
+		return x.Retried
+	}
+	return 0
+}
+
+// SendExportSummaryReportArgs are the arguments of reports.send_export_summary_report.
+type SendExportSummaryReportArgs struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// business_id is the business's UUID; without it every active business is asked for.
+	BusinessId    *string `protobuf:"bytes,1,opt,name=business_id,json=businessId,proto3,oneof" json:"business_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SendExportSummaryReportArgs) Reset() {
+	*x = SendExportSummaryReportArgs{}
+	mi := &file_makola_reports_v1_tasks_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SendExportSummaryReportArgs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SendExportSummaryReportArgs) ProtoMessage() {}
+
+func (x *SendExportSummaryReportArgs) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_reports_v1_tasks_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SendExportSummaryReportArgs.ProtoReflect.Descriptor instead.
+func (*SendExportSummaryReportArgs) Descriptor() ([]byte, []int) {
+	return file_makola_reports_v1_tasks_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *SendExportSummaryReportArgs) GetBusinessId() string {
+	if x != nil && x.BusinessId != nil {
+		return *x.BusinessId
+	}
+	return ""
+}
+
+// SendExportSummaryReportResult is the result of reports.send_export_summary_report.
+type SendExportSummaryReportResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// status is sent, already_sent, no_data, no_recipient, inactive, or fanned_out when every active business was asked for.
+	Status string `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	// businesses is how many were asked for.
+	Businesses int32 `protobuf:"varint,2,opt,name=businesses,proto3" json:"businesses,omitempty"`
+	// mails is how many mails are new.
+	Mails int32 `protobuf:"varint,3,opt,name=mails,proto3" json:"mails,omitempty"`
+	// total is how many reports were asked for in the seven days.
+	Total int64 `protobuf:"varint,4,opt,name=total,proto3" json:"total,omitempty"`
+	// successful is how many of them were made.
+	Successful int64 `protobuf:"varint,5,opt,name=successful,proto3" json:"successful,omitempty"`
+	// failed is how many were not.
+	Failed int64 `protobuf:"varint,6,opt,name=failed,proto3" json:"failed,omitempty"`
+	// records is how many rows they have together.
+	Records int64 `protobuf:"varint,7,opt,name=records,proto3" json:"records,omitempty"`
+	// size_bytes is how large their files are together.
+	SizeBytes     int64 `protobuf:"varint,8,opt,name=size_bytes,json=sizeBytes,proto3" json:"size_bytes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SendExportSummaryReportResult) Reset() {
+	*x = SendExportSummaryReportResult{}
+	mi := &file_makola_reports_v1_tasks_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SendExportSummaryReportResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SendExportSummaryReportResult) ProtoMessage() {}
+
+func (x *SendExportSummaryReportResult) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_reports_v1_tasks_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SendExportSummaryReportResult.ProtoReflect.Descriptor instead.
+func (*SendExportSummaryReportResult) Descriptor() ([]byte, []int) {
+	return file_makola_reports_v1_tasks_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *SendExportSummaryReportResult) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *SendExportSummaryReportResult) GetBusinesses() int32 {
+	if x != nil {
+		return x.Businesses
+	}
+	return 0
+}
+
+func (x *SendExportSummaryReportResult) GetMails() int32 {
+	if x != nil {
+		return x.Mails
+	}
+	return 0
+}
+
+func (x *SendExportSummaryReportResult) GetTotal() int64 {
+	if x != nil {
+		return x.Total
+	}
+	return 0
+}
+
+func (x *SendExportSummaryReportResult) GetSuccessful() int64 {
+	if x != nil {
+		return x.Successful
+	}
+	return 0
+}
+
+func (x *SendExportSummaryReportResult) GetFailed() int64 {
+	if x != nil {
+		return x.Failed
+	}
+	return 0
+}
+
+func (x *SendExportSummaryReportResult) GetRecords() int64 {
+	if x != nil {
+		return x.Records
+	}
+	return 0
+}
+
+func (x *SendExportSummaryReportResult) GetSizeBytes() int64 {
+	if x != nil {
+		return x.SizeBytes
+	}
+	return 0
+}
+
 var File_makola_reports_v1_tasks_proto protoreflect.FileDescriptor
 
 const file_makola_reports_v1_tasks_proto_rawDesc = "" +
@@ -969,7 +1663,69 @@ const file_makola_reports_v1_tasks_proto_rawDesc = "" +
 	"\x06status\x18\x01 \x01(\tR\x06status\x12\x18\n" +
 	"\aexpired\x18\x02 \x01(\x03R\aexpired\x12\x18\n" +
 	"\aorphans\x18\x03 \x01(\x03R\aorphans\x12\x18\n" +
-	"\asettled\x18\x04 \x01(\x03R\asettled2\x81\t\n" +
+	"\asettled\x18\x04 \x01(\x03R\asettled\"\x98\x01\n" +
+	"\x13ExportAuditLogsArgs\x12\x1f\n" +
+	"\vbusiness_id\x18\x01 \x01(\tR\n" +
+	"businessId\x12\x1d\n" +
+	"\n" +
+	"start_date\x18\x02 \x01(\tR\tstartDate\x12\x19\n" +
+	"\bend_date\x18\x03 \x01(\tR\aendDate\x12\x1b\n" +
+	"\x06format\x18\x04 \x01(\tH\x00R\x06format\x88\x01\x01B\t\n" +
+	"\a_format\"\xbe\x01\n" +
+	"\x15ExportAuditLogsResult\x12\x16\n" +
+	"\x06status\x18\x01 \x01(\tR\x06status\x12\x19\n" +
+	"\bfile_url\x18\x02 \x01(\tR\afileUrl\x12\x1a\n" +
+	"\bfilename\x18\x03 \x01(\tR\bfilename\x12!\n" +
+	"\frecord_count\x18\x04 \x01(\x03R\vrecordCount\x12\x16\n" +
+	"\x06format\x18\x05 \x01(\tR\x06format\x12\x1b\n" +
+	"\treport_id\x18\x06 \x01(\tR\breportId\"!\n" +
+	"\x1fCheckAndRunScheduledExportsArgs\"\x92\x01\n" +
+	"!CheckAndRunScheduledExportsResult\x12\x16\n" +
+	"\x06status\x18\x01 \x01(\tR\x06status\x12\x1f\n" +
+	"\vtotal_found\x18\x02 \x01(\x03R\n" +
+	"totalFound\x12\x1a\n" +
+	"\benqueued\x18\x03 \x01(\x03R\benqueued\x12\x18\n" +
+	"\askipped\x18\x04 \x01(\x03R\askipped\"e\n" +
+	"\x17ExecuteSingleExportArgs\x12\x1f\n" +
+	"\vschedule_id\x18\x01 \x01(\tR\n" +
+	"scheduleId\x12\x1d\n" +
+	"\atrigger\x18\x02 \x01(\tH\x00R\atrigger\x88\x01\x01B\n" +
+	"\n" +
+	"\b_trigger\"\xd8\x01\n" +
+	"\x19ExecuteSingleExportResult\x12\x16\n" +
+	"\x06status\x18\x01 \x01(\tR\x06status\x12\x19\n" +
+	"\bfile_url\x18\x02 \x01(\tR\afileUrl\x12\x1a\n" +
+	"\bfilename\x18\x03 \x01(\tR\bfilename\x12!\n" +
+	"\frecord_count\x18\x04 \x01(\x03R\vrecordCount\x12\x16\n" +
+	"\x06format\x18\x05 \x01(\tR\x06format\x12\x1b\n" +
+	"\treport_id\x18\x06 \x01(\tR\breportId\x12\x14\n" +
+	"\x05mails\x18\a \x01(\x05R\x05mails\"N\n" +
+	"\x16RetryFailedExportsArgs\x12$\n" +
+	"\vmax_retries\x18\x01 \x01(\x05H\x00R\n" +
+	"maxRetries\x88\x01\x01B\x0e\n" +
+	"\f_max_retries\"b\n" +
+	"\x18RetryFailedExportsResult\x12\x16\n" +
+	"\x06status\x18\x01 \x01(\tR\x06status\x12\x14\n" +
+	"\x05found\x18\x02 \x01(\x03R\x05found\x12\x18\n" +
+	"\aretried\x18\x03 \x01(\x03R\aretried\"S\n" +
+	"\x1bSendExportSummaryReportArgs\x12$\n" +
+	"\vbusiness_id\x18\x01 \x01(\tH\x00R\n" +
+	"businessId\x88\x01\x01B\x0e\n" +
+	"\f_business_id\"\xf4\x01\n" +
+	"\x1dSendExportSummaryReportResult\x12\x16\n" +
+	"\x06status\x18\x01 \x01(\tR\x06status\x12\x1e\n" +
+	"\n" +
+	"businesses\x18\x02 \x01(\x05R\n" +
+	"businesses\x12\x14\n" +
+	"\x05mails\x18\x03 \x01(\x05R\x05mails\x12\x14\n" +
+	"\x05total\x18\x04 \x01(\x03R\x05total\x12\x1e\n" +
+	"\n" +
+	"successful\x18\x05 \x01(\x03R\n" +
+	"successful\x12\x16\n" +
+	"\x06failed\x18\x06 \x01(\x03R\x06failed\x12\x18\n" +
+	"\arecords\x18\a \x01(\x03R\arecords\x12\x1d\n" +
+	"\n" +
+	"size_bytes\x18\b \x01(\x03R\tsizeBytes2\xc7\x10\n" +
 	"\fTasksService\x12i\n" +
 	"\bSelfTest\x12\x1f.makola.reports.v1.SelfTestArgs\x1a!.makola.reports.v1.SelfTestResult\"\x19\xaa\xd4\x18\x15\n" +
 	"\x11reports.self_test\x18\x03\x12\xc2\x01\n" +
@@ -982,7 +1738,17 @@ const file_makola_reports_v1_tasks_proto_rawDesc = "" +
 	"\x19ExportTransactionsToExcel\x120.makola.reports.v1.ExportTransactionsToExcelArgs\x1a2.makola.reports.v1.ExportTransactionsToExcelResult\"_\xaa\xd4\x18[\n" +
 	"$reports.export_transactions_to_excel\x12*reports.tasks.export_transactions_to_excel\x18\x03\"\x03\b\xb0\t(\x04\x12\xb6\x01\n" +
 	"\x11CleanupOldExports\x12(.makola.reports.v1.CleanupOldExportsArgs\x1a*.makola.reports.v1.CleanupOldExportsResult\"K\xaa\xd4\x18G\n" +
-	"\x1breports.cleanup_old_exports\x12!reports.tasks.cleanup_old_exports\x18\x03\"\x03\b\xd8\x04B(Z&makola/proto/makola/reports/v1;reportsb\x06proto3"
+	"\x1breports.cleanup_old_exports\x12!reports.tasks.cleanup_old_exports\x18\x03\"\x03\b\xd8\x04\x12\x8d\x01\n" +
+	"\x0fExportAuditLogs\x12&.makola.reports.v1.ExportAuditLogsArgs\x1a(.makola.reports.v1.ExportAuditLogsResult\"(\xaa\xd4\x18$\n" +
+	"\x19reports.export_audit_logs\x18\x03\"\x03\b\xb0\t(\x04\x12\xe5\x01\n" +
+	"\x1bCheckAndRunScheduledExports\x122.makola.reports.v1.CheckAndRunScheduledExportsArgs\x1a4.makola.reports.v1.CheckAndRunScheduledExportsResult\"\\\xaa\xd4\x18X\n" +
+	"'reports.check_and_run_scheduled_exports\x12-reports.tasks.check_and_run_scheduled_exports\x12\xc2\x01\n" +
+	"\x13ExecuteSingleExport\x12*.makola.reports.v1.ExecuteSingleExportArgs\x1a,.makola.reports.v1.ExecuteSingleExportResult\"Q\xaa\xd4\x18M\n" +
+	"\x1dreports.execute_single_export\x12#reports.tasks.execute_single_export\x18\x03\"\x03\b\xb0\t(\x04\x12\xb4\x01\n" +
+	"\x12RetryFailedExports\x12).makola.reports.v1.RetryFailedExportsArgs\x1a+.makola.reports.v1.RetryFailedExportsResult\"F\xaa\xd4\x18B\n" +
+	"\x1creports.retry_failed_exports\x12\"reports.tasks.retry_failed_exports\x12\xcf\x01\n" +
+	"\x17SendExportSummaryReport\x12..makola.reports.v1.SendExportSummaryReportArgs\x1a0.makola.reports.v1.SendExportSummaryReportResult\"R\xaa\xd4\x18N\n" +
+	"\"reports.send_export_summary_report\x12(reports.tasks.send_export_summary_reportB(Z&makola/proto/makola/reports/v1;reportsb\x06proto3"
 
 var (
 	file_makola_reports_v1_tasks_proto_rawDescOnce sync.Once
@@ -996,20 +1762,30 @@ func file_makola_reports_v1_tasks_proto_rawDescGZIP() []byte {
 	return file_makola_reports_v1_tasks_proto_rawDescData
 }
 
-var file_makola_reports_v1_tasks_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_makola_reports_v1_tasks_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_makola_reports_v1_tasks_proto_goTypes = []any{
-	(*SelfTestArgs)(nil),                    // 0: makola.reports.v1.SelfTestArgs
-	(*SelfTestResult)(nil),                  // 1: makola.reports.v1.SelfTestResult
-	(*GenerateSalesReportArgs)(nil),         // 2: makola.reports.v1.GenerateSalesReportArgs
-	(*GenerateSalesReportResult)(nil),       // 3: makola.reports.v1.GenerateSalesReportResult
-	(*GenerateInventoryReportArgs)(nil),     // 4: makola.reports.v1.GenerateInventoryReportArgs
-	(*GenerateInventoryReportResult)(nil),   // 5: makola.reports.v1.GenerateInventoryReportResult
-	(*ExportCustomersToCsvArgs)(nil),        // 6: makola.reports.v1.ExportCustomersToCsvArgs
-	(*ExportCustomersToCsvResult)(nil),      // 7: makola.reports.v1.ExportCustomersToCsvResult
-	(*ExportTransactionsToExcelArgs)(nil),   // 8: makola.reports.v1.ExportTransactionsToExcelArgs
-	(*ExportTransactionsToExcelResult)(nil), // 9: makola.reports.v1.ExportTransactionsToExcelResult
-	(*CleanupOldExportsArgs)(nil),           // 10: makola.reports.v1.CleanupOldExportsArgs
-	(*CleanupOldExportsResult)(nil),         // 11: makola.reports.v1.CleanupOldExportsResult
+	(*SelfTestArgs)(nil),                      // 0: makola.reports.v1.SelfTestArgs
+	(*SelfTestResult)(nil),                    // 1: makola.reports.v1.SelfTestResult
+	(*GenerateSalesReportArgs)(nil),           // 2: makola.reports.v1.GenerateSalesReportArgs
+	(*GenerateSalesReportResult)(nil),         // 3: makola.reports.v1.GenerateSalesReportResult
+	(*GenerateInventoryReportArgs)(nil),       // 4: makola.reports.v1.GenerateInventoryReportArgs
+	(*GenerateInventoryReportResult)(nil),     // 5: makola.reports.v1.GenerateInventoryReportResult
+	(*ExportCustomersToCsvArgs)(nil),          // 6: makola.reports.v1.ExportCustomersToCsvArgs
+	(*ExportCustomersToCsvResult)(nil),        // 7: makola.reports.v1.ExportCustomersToCsvResult
+	(*ExportTransactionsToExcelArgs)(nil),     // 8: makola.reports.v1.ExportTransactionsToExcelArgs
+	(*ExportTransactionsToExcelResult)(nil),   // 9: makola.reports.v1.ExportTransactionsToExcelResult
+	(*CleanupOldExportsArgs)(nil),             // 10: makola.reports.v1.CleanupOldExportsArgs
+	(*CleanupOldExportsResult)(nil),           // 11: makola.reports.v1.CleanupOldExportsResult
+	(*ExportAuditLogsArgs)(nil),               // 12: makola.reports.v1.ExportAuditLogsArgs
+	(*ExportAuditLogsResult)(nil),             // 13: makola.reports.v1.ExportAuditLogsResult
+	(*CheckAndRunScheduledExportsArgs)(nil),   // 14: makola.reports.v1.CheckAndRunScheduledExportsArgs
+	(*CheckAndRunScheduledExportsResult)(nil), // 15: makola.reports.v1.CheckAndRunScheduledExportsResult
+	(*ExecuteSingleExportArgs)(nil),           // 16: makola.reports.v1.ExecuteSingleExportArgs
+	(*ExecuteSingleExportResult)(nil),         // 17: makola.reports.v1.ExecuteSingleExportResult
+	(*RetryFailedExportsArgs)(nil),            // 18: makola.reports.v1.RetryFailedExportsArgs
+	(*RetryFailedExportsResult)(nil),          // 19: makola.reports.v1.RetryFailedExportsResult
+	(*SendExportSummaryReportArgs)(nil),       // 20: makola.reports.v1.SendExportSummaryReportArgs
+	(*SendExportSummaryReportResult)(nil),     // 21: makola.reports.v1.SendExportSummaryReportResult
 }
 var file_makola_reports_v1_tasks_proto_depIdxs = []int32{
 	0,  // 0: makola.reports.v1.TasksService.SelfTest:input_type -> makola.reports.v1.SelfTestArgs
@@ -1018,14 +1794,24 @@ var file_makola_reports_v1_tasks_proto_depIdxs = []int32{
 	6,  // 3: makola.reports.v1.TasksService.ExportCustomersToCsv:input_type -> makola.reports.v1.ExportCustomersToCsvArgs
 	8,  // 4: makola.reports.v1.TasksService.ExportTransactionsToExcel:input_type -> makola.reports.v1.ExportTransactionsToExcelArgs
 	10, // 5: makola.reports.v1.TasksService.CleanupOldExports:input_type -> makola.reports.v1.CleanupOldExportsArgs
-	1,  // 6: makola.reports.v1.TasksService.SelfTest:output_type -> makola.reports.v1.SelfTestResult
-	3,  // 7: makola.reports.v1.TasksService.GenerateSalesReport:output_type -> makola.reports.v1.GenerateSalesReportResult
-	5,  // 8: makola.reports.v1.TasksService.GenerateInventoryReport:output_type -> makola.reports.v1.GenerateInventoryReportResult
-	7,  // 9: makola.reports.v1.TasksService.ExportCustomersToCsv:output_type -> makola.reports.v1.ExportCustomersToCsvResult
-	9,  // 10: makola.reports.v1.TasksService.ExportTransactionsToExcel:output_type -> makola.reports.v1.ExportTransactionsToExcelResult
-	11, // 11: makola.reports.v1.TasksService.CleanupOldExports:output_type -> makola.reports.v1.CleanupOldExportsResult
-	6,  // [6:12] is the sub-list for method output_type
-	0,  // [0:6] is the sub-list for method input_type
+	12, // 6: makola.reports.v1.TasksService.ExportAuditLogs:input_type -> makola.reports.v1.ExportAuditLogsArgs
+	14, // 7: makola.reports.v1.TasksService.CheckAndRunScheduledExports:input_type -> makola.reports.v1.CheckAndRunScheduledExportsArgs
+	16, // 8: makola.reports.v1.TasksService.ExecuteSingleExport:input_type -> makola.reports.v1.ExecuteSingleExportArgs
+	18, // 9: makola.reports.v1.TasksService.RetryFailedExports:input_type -> makola.reports.v1.RetryFailedExportsArgs
+	20, // 10: makola.reports.v1.TasksService.SendExportSummaryReport:input_type -> makola.reports.v1.SendExportSummaryReportArgs
+	1,  // 11: makola.reports.v1.TasksService.SelfTest:output_type -> makola.reports.v1.SelfTestResult
+	3,  // 12: makola.reports.v1.TasksService.GenerateSalesReport:output_type -> makola.reports.v1.GenerateSalesReportResult
+	5,  // 13: makola.reports.v1.TasksService.GenerateInventoryReport:output_type -> makola.reports.v1.GenerateInventoryReportResult
+	7,  // 14: makola.reports.v1.TasksService.ExportCustomersToCsv:output_type -> makola.reports.v1.ExportCustomersToCsvResult
+	9,  // 15: makola.reports.v1.TasksService.ExportTransactionsToExcel:output_type -> makola.reports.v1.ExportTransactionsToExcelResult
+	11, // 16: makola.reports.v1.TasksService.CleanupOldExports:output_type -> makola.reports.v1.CleanupOldExportsResult
+	13, // 17: makola.reports.v1.TasksService.ExportAuditLogs:output_type -> makola.reports.v1.ExportAuditLogsResult
+	15, // 18: makola.reports.v1.TasksService.CheckAndRunScheduledExports:output_type -> makola.reports.v1.CheckAndRunScheduledExportsResult
+	17, // 19: makola.reports.v1.TasksService.ExecuteSingleExport:output_type -> makola.reports.v1.ExecuteSingleExportResult
+	19, // 20: makola.reports.v1.TasksService.RetryFailedExports:output_type -> makola.reports.v1.RetryFailedExportsResult
+	21, // 21: makola.reports.v1.TasksService.SendExportSummaryReport:output_type -> makola.reports.v1.SendExportSummaryReportResult
+	11, // [11:22] is the sub-list for method output_type
+	0,  // [0:11] is the sub-list for method input_type
 	0,  // [0:0] is the sub-list for extension type_name
 	0,  // [0:0] is the sub-list for extension extendee
 	0,  // [0:0] is the sub-list for field type_name
@@ -1040,13 +1826,17 @@ func file_makola_reports_v1_tasks_proto_init() {
 	file_makola_reports_v1_tasks_proto_msgTypes[4].OneofWrappers = []any{}
 	file_makola_reports_v1_tasks_proto_msgTypes[6].OneofWrappers = []any{}
 	file_makola_reports_v1_tasks_proto_msgTypes[10].OneofWrappers = []any{}
+	file_makola_reports_v1_tasks_proto_msgTypes[12].OneofWrappers = []any{}
+	file_makola_reports_v1_tasks_proto_msgTypes[16].OneofWrappers = []any{}
+	file_makola_reports_v1_tasks_proto_msgTypes[18].OneofWrappers = []any{}
+	file_makola_reports_v1_tasks_proto_msgTypes[20].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_makola_reports_v1_tasks_proto_rawDesc), len(file_makola_reports_v1_tasks_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   12,
+			NumMessages:   22,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

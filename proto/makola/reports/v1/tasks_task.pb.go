@@ -112,6 +112,90 @@ var CleanupOldExportsTask = &contract.Descriptor{
 	NewResult:   func() proto.Message { return new(CleanupOldExportsResult) },
 }
 
+// ExportAuditLogsTask describes the task reports.export_audit_logs.
+//
+// ExportAuditLogs writes what was done in one business between two dates, both included and of the business's own time zone, and keeps the file for 30 days.
+// Running it twice yields one file. Fails for good when a date or the format is none, and when the period is reversed, reaches beyond today or has more than 366 days.
+var ExportAuditLogsTask = &contract.Descriptor{
+	Name:        "reports.export_audit_logs",
+	Queue:       "reports",
+	Mode:        contract.ModeLong,
+	Timeout:     20 * time.Minute,
+	MaxAttempts: 4,
+	BackoffBase: 5 * time.Second,
+	BackoffCap:  time.Hour,
+	NewArgs:     func() proto.Message { return new(ExportAuditLogsArgs) },
+	NewResult:   func() proto.Message { return new(ExportAuditLogsResult) },
+}
+
+// CheckAndRunScheduledExportsTask describes the task reports.check_and_run_scheduled_exports.
+//
+// CheckAndRunScheduledExports starts every export schedule that has fallen due, of all businesses: each is moved to its next time, and its run recorded and enqueued, in one commit.
+// Running it twice, or twice at once, starts each once. A schedule that missed some of its times runs once; one of a business that has closed or pays no more is moved on without a run.
+var CheckAndRunScheduledExportsTask = &contract.Descriptor{
+	Name:        "reports.check_and_run_scheduled_exports",
+	Aliases:     []string{"reports.tasks.check_and_run_scheduled_exports"},
+	Queue:       "reports",
+	Mode:        contract.ModeShort,
+	Timeout:     time.Minute,
+	MaxAttempts: 12,
+	BackoffBase: 5 * time.Second,
+	BackoffCap:  time.Hour,
+	NewArgs:     func() proto.Message { return new(CheckAndRunScheduledExportsArgs) },
+	NewResult:   func() proto.Message { return new(CheckAndRunScheduledExportsResult) },
+}
+
+// ExecuteSingleExportTask describes the task reports.execute_single_export.
+//
+// ExecuteSingleExport makes the report of one export schedule, keeps the file for 30 days and mails it to the schedule's recipients: with the file up to 10 MiB, else with a link to it.
+// Running it twice yields one file and one mail each. Fails for good when there is no such schedule, and when whoever made it may not export any more.
+var ExecuteSingleExportTask = &contract.Descriptor{
+	Name:        "reports.execute_single_export",
+	Aliases:     []string{"reports.tasks.execute_single_export"},
+	Queue:       "reports",
+	Mode:        contract.ModeLong,
+	Timeout:     20 * time.Minute,
+	MaxAttempts: 4,
+	BackoffBase: 5 * time.Second,
+	BackoffCap:  time.Hour,
+	NewArgs:     func() proto.Message { return new(ExecuteSingleExportArgs) },
+	NewResult:   func() proto.Message { return new(ExecuteSingleExportResult) },
+}
+
+// RetryFailedExportsTask describes the task reports.retry_failed_exports.
+//
+// RetryFailedExports starts once more each export schedule whose latest run of the last 24 hours has failed and was not followed by one that succeeded.
+// Running it twice starts each once. Fails for good when max_retries is not from 1 to 10.
+var RetryFailedExportsTask = &contract.Descriptor{
+	Name:        "reports.retry_failed_exports",
+	Aliases:     []string{"reports.tasks.retry_failed_exports"},
+	Queue:       "reports",
+	Mode:        contract.ModeShort,
+	Timeout:     time.Minute,
+	MaxAttempts: 12,
+	BackoffBase: 5 * time.Second,
+	BackoffCap:  time.Hour,
+	NewArgs:     func() proto.Message { return new(RetryFailedExportsArgs) },
+	NewResult:   func() proto.Message { return new(RetryFailedExportsResult) },
+}
+
+// SendExportSummaryReportTask describes the task reports.send_export_summary_report.
+//
+// SendExportSummaryReport mails a business's default recipients what became of its reports of the last seven days; without business_id it asks for that for every active business, on Monday at seven by its own clock.
+// Running it twice sends one mail each. Fails for good when business_id is none.
+var SendExportSummaryReportTask = &contract.Descriptor{
+	Name:        "reports.send_export_summary_report",
+	Aliases:     []string{"reports.tasks.send_export_summary_report"},
+	Queue:       "reports",
+	Mode:        contract.ModeShort,
+	Timeout:     time.Minute,
+	MaxAttempts: 12,
+	BackoffBase: 5 * time.Second,
+	BackoffCap:  time.Hour,
+	NewArgs:     func() proto.Message { return new(SendExportSummaryReportArgs) },
+	NewResult:   func() proto.Message { return new(SendExportSummaryReportResult) },
+}
+
 // AllTasks returns the descriptors of every task of this package, in the order of the contract.
 func AllTasks() []*contract.Descriptor {
 	return []*contract.Descriptor{
@@ -121,6 +205,11 @@ func AllTasks() []*contract.Descriptor {
 		ExportCustomersToCsvTask,
 		ExportTransactionsToExcelTask,
 		CleanupOldExportsTask,
+		ExportAuditLogsTask,
+		CheckAndRunScheduledExportsTask,
+		ExecuteSingleExportTask,
+		RetryFailedExportsTask,
+		SendExportSummaryReportTask,
 	}
 }
 
@@ -184,6 +273,46 @@ func (t *Tasks) CleanupOldExports(ctx context.Context, tx *gorm.DB, args *Cleanu
 	return t.q.Enqueue(ctx, tx, CleanupOldExportsTask, args, opts...)
 }
 
+// ExportAuditLogs enqueues the task reports.export_audit_logs in tx and returns its id.
+//
+// ExportAuditLogs writes what was done in one business between two dates, both included and of the business's own time zone, and keeps the file for 30 days.
+// Running it twice yields one file. Fails for good when a date or the format is none, and when the period is reversed, reaches beyond today or has more than 366 days.
+func (t *Tasks) ExportAuditLogs(ctx context.Context, tx *gorm.DB, args *ExportAuditLogsArgs, opts ...contract.Option) (contract.ID, error) {
+	return t.q.Enqueue(ctx, tx, ExportAuditLogsTask, args, opts...)
+}
+
+// CheckAndRunScheduledExports enqueues the task reports.check_and_run_scheduled_exports in tx and returns its id.
+//
+// CheckAndRunScheduledExports starts every export schedule that has fallen due, of all businesses: each is moved to its next time, and its run recorded and enqueued, in one commit.
+// Running it twice, or twice at once, starts each once. A schedule that missed some of its times runs once; one of a business that has closed or pays no more is moved on without a run.
+func (t *Tasks) CheckAndRunScheduledExports(ctx context.Context, tx *gorm.DB, args *CheckAndRunScheduledExportsArgs, opts ...contract.Option) (contract.ID, error) {
+	return t.q.Enqueue(ctx, tx, CheckAndRunScheduledExportsTask, args, opts...)
+}
+
+// ExecuteSingleExport enqueues the task reports.execute_single_export in tx and returns its id.
+//
+// ExecuteSingleExport makes the report of one export schedule, keeps the file for 30 days and mails it to the schedule's recipients: with the file up to 10 MiB, else with a link to it.
+// Running it twice yields one file and one mail each. Fails for good when there is no such schedule, and when whoever made it may not export any more.
+func (t *Tasks) ExecuteSingleExport(ctx context.Context, tx *gorm.DB, args *ExecuteSingleExportArgs, opts ...contract.Option) (contract.ID, error) {
+	return t.q.Enqueue(ctx, tx, ExecuteSingleExportTask, args, opts...)
+}
+
+// RetryFailedExports enqueues the task reports.retry_failed_exports in tx and returns its id.
+//
+// RetryFailedExports starts once more each export schedule whose latest run of the last 24 hours has failed and was not followed by one that succeeded.
+// Running it twice starts each once. Fails for good when max_retries is not from 1 to 10.
+func (t *Tasks) RetryFailedExports(ctx context.Context, tx *gorm.DB, args *RetryFailedExportsArgs, opts ...contract.Option) (contract.ID, error) {
+	return t.q.Enqueue(ctx, tx, RetryFailedExportsTask, args, opts...)
+}
+
+// SendExportSummaryReport enqueues the task reports.send_export_summary_report in tx and returns its id.
+//
+// SendExportSummaryReport mails a business's default recipients what became of its reports of the last seven days; without business_id it asks for that for every active business, on Monday at seven by its own clock.
+// Running it twice sends one mail each. Fails for good when business_id is none.
+func (t *Tasks) SendExportSummaryReport(ctx context.Context, tx *gorm.DB, args *SendExportSummaryReportArgs, opts ...contract.Option) (contract.ID, error) {
+	return t.q.Enqueue(ctx, tx, SendExportSummaryReportTask, args, opts...)
+}
+
 // TasksHandler runs the tasks of this package. Any method may run twice for the same task, and may be killed anywhere.
 type TasksHandler interface {
 	// SelfTest proves that tasks reach reports-worker and come back: it runs as a LONG task, reporting progress in three steps, changes nothing else and answers with the note.
@@ -209,6 +338,26 @@ type TasksHandler interface {
 	// CleanupOldExports deletes the files of reports whose time is over, and files that no report names; the reports' rows are kept as EXPIRED.
 	// Running it twice deletes nothing more. Fails for good when days_to_keep is not from 1 to 365.
 	CleanupOldExports(ctx context.Context, run contract.Run, args *CleanupOldExportsArgs) (contract.Commit[*CleanupOldExportsResult], error)
+
+	// ExportAuditLogs writes what was done in one business between two dates, both included and of the business's own time zone, and keeps the file for 30 days.
+	// Running it twice yields one file. Fails for good when a date or the format is none, and when the period is reversed, reaches beyond today or has more than 366 days.
+	ExportAuditLogs(ctx context.Context, run contract.Run, args *ExportAuditLogsArgs) (contract.Commit[*ExportAuditLogsResult], error)
+
+	// CheckAndRunScheduledExports starts every export schedule that has fallen due, of all businesses: each is moved to its next time, and its run recorded and enqueued, in one commit.
+	// Running it twice, or twice at once, starts each once. A schedule that missed some of its times runs once; one of a business that has closed or pays no more is moved on without a run.
+	CheckAndRunScheduledExports(ctx context.Context, tx *gorm.DB, args *CheckAndRunScheduledExportsArgs) (*CheckAndRunScheduledExportsResult, error)
+
+	// ExecuteSingleExport makes the report of one export schedule, keeps the file for 30 days and mails it to the schedule's recipients: with the file up to 10 MiB, else with a link to it.
+	// Running it twice yields one file and one mail each. Fails for good when there is no such schedule, and when whoever made it may not export any more.
+	ExecuteSingleExport(ctx context.Context, run contract.Run, args *ExecuteSingleExportArgs) (contract.Commit[*ExecuteSingleExportResult], error)
+
+	// RetryFailedExports starts once more each export schedule whose latest run of the last 24 hours has failed and was not followed by one that succeeded.
+	// Running it twice starts each once. Fails for good when max_retries is not from 1 to 10.
+	RetryFailedExports(ctx context.Context, tx *gorm.DB, args *RetryFailedExportsArgs) (*RetryFailedExportsResult, error)
+
+	// SendExportSummaryReport mails a business's default recipients what became of its reports of the last seven days; without business_id it asks for that for every active business, on Monday at seven by its own clock.
+	// Running it twice sends one mail each. Fails for good when business_id is none.
+	SendExportSummaryReport(ctx context.Context, tx *gorm.DB, args *SendExportSummaryReportArgs) (*SendExportSummaryReportResult, error)
 }
 
 // HandleTasks registers h with r for every task of this package.
@@ -219,4 +368,9 @@ func HandleTasks(r contract.Registrar, h TasksHandler) {
 	r.Register(contract.LongHandler(ExportCustomersToCsvTask, h.ExportCustomersToCsv))
 	r.Register(contract.LongHandler(ExportTransactionsToExcelTask, h.ExportTransactionsToExcel))
 	r.Register(contract.LongHandler(CleanupOldExportsTask, h.CleanupOldExports))
+	r.Register(contract.LongHandler(ExportAuditLogsTask, h.ExportAuditLogs))
+	r.Register(contract.ShortHandler(CheckAndRunScheduledExportsTask, h.CheckAndRunScheduledExports))
+	r.Register(contract.LongHandler(ExecuteSingleExportTask, h.ExecuteSingleExport))
+	r.Register(contract.ShortHandler(RetryFailedExportsTask, h.RetryFailedExports))
+	r.Register(contract.ShortHandler(SendExportSummaryReportTask, h.SendExportSummaryReport))
 }

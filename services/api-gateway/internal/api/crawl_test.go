@@ -54,6 +54,8 @@ func TestEveryRouteWithAnotherBusinesssIds(t *testing.T) {
 	notice := g.post(ama, "a")
 	report := g.do("POST", "/api/v1/reports/customers", ama.access, map[string]any{}).is(t, 202, "").text("report_id")
 
+	schedule := g.do("POST", schedules, ama.access, map[string]any{"name": "Stock of the week", "kind": "inventory", "frequency": "WEEKLY", "day_of_week": 0}).is(t, 201, "").text("id")
+
 	const feature = "product_description"
 	charge := g.do("POST", "/api/v1/ai/features/"+feature+"/charge", ama.access, nil).is(t, 201, "").text("charge_id")
 
@@ -61,7 +63,7 @@ func TestEveryRouteWithAnotherBusinesssIds(t *testing.T) {
 	ids := map[string]string{
 		"/api/v1/ai/features/":   charge,
 		"/api/v1/auth/sessions/": session, "/api/v1/members/": ama.user, "/api/v1/invitations/": invitation, "/api/v1/tasks/": task, "/api/tasks/": task, purchases + "/": reference,
-		subscriptionPayments + "/": month, "/api/v1/customers/": customer, "/api/v1/sales/": cart.id, "/api/v1/notifications/": notice, "/api/v1/reports/": report,
+		subscriptionPayments + "/": month, "/api/v1/customers/": customer, "/api/v1/sales/": cart.id, "/api/v1/notifications/": notice, "/api/v1/reports/": report, schedules + "/": schedule,
 		"/api/v1/warehouses/": hers.warehouse, "/api/v1/storefronts/": hers.storefront, "/api/v1/categories/": hers.category, "/api/v1/suppliers/": hers.supplier, "/api/v1/products/": hers.product,
 		"/api/v1/stock-batches/": hers.batch, "/api/v1/stock-items/": hers.item, "/api/v1/stock-adjustments/": hers.adjustment, "/api/v1/transfers/": hers.transfer,
 		"/api/v1/stock-alerts/": alert,
@@ -83,6 +85,7 @@ func TestEveryRouteWithAnotherBusinesssIds(t *testing.T) {
 	for _, op := range []string{"SetWarehouseProduct", "SetStorefrontProduct", "ChangeStockItem"} {
 		bodies[op] = map[string]any{"retail_price": "0.01"}
 	}
+	bodies["ChangeExportSchedule"] = map[string]any{"name": "Stolen"}
 	bodies["ChangeStockAdjustment"] = map[string]any{"quantity": 5}
 	// What a route that wants it is asked with, instead of being listed.
 	queries := map[string]string{
@@ -110,9 +113,12 @@ func TestEveryRouteWithAnotherBusinesssIds(t *testing.T) {
 		"CreateTransfer destination_id":       map[string]any{"source_id": his.warehouse, "destination_id": hers.storefront, "items": []any{map[string]any{"product_id": his.product, "quantity": 1}}},
 	}
 	fields["CreateSalesReport storefront_id"] = map[string]any{"start_date": "2026-01-01", "end_date": "2026-01-31", "storefront_id": hers.storefront}
+	fields["AddExportSchedule storefront_id"] = map[string]any{"name": "Sales", "kind": "sales", "frequency": "DAILY", "period": "last_day", "storefront_id": hers.storefront}
+	fields["ChangeExportSchedule storefront_id"] = map[string]any{"kind": "sales", "period": "last_day", "storefront_id": hers.storefront}
 	// Ids of kofi's own, for the address of a route whose body is tried.
 	addresses := map[string]string{"ChangeMember": g.member(kofi, "STAFF", "").String(), "AddSaleItem": mine.id,
 		"ChangeWarehouse": his.warehouse, "ChangeStorefront": his.storefront, "ChangeCategory": his.category, "ChangeProduct": his.product,
+		"ChangeExportSchedule": g.do("POST", schedules, kofi.access, map[string]any{"name": "Customers", "kind": "customers", "frequency": "DAILY"}).is(t, 201, "").text("id"),
 	}
 
 	before := g.owned(ama.business)
@@ -179,7 +185,7 @@ func TestEveryRouteWithAnotherBusinesssIds(t *testing.T) {
 		}
 		a := g.do("GET", path, kofi.access, nil).is(t, 200, "")
 		for _, secret := range []string{ama.user, ama.business, session, invitation, task, reference, month, notice, report, "ama@example.com", "yaa@example.com", customer, cart.id, floor.storefront, "Esi Mensah",
-			hers.warehouse, hers.storefront, hers.category, hers.supplier, hers.product, hers.batch, hers.item, hers.adjustment, hers.transfer, alert} {
+			hers.warehouse, hers.storefront, hers.category, hers.supplier, hers.product, hers.batch, hers.item, hers.adjustment, hers.transfer, alert, schedule, "Stock of the week"} {
 			require.NotContains(t, string(a.raw), secret, path)
 		}
 	}

@@ -62,6 +62,11 @@ var notOnce = map[string]string{
 	"SnoozeStockAlert":      "the last word counts",
 	"AddSupplier":           "moves nothing, and a name is there once",
 	"AddProduct":            "moves nothing, and a SKU is there once",
+
+	"AddExportSchedule":        "moves nothing, and a name is there once",
+	"PreviewExportSchedule":    "changes nothing",
+	"ActivateExportSchedule":   "doing it twice is doing it once",
+	"DeactivateExportSchedule": "doing it twice is doing it once",
 }
 
 func description(t *testing.T) *openapi3.T {

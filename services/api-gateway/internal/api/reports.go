@@ -68,6 +68,18 @@ func (s *Server) CreateTransactionsReport(ctx context.Context, req gen.CreateTra
 	return gen.CreateTransactionsReport202JSONResponse{Body: a.body, Headers: gen.CreateTransactionsReport202ResponseHeaders{Location: &a.body.StatusURL, RetryAfter: &a.retry}}, nil
 }
 
+// CreateAuditLogReport accepts a report on what was done.
+func (s *Server) CreateAuditLogReport(ctx context.Context, req gen.CreateAuditLogReportRequestObject) (gen.CreateAuditLogReportResponseObject, error) {
+	b := req.Body
+	a, err := s.requestReport(ctx, wishedReport{
+		Wish: reporting.Wish{Kind: reporting.AuditLogs, Format: string(value(b.Format)), StartDate: b.StartDate.String(), EndDate: b.EndDate.String()}, mail: value(b.EmailWhenReady),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return gen.CreateAuditLogReport202JSONResponse{Body: a.body, Headers: gen.CreateAuditLogReport202ResponseHeaders{Location: &a.body.StatusURL, RetryAfter: &a.retry}}, nil
+}
+
 // wishedReport is a report as a request asks for it.
 type wishedReport struct {
 	reporting.Wish
@@ -106,9 +118,14 @@ func (s *Server) requestReport(ctx context.Context, w wishedReport) (a acceptedR
 	if err != nil {
 		return a, fmt.Errorf("request report: %w", err)
 	}
-	a.body = gen.ReportAccepted{ReportID: r.ID, TaskID: r.Task, Status: gen.ReportAcceptedStatusProcessing, StatusURL: taskURL(r.Task)}
-	a.retry = int((wait + time.Second - 1) / time.Second)
-	return a, nil
+	return accepted(r, wait), nil
+}
+
+func accepted(r *reporting.Report, wait time.Duration) acceptedReport {
+	return acceptedReport{
+		body:  gen.ReportAccepted{ReportID: r.ID, TaskID: r.Task, Status: gen.ReportAcceptedStatusProcessing, StatusURL: taskURL(r.Task)},
+		retry: int((wait + time.Second - 1) / time.Second),
+	}
 }
 
 // orderReport makes an order of a wish: of the storefronts that whoever asks may see, or of the one that they name.
@@ -122,12 +139,8 @@ func (s *Server) orderReport(ctx context.Context, t *till, w wishedReport) (*rep
 		o.Storefronts = append([]uuid.UUID{}, t.who.Scope.IDs...)
 	}
 	if w.storefront != nil {
-		unknown, err := s.storefronts()(t.tx, []uuid.UUID{*w.storefront})
-		switch {
-		case err != nil:
+		if err := s.seesStorefront(t, *w.storefront); err != nil {
 			return nil, err
-		case len(unknown) > 0 || !t.who.Scope.Sees(*w.storefront):
-			return nil, reporting.ErrUnknownStorefront
 		}
 		o.Storefronts = []uuid.UUID{*w.storefront}
 	}
@@ -139,6 +152,18 @@ func (s *Server) orderReport(ctx context.Context, t *till, w wishedReport) (*rep
 	entry.Action, entry.Entity, entry.EntityID = "report.requested", "report", r.ID.String()
 	entry.Changes = map[string]any{"kind": o.Kind, "format": o.Format, "period": o.Period.String()}
 	return r, audit.Record(t.tx, entry)
+}
+
+// seesStorefront refuses a storefront that is none of the business's, or that whoever stands there does not see.
+func (s *Server) seesStorefront(t *till, id uuid.UUID) error {
+	unknown, err := s.storefronts()(t.tx, []uuid.UUID{id})
+	switch {
+	case err != nil:
+		return err
+	case len(unknown) > 0 || !t.who.Scope.Sees(id):
+		return reporting.ErrUnknownStorefront
+	}
+	return nil
 }
 
 // reads is what of the reports whoever stands there sees: all, if they see all storefronts.
@@ -154,7 +179,7 @@ func (s *Server) ListReports(ctx context.Context, req gen.ListReportsRequestObje
 	if err != nil {
 		return nil, err
 	}
-	f := reporting.Filter{Before: before, Limit: pageSize(req.Params.Limit), Kind: reporting.Kind(value(req.Params.Kind)), Status: reporting.Status(value(req.Params.Status))}
+	f := reporting.Filter{Before: before, Limit: pageSize(req.Params.Limit), Kind: reporting.Kind(value(req.Params.Kind)), Status: reporting.Status(value(req.Params.Status)), Schedule: value(req.Params.ScheduleID)}
 	var list []*reporting.Report
 	err = s.atTill(ctx, func(t *till) (err error) {
 		list, err = reporting.List(t.tx, t.reads(), f)
@@ -214,6 +239,10 @@ func reportBody(r *reporting.Report) gen.Report {
 	b := gen.Report{
 		ID: r.ID, Kind: gen.ReportKind(r.Kind), Format: gen.ReportFormat(r.Format), Trigger: gen.ReportTrigger(r.Trigger), Status: gen.ReportStatus(r.Status), IncludeZeroStock: r.IncludeZeroStock,
 		TaskID: r.Task, StatusURL: taskURL(r.Task), Error: optional(r.Reason), CreatedAt: r.CreatedAt.UTC(), FinishedAt: utc(r.FinishedAt), ExpiresAt: utc(r.ExpiresAt), Progress: r.Percent(),
+		ErrorCode: optional(string(r.Failure)), EmailState: optional(string(r.Mails)), Retries: r.Retries,
+	}
+	if r.Schedule != uuid.Nil {
+		b.ScheduleID = &r.Schedule
 	}
 	if !r.Period.From.IsZero() {
 		b.StartDate, b.EndDate = &types.Date{Time: r.Period.From}, &types.Date{Time: r.Period.To}
@@ -227,11 +256,52 @@ func reportBody(r *reporting.Report) gen.Report {
 	if r.File != nil {
 		b.FileName, b.FileSize, b.Sha256, b.RecordCount = &r.File.Name, &r.File.Size, &r.File.SHA256, &r.RecordCount
 	}
-	if r.Status == reporting.Completed {
-		b.DownloadURL = optional("/api/v1/reports/" + r.ID.String() + "/download")
+	if r.HasFile() {
+		b.DownloadURL = optional(reporting.DownloadPath(r.ID))
 	}
 	return b
 }
+
+// GetReportStatistics counts reports.
+func (s *Server) GetReportStatistics(ctx context.Context, req gen.GetReportStatisticsRequestObject) (gen.GetReportStatisticsResponseObject, error) {
+	var all reporting.Statistics
+	err := s.atTill(ctx, func(t *till) (err error) {
+		days := value(req.Params.Days)
+		if days == 0 {
+			days = statisticsDays
+		}
+		clock, err := reporting.ClockOf(t.tx)
+		if err != nil {
+			return err
+		}
+		all, err = reporting.StatisticsOf(t.tx, t.reads(), clock.Now.AddDate(0, 0, -days), clock.Now)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	b := gen.ReportStatistics{From: all.From.UTC(), To: all.To.UTC(), Total: all.Total, Running: all.Running, Completed: all.Completed, Failed: all.Failed, Cancelled: all.Cancelled, Records: all.Records, Bytes: all.Bytes}
+	b.ByKind = make([]struct {
+		Bytes     int64          `json:"bytes"`
+		Completed int64          `json:"completed"`
+		Failed    int64          `json:"failed"`
+		Kind      gen.ReportKind `json:"kind"`
+		Records   int64          `json:"records"`
+		Total     int64          `json:"total"`
+	}, len(all.ByKind))
+	for i, k := range all.ByKind {
+		one := &b.ByKind[i]
+		one.Kind, one.Total, one.Completed, one.Failed, one.Records, one.Bytes = gen.ReportKind(k.Kind), k.Total, k.Completed, k.Failed, k.Records, k.Bytes
+	}
+	if all.Completed > 0 {
+		seconds := (all.TookMS + 1000*all.Completed - 1) / (1000 * all.Completed)
+		b.AverageSeconds = &seconds
+	}
+	return gen.GetReportStatistics200JSONResponse(b), nil
+}
+
+// statisticsDays is what reports are counted of when a request does not say.
+const statisticsDays = 30
 
 // downloadable returns the report whose file whoever asks may have.
 func (s *Server) downloadable(ctx context.Context, id uuid.UUID) (r *reporting.Report, err error) {

@@ -8,6 +8,7 @@ import (
 	"gorm.io/gorm"
 
 	"makola/pkg/accounts"
+	"makola/pkg/reporting"
 	"makola/services/api-gateway/internal/api/gen"
 	"makola/services/api-gateway/internal/auth"
 )
@@ -37,8 +38,10 @@ func (s *Server) ChangeSettings(ctx context.Context, req gen.ChangeSettingsReque
 	}
 	var now accounts.Settings
 	err = s.DB.InTenant(ctx, func(tx *gorm.DB) (err error) {
-		now, err = accounts.ChangeSettings(tx, auth.From(ctx), change, clientOf(ctx), unchanged)
-		return err
+		if now, err = accounts.ChangeSettings(tx, auth.From(ctx), change, clientOf(ctx), unchanged); err != nil || change.Timezone == nil {
+			return err
+		}
+		return reporting.Reschedule(tx) // what runs at two o'clock does so by the new clock
 	})
 	if err != nil {
 		return nil, fmt.Errorf("change settings: %w", err)
@@ -50,8 +53,10 @@ func (s *Server) ChangeSettings(ctx context.Context, req gen.ChangeSettingsReque
 func (s *Server) ResetSettings(ctx context.Context, _ gen.ResetSettingsRequestObject) (gen.ResetSettingsResponseObject, error) {
 	var now accounts.Settings
 	err := s.DB.InTenant(ctx, func(tx *gorm.DB) (err error) {
-		now, err = accounts.ResetSettings(tx, auth.From(ctx), clientOf(ctx))
-		return err
+		if now, err = accounts.ResetSettings(tx, auth.From(ctx), clientOf(ctx)); err != nil {
+			return err
+		}
+		return reporting.Reschedule(tx)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("reset settings: %w", err)

@@ -86,5 +86,8 @@ func Table() []Entry {
 		{Name: "delete-import-files", Task: "inventory.delete_import_files", Every: day, Offset: 4 * time.Hour},
 		{Name: "verify-receivables", Task: "sales.verify_receivables", Every: day, Offset: 3*time.Hour + 40*time.Minute},
 		{Name: "cleanup-old-exports", Task: "reports.cleanup_old_exports", Every: day, Offset: 4 * time.Hour},
+		{Name: "run-scheduled-exports", Task: "reports.check_and_run_scheduled_exports", Every: 5 * time.Minute, Missed: Skip},
+		{Name: "retry-failed-exports", Task: "reports.retry_failed_exports", Every: time.Hour, Offset: 30 * time.Minute, Missed: Skip},
+		{Name: "send-export-summary", Task: "reports.send_export_summary_report", Every: week, Offset: mondaySeven},
 	}
 }

@@ -42,9 +42,16 @@ func (n *Notifications) SendEmail(ctx context.Context, _ contract.Run, args *not
 	case hold.Wait > 0:
 		return nil, task.Throttled(hold.Wait) // spends no attempt
 	}
-	message := mail.Message{ID: id.String(), To: []string{m.To}, Subject: m.Rendered.Subject, Text: m.Rendered.Text, HTML: m.Rendered.HTML}
+	message := mail.Message{ID: id.String(), From: n.sender(m.FromName), To: []string{m.To}, ReplyTo: m.ReplyTo, Subject: m.Rendered.Subject, Text: m.Rendered.Text, HTML: m.Rendered.HTML}
 	if link := n.unsubscribe(ctx, m.Template); strings.HasPrefix(link, "https://") { // mail programs follow no other
 		message.ListUnsubscribe = link
+	}
+	file, err := n.attach(ctx, m, &message)
+	if err != nil {
+		return nil, err
+	}
+	if file != nil {
+		defer file.Close()
 	}
 	err = n.Sender.Send(ctx, message)
 	if err != nil {
@@ -78,6 +85,9 @@ func (n *Notifications) prepare(ctx context.Context, id uuid.UUID) (m *notificat
 			return err
 		}
 		content, err := notifications.Decode(m.Template, m.Data)
+		if ready, ok := content.(notifications.ExportReady); ok {
+			content = n.withLink(ready)
+		}
 		if err != nil {
 			if !errors.Is(err, notifications.ErrUnknownTemplate) {
 				err = task.Permanent(err)

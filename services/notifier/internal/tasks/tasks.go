@@ -9,6 +9,7 @@ import (
 	"makola/pkg/mail"
 	"makola/pkg/notifications"
 	"makola/pkg/postgres"
+	"makola/pkg/storage"
 	accountspb "makola/proto/makola/accounts/v1"
 	notificationspb "makola/proto/makola/notifications/v1"
 	"makola/services/notifier/internal/templates"
@@ -25,6 +26,10 @@ type Notifications struct {
 	DB     *postgres.DB
 	Words  *templates.Set
 	Sender *mail.Sender
+	// From is the sender as it is configured, with or without a name.
+	From string
+	// Files is where attachments lie. Without it mails that would have one have a link instead.
+	Files *storage.Files
 	// Domain is the right part of every Message-ID; see MessageIDDomain.
 	Domain string
 	// Unsubscribe signs links to PublicURL by which a reader turns off mails; without both there are none.

@@ -15,6 +15,7 @@ import (
 	"makola/pkg/postgres"
 	"makola/pkg/postgres/postgrestest"
 	"makola/pkg/service"
+	"makola/pkg/storage"
 	"makola/pkg/task"
 	"makola/pkg/task/tasktest"
 	"makola/pkg/tenant"
@@ -29,7 +30,7 @@ import (
 const linkKey = "0123456789abcdef0123456789abcdef"
 
 // handle registers the handlers, as main does, with the mail server at url.
-func handle(t *testing.T, r contract.Registrar, db *postgres.DB, q *task.Queue, url string) {
+func handle(t *testing.T, r contract.Registrar, db *postgres.DB, q *task.Queue, url string) *tasks.Notifications {
 	t.Helper()
 	cfg := mail.Config{URL: service.Secret(url), From: "Makola <no-reply@makola.example>"}
 	sender, err := mail.New(cfg)
@@ -41,7 +42,12 @@ func handle(t *testing.T, r contract.Registrar, db *postgres.DB, q *task.Queue, 
 	unsubscribe, err := notifications.ParseUnsubscribeKeys(linkKey)
 	require.NoError(t, err)
 	accountspb.HandleTasks(r, &tasks.Accounts{Notify: notificationspb.NewTasks(q)})
-	notificationspb.HandleTasks(r, &tasks.Notifications{DB: db, Words: words, Sender: sender, Domain: domain, Unsubscribe: unsubscribe, PublicURL: "https://api.example.com/"})
+	files, err := storage.Open(t.Context(), storage.Config{URL: "file://" + t.TempDir()})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = files.Close() })
+	n := &tasks.Notifications{DB: db, Words: words, Sender: sender, From: cfg.From, Files: files, Domain: domain, Unsubscribe: unsubscribe, PublicURL: "https://api.example.com/"}
+	notificationspb.HandleTasks(r, n)
+	return n
 }
 
 // world is notifier without a broker: a real database, a real mail server, and one shop with its owner.
@@ -53,6 +59,8 @@ type world struct {
 	admin  *pgx.Conn
 	server *mailtest.Server
 	notify *notificationspb.Tasks
+	sends  *tasks.Notifications
+	files  *storage.Files
 	shop   uuid.UUID
 	owner  uuid.UUID
 }
@@ -72,12 +80,16 @@ func newWorldAt(t *testing.T, server *mailtest.Server, url string) *world {
 	}
 	w := &world{Harness: tasktest.New(t, db), t: t, pg: pg, db: db, admin: pg.Admin(), server: server, shop: uuid.New(), owner: uuid.New()}
 	w.notify = notificationspb.NewTasks(w.Queue)
-	handle(t, w, db, w.Queue, url)
+	w.sends = handle(t, w, db, w.Queue, url)
+	w.files = w.sends.Files
 	w.addUser(w.owner, "ama@example.com", "Ama Mensah")
 	w.exec(`insert into accounts.business (id, owner_id, name, email) values ($1, $2, 'Ama''s Provisions', 'shop@example.com')`, w.shop, w.owner)
 	w.exec(`insert into accounts.membership (tenant_id, user_id, role) values ($1, $2, 'OWNER')`, w.shop, w.owner)
 	return w
 }
+
+// noFiles takes the place for files away.
+func (w *world) noFiles() { w.sends.Files = nil }
 
 func (w *world) addUser(id uuid.UUID, email, name string) {
 	w.t.Helper()

@@ -88,6 +88,12 @@ func (s *Set) RenderWith(c notifications.Content, unsubscribe string) (Message, 
 		l = s.reportReady(c)
 	case notifications.ReportFailed:
 		l = s.reportFailed(c)
+	case notifications.ExportReady:
+		l = s.exportReady(c)
+	case notifications.ExportFailed:
+		l = s.exportFailed(c)
+	case notifications.ExportSummary:
+		l = s.exportSummary(c)
 	default:
 		return Message{}, fmt.Errorf("render a %T: %w", c, notifications.ErrUnknownTemplate)
 	}

@@ -74,6 +74,14 @@ func moved() notifications.StockMovement {
 	}
 }
 
+func exported() notifications.ExportReady {
+	return notifications.ExportReady{
+		Name: "Ama Mensah", Business: "Ama's Provisions", Schedule: "Month's sales", Title: "Sales Report", Period: "1 to 31 March 2026", Subject: "Our sales in March", Message: "Dear Mr Owusu,\nplease find our sales below.",
+		FileName: "sales_2026-03-01_2026-03-31_20260401_020003.xlsx", SizeBytes: 2_345_678, Rows: 18_412, Seconds: 3, Attached: true, Path: "/api/v1/reports/01900000-0000-7000-8000-000000000010/download",
+		ExpiresAt: paidAt.AddDate(0, 0, 30), Timezone: "Africa/Accra",
+	}
+}
+
 // token is as long as those that are sent.
 const token = "dGhpcyBpcyBub3QgYSB0b2tlbiBidXQgMzIgYnl0ZXM"
 
@@ -106,8 +114,18 @@ func samples() map[string]notifications.Content {
 			Name: "Ama Mensah", Business: "Ama's Provisions", Title: "Sales Report", Period: "1 to 31 March 2026", FileName: "sales_2026-03-01_2026-03-31_20260401_001500.xlsx", SizeBytes: 2_345_678, Rows: 18_412,
 			ExpiresAt: paidAt.AddDate(0, 0, 30), Timezone: "Africa/Accra",
 		},
-		"report_ready_bare":           notifications.ReportReady{SizeBytes: 14_300},
-		"report_failed":               notifications.ReportFailed{Name: "Ama Mensah", Business: "Ama's Provisions", Title: "Sales Report", Period: "1 to 31 March 2026"},
+		"report_ready_bare": notifications.ReportReady{SizeBytes: 14_300},
+		"report_failed":     notifications.ReportFailed{Name: "Ama Mensah", Business: "Ama's Provisions", Title: "Sales Report", Period: "1 to 31 March 2026"},
+		"export_ready":      exported(),
+		"export_ready_link": func() notifications.ExportReady {
+			c := exported()
+			c.Name, c.Subject, c.Message, c.Attached, c.SizeBytes, c.Rows, c.Link = "", "", "", false, 48_100_000, 1_204_551, "https://api.example.com"+c.Path
+			return c
+		}(),
+		"export_failed":      notifications.ExportFailed{Name: "Ama Mensah", Business: "Ama's Provisions", Schedule: "Month's sales", Title: "Sales Report", Period: "1 to 31 March 2026", Failure: "TOO_LARGE", NextRun: paidAt, Timezone: "Africa/Lagos"},
+		"export_failed_bare": notifications.ExportFailed{Failure: "SOMETHING_NEW"},
+		"export_summary": notifications.ExportSummary{Name: "Ama Mensah", Business: "Ama's Provisions", From: "2026-03-23", To: "2026-03-29", Total: 12, Successful: 11, Failed: 1, Records: 48_210, SizeBytes: 5_234_000,
+			Kinds: []notifications.ExportKind{{Title: "Sales Report", Total: 8, Successful: 7, Failed: 1, Records: 47_000, SizeBytes: 5_100_000}, {Title: "Inventory Report", Total: 4, Successful: 4, Records: 1_210, SizeBytes: 134_000}}},
 		"stock_movement_first_month":  notifications.StockMovement{Business: "Ama's Provisions", Currency: money.GHS, From: "2026-03-01", To: "2026-03-30", Days: 30, Now: notifications.Flow{Received: 40}},
 		"subscription_activated":      subscribed(),
 		"subscription_activated_bare": notifications.SubscriptionActivated{Currency: money.GHS, PaidMinor: 12000},
@@ -170,6 +188,9 @@ func TestPeoplesWordsCannotBreakOut(t *testing.T) {
 		"stock_movement":   notifications.StockMovement{Name: evil, Business: evil, Currency: "GHS\r\n", From: evil, To: evil, Now: notifications.Flow{Sales: 1}, Top: []notifications.Seller{{Product: evil, SKU: evil, Units: 1}}},
 		"report_ready":     notifications.ReportReady{Name: evil, Business: evil, Title: evil, Period: evil, FileName: evil, Timezone: evil, ExpiresAt: paidAt},
 		"report_failed":    notifications.ReportFailed{Name: evil, Business: evil, Title: evil, Period: evil},
+		"export_ready":     notifications.ExportReady{Name: evil, Business: evil, Schedule: evil, Title: evil, Period: evil, Subject: evil, Message: evil, FileName: evil, Timezone: evil, ExpiresAt: paidAt},
+		"export_failed":    notifications.ExportFailed{Name: evil, Business: evil, Schedule: evil, Title: evil, Period: evil, Failure: evil, Timezone: evil, NextRun: paidAt},
+		"export_summary":   notifications.ExportSummary{Name: evil, Business: evil, From: evil, To: evil, Failed: 1, Kinds: []notifications.ExportKind{{Title: evil}, {Title: evil}}},
 		"payment_failed":   notifications.PaymentFailed{Name: evil, Business: evil, Reference: evil, ExpectedCurrency: "<b>", Timezone: "../../etc/passwd", ReportedAt: paidAt, Product: evil},
 		"payment_review":   notifications.PaymentReview{Name: evil, Business: evil, Reference: evil, ExpectedCurrency: "<b>", ReceivedCurrency: "<b>", Timezone: "../../etc/passwd", ReportedAt: paidAt},
 	}

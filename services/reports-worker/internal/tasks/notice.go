@@ -22,27 +22,32 @@ import (
 const seesReports = "can_view_reports"
 
 // finish records the file in the transaction that ends the task, and tells of it.
-func (r *Reports) finish(ctx context.Context, tx *gorm.DB, report *reporting.Report, business uuid.UUID, made reporting.Made, key string, w storage.Written, took time.Duration) (result, error) {
-	ctx = tenant.With(ctx, business)
-	if err := postgres.BindTenants(tx, []uuid.UUID{business}); err != nil { // a task from elsewhere belongs to nobody
+func (r *Reports) finish(ctx context.Context, tx *gorm.DB, report *reporting.Report, j job, made reporting.Made, key string, w storage.Written, took time.Duration) (result, error) {
+	ctx = tenant.With(ctx, j.business)
+	if err := postgres.BindTenants(tx, []uuid.UUID{j.business}); err != nil { // a task from elsewhere belongs to nobody
 		return result{}, err
 	}
-	tx = tx.WithContext(tenant.With(tx.Statement.Context, business)) //nolint:contextcheck // the transaction's own, and the business with it
+	tx = tx.WithContext(tenant.With(tx.Statement.Context, j.business)) //nolint:contextcheck // the transaction's own, and the business with it
 	if err := reporting.Complete(tx, report.ID, made, key, w, took); err != nil {
 		return result{}, err
 	}
 	report.File = &reporting.File{Name: made.FileName, Size: w.Size, SHA256: w.SHA256, Key: key}
 	report.RecordCount, report.SalesCount, report.Payments = made.Records, made.Sales, made.Payments
+	return resultOf(report), j.ready(ctx, tx, report, took)
+}
+
+// tellReady tells whoever asked that there is a file.
+func (r *Reports) tellReady(ctx context.Context, tx *gorm.DB, business uuid.UUID, report *reporting.Report) error {
 	n := notice(business, report)
 	n.Kind, n.Priority, n.Key = notifications.KindReportReady, notifications.Low, "report:"+report.ID.String()
 	n.Title = "Your " + words(report) + " is ready"
-	n.Body = fmt.Sprintf("%s, %d rows. The file is kept for 30 days.", made.FileName, made.Records)
+	n.Body = fmt.Sprintf("%s, %d rows. The file is kept for 30 days.", report.File.Name, report.RecordCount)
 	if _, err := notifications.Post(tx, r.Bell, []notifications.Notice{n}); err != nil {
-		return result{}, err
+		return err
 	}
-	return resultOf(report), r.mail(ctx, tx, business, report, n.Key, func(p *reporting.Recipient) notifications.Content {
+	return r.mail(ctx, tx, business, report, n.Key, func(p *reporting.Recipient) notifications.Content {
 		return notifications.ReportReady{
-			Name: p.Name, Business: p.Business, Title: report.Kind.Title(), Period: report.Period.String(), FileName: made.FileName, SizeBytes: w.Size, Rows: made.Records,
+			Name: p.Name, Business: p.Business, Title: report.Kind.Title(), Period: report.Period.String(), FileName: report.File.Name, SizeBytes: report.File.Size, Rows: report.RecordCount,
 			ExpiresAt: time.Now().Add(reporting.Keep), Timezone: p.Timezone,
 		}
 	})

@@ -29,6 +29,15 @@ const (
 	failTime = 5 * time.Second
 )
 
+// classed is an error of which is known what it means for the report.
+type classed struct {
+	error
+	why reporting.Failure
+}
+
+// Unwrap returns the error itself.
+func (c classed) Unwrap() error { return c.error }
+
 // wanted is a report as a task's arguments ask for it.
 type wanted struct {
 	reporting.Wish
@@ -45,22 +54,45 @@ type result struct {
 
 func resultOf(r *reporting.Report) result {
 	return result{
-		status: "completed", url: "/api/v1/reports/" + r.ID.String() + "/download", fileName: r.File.Name, format: string(r.Format), id: r.ID.String(),
+		status: "completed", url: reporting.DownloadPath(r.ID), fileName: r.File.Name, format: string(r.Format), id: r.ID.String(),
 		records: r.RecordCount, sales: r.SalesCount, payments: r.Payments,
 	}
 }
 
-// make makes a report: it writes the file without a transaction that could wait for it, and returns the function that says so. A report that fails for good is marked, and whoever
-// asked is told.
+// job is one report to be made: where it comes from, and who is told what becomes of it.
+type job struct {
+	business uuid.UUID
+	// begin returns the report.
+	begin func(tx *gorm.DB) (*reporting.Report, error)
+	// ready and failed tell of its file, or that there will be none, in the transaction that says so.
+	ready  func(ctx context.Context, tx *gorm.DB, report *reporting.Report, took time.Duration) error
+	failed func(ctx context.Context, tx *gorm.DB, report *reporting.Report, why reporting.Failure) error
+}
+
+// make makes a report that somebody asked for.
 func (r *Reports) make(ctx context.Context, run contract.Run, w wanted) (func(tx *gorm.DB) (result, error), error) {
 	business, err := businessOf(run, w.business)
 	if err != nil {
 		return nil, err
 	}
-	ctx = tenant.With(ctx, business)
-	commit, final, err := r.attempt(ctx, run, business, w)
+	return r.produce(ctx, run, job{
+		business: business,
+		begin:    func(tx *gorm.DB) (*reporting.Report, error) { return begin(tx, run, w) },
+		ready: func(ctx context.Context, tx *gorm.DB, report *reporting.Report, _ time.Duration) error {
+			return r.tellReady(ctx, tx, business, report)
+		},
+		failed: func(ctx context.Context, tx *gorm.DB, report *reporting.Report, _ reporting.Failure) error {
+			return r.tellFailed(ctx, tx, business, report)
+		},
+	})
+}
+
+// produce writes the file without a transaction that could wait for it, and returns the function that says so. A report that fails for good is marked, and told of.
+func (r *Reports) produce(ctx context.Context, run contract.Run, j job) (func(tx *gorm.DB) (result, error), error) {
+	ctx = tenant.With(ctx, j.business)
+	commit, final, err := r.attempt(ctx, run, j)
 	if err != nil && (final || run.Attempt >= run.MaxAttempts) && !errors.Is(ctx.Err(), context.Canceled) { // a cancelled one has not failed
-		r.fail(ctx, run.ID, business, err)
+		r.fail(ctx, run.ID, j, err)
 	}
 	if final {
 		err = task.Permanent(err)
@@ -81,7 +113,7 @@ func businessOf(run contract.Run, text string) (uuid.UUID, error) {
 }
 
 // attempt tries once. final is set for an error that no further attempt can mend.
-func (r *Reports) attempt(ctx context.Context, run contract.Run, business uuid.UUID, w wanted) (commit func(tx *gorm.DB) (result, error), final bool, err error) {
+func (r *Reports) attempt(ctx context.Context, run contract.Run, j job) (commit func(tx *gorm.DB) (result, error), final bool, err error) {
 	begun := time.Now()
 	var report *reporting.Report
 	active := false
@@ -89,25 +121,27 @@ func (r *Reports) attempt(ctx context.Context, run contract.Run, business uuid.U
 		if active, err = task.TenantActive(ctx, tx); err != nil || !active {
 			return err
 		}
-		report, err = begin(tx, run, w)
+		report, err = j.begin(tx)
 		return err
 	})
 	switch _, fault := errors.AsType[*problem.Error](err); {
+	case errors.Is(err, reporting.ErrCreatorGone), errors.Is(err, reporting.ErrScheduleGone):
+		return nil, true, err
 	case fault:
-		return nil, true, reporting.Describe(err)
+		return nil, true, classed{reporting.Describe(err), reporting.FailedInvalid}
 	case err != nil:
 		return nil, false, fmt.Errorf("begin report: %w", err)
 	case !active:
 		return func(*gorm.DB) (result, error) { return result{status: "inactive"}, nil }, false, nil
 	}
 	switch report.Status {
-	case reporting.Completed:
+	case reporting.Completed, reporting.Emailed:
 		return func(*gorm.DB) (result, error) { return resultOf(report), nil }, false, nil
 	case reporting.Cancelled, reporting.Expired:
 		return nil, true, reporting.ErrOver
 	case reporting.Pending, reporting.Processing, reporting.Failed: // a failed one was asked for anew by an operator
 	}
-	key := storage.Key(purpose, business, uuid.Must(uuid.NewV7()), begun)
+	key := storage.Key(purpose, j.business, uuid.Must(uuid.NewV7()), begun)
 	made, written, err := r.write(ctx, key, report.Order, run.Progress)
 	switch {
 	case errors.Is(err, storage.ErrNone), errors.Is(err, storage.ErrTooLarge):
@@ -117,7 +151,7 @@ func (r *Reports) attempt(ctx context.Context, run contract.Run, business uuid.U
 	}
 	took := time.Since(begun)
 	return func(tx *gorm.DB) (result, error) {
-		res, err := r.finish(ctx, tx, report, business, made, key, written, took)
+		res, err := r.finish(ctx, tx, report, j, made, key, written, took)
 		if errors.Is(err, reporting.ErrOver) {
 			r.drop(ctx, key)
 			err = task.Permanent(err)
@@ -147,12 +181,18 @@ func (r *Reports) write(ctx context.Context, key string, o reporting.Order, prog
 	from, to := io.Pipe()
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() (err error) {
-		made, err = reporting.Write(gctx, r.DB, to, o, progress)
+		if made, err = reporting.Write(gctx, r.DB, to, o, progress); err != nil {
+			err = classed{err, reporting.FailedInternal} // the other side reads it, and is not to blame
+		}
 		_ = to.CloseWithError(err) // nil is the end of the file; never fails
 		return err
 	})
 	g.Go(func() (err error) {
-		written, err = r.Files.Put(gctx, key, from, maxBytes)
+		if written, err = r.Files.Put(gctx, key, from, maxBytes); err != nil && failure(err) == reporting.FailedInternal {
+			if _, known := errors.AsType[classed](err); !known {
+				err = classed{err, reporting.FailedStorage}
+			}
+		}
 		_ = from.CloseWithError(err) // or the writer would wait for ever
 		return err
 	})
@@ -176,7 +216,7 @@ func (r *Reports) drop(ctx context.Context, key string) {
 }
 
 // fail marks the report as failed and tells of it. That is best effort: the task's own end says the same to whoever looks.
-func (r *Reports) fail(ctx context.Context, id, business uuid.UUID, cause error) {
+func (r *Reports) fail(ctx context.Context, id uuid.UUID, j job, cause error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), failTime)
 	defer cancel()
 	err := r.DB.InTenant(ctx, func(tx *gorm.DB) error {
@@ -187,13 +227,34 @@ func (r *Reports) fail(ctx context.Context, id, business uuid.UUID, cause error)
 		if err != nil {
 			return err
 		}
-		news, err := reporting.Fail(tx, report.ID, cause.Error())
+		why := failure(cause)
+		news, err := reporting.Fail(tx, report.ID, why, cause.Error())
 		if err != nil || !news {
 			return err
 		}
-		return r.tellFailed(ctx, tx, business, report)
+		return j.failed(ctx, tx, report, why)
 	})
 	if err != nil {
 		slog.WarnContext(ctx, "failure of a report not recorded", "error", err)
 	}
+}
+
+// failure is the class of an error.
+func failure(err error) reporting.Failure {
+	c, known := errors.AsType[classed](err)
+	switch {
+	case errors.Is(err, reporting.ErrCreatorGone):
+		return reporting.FailedCreatorGone
+	case errors.Is(err, reporting.ErrScheduleGone):
+		return reporting.FailedNoSchedule
+	case errors.Is(err, storage.ErrTooLarge):
+		return reporting.FailedTooLarge
+	case errors.Is(err, storage.ErrNone):
+		return reporting.FailedStorage
+	case errors.Is(err, context.DeadlineExceeded):
+		return reporting.FailedTimeout
+	case known:
+		return c.why
+	}
+	return reporting.FailedInternal
 }

@@ -58,7 +58,7 @@ func folderAt(t *testing.T, path string) *storage.Files {
 }
 
 func register(db *postgres.DB, files *storage.Files, r contract.Registrar, q *task.Queue) {
-	reportspb.HandleTasks(r, &tasks.Reports{Instance: "reports-1", DB: db, Files: files, Mail: notificationspb.NewTasks(q), Bell: q})
+	reportspb.HandleTasks(r, &tasks.Reports{Instance: "reports-1", DB: db, Files: files, Mail: notificationspb.NewTasks(q), Bell: q, Tasks: reportspb.NewTasks(q)})
 }
 
 // worker is reports-worker on a database of its own, with a shop and without a broker.

@@ -20,6 +20,8 @@ type Reports struct {
 	// Mail enqueues mails, and Bell tells the gateways that there are notices.
 	Mail *notificationspb.Tasks
 	Bell *task.Queue
+	// Tasks enqueues tasks of this queue: a sweep's, one for each schedule or business.
+	Tasks *reportspb.Tasks
 }
 
 var _ reportspb.TasksHandler = (*Reports)(nil)

@@ -126,6 +126,27 @@ func (e AdjustmentType) Valid() bool {
 	}
 }
 
+// Defines values for AuditLogReportRequestFormat.
+const (
+	AuditLogReportRequestFormatCsv   AuditLogReportRequestFormat = "csv"
+	AuditLogReportRequestFormatExcel AuditLogReportRequestFormat = "excel"
+	AuditLogReportRequestFormatPdf   AuditLogReportRequestFormat = "pdf"
+)
+
+// Valid indicates whether the value is a known member of the AuditLogReportRequestFormat enum.
+func (e AuditLogReportRequestFormat) Valid() bool {
+	switch e {
+	case AuditLogReportRequestFormatCsv:
+		return true
+	case AuditLogReportRequestFormatExcel:
+		return true
+	case AuditLogReportRequestFormatPdf:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ChargeStatus.
 const (
 	ChargeStatusCancelled ChargeStatus = "cancelled"
@@ -276,6 +297,243 @@ func (e ExchangeRequestPaymentType) Valid() bool {
 	case ExchangeRequestPaymentTypeMIXED:
 		return true
 	case ExchangeRequestPaymentTypeMOBILE:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ExportPreviewRequestFrequency.
+const (
+	ExportPreviewRequestFrequencyDAILY   ExportPreviewRequestFrequency = "DAILY"
+	ExportPreviewRequestFrequencyMONTHLY ExportPreviewRequestFrequency = "MONTHLY"
+	ExportPreviewRequestFrequencyWEEKLY  ExportPreviewRequestFrequency = "WEEKLY"
+)
+
+// Valid indicates whether the value is a known member of the ExportPreviewRequestFrequency enum.
+func (e ExportPreviewRequestFrequency) Valid() bool {
+	switch e {
+	case ExportPreviewRequestFrequencyDAILY:
+		return true
+	case ExportPreviewRequestFrequencyMONTHLY:
+		return true
+	case ExportPreviewRequestFrequencyWEEKLY:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ExportScheduleFormat.
+const (
+	ExportScheduleFormatCsv   ExportScheduleFormat = "csv"
+	ExportScheduleFormatExcel ExportScheduleFormat = "excel"
+	ExportScheduleFormatPdf   ExportScheduleFormat = "pdf"
+)
+
+// Valid indicates whether the value is a known member of the ExportScheduleFormat enum.
+func (e ExportScheduleFormat) Valid() bool {
+	switch e {
+	case ExportScheduleFormatCsv:
+		return true
+	case ExportScheduleFormatExcel:
+		return true
+	case ExportScheduleFormatPdf:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ExportScheduleFrequency.
+const (
+	ExportScheduleFrequencyDAILY   ExportScheduleFrequency = "DAILY"
+	ExportScheduleFrequencyMONTHLY ExportScheduleFrequency = "MONTHLY"
+	ExportScheduleFrequencyWEEKLY  ExportScheduleFrequency = "WEEKLY"
+)
+
+// Valid indicates whether the value is a known member of the ExportScheduleFrequency enum.
+func (e ExportScheduleFrequency) Valid() bool {
+	switch e {
+	case ExportScheduleFrequencyDAILY:
+		return true
+	case ExportScheduleFrequencyMONTHLY:
+		return true
+	case ExportScheduleFrequencyWEEKLY:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ExportScheduleChangeRequestFormat.
+const (
+	ExportScheduleChangeRequestFormatCsv   ExportScheduleChangeRequestFormat = "csv"
+	ExportScheduleChangeRequestFormatExcel ExportScheduleChangeRequestFormat = "excel"
+	ExportScheduleChangeRequestFormatPdf   ExportScheduleChangeRequestFormat = "pdf"
+)
+
+// Valid indicates whether the value is a known member of the ExportScheduleChangeRequestFormat enum.
+func (e ExportScheduleChangeRequestFormat) Valid() bool {
+	switch e {
+	case ExportScheduleChangeRequestFormatCsv:
+		return true
+	case ExportScheduleChangeRequestFormatExcel:
+		return true
+	case ExportScheduleChangeRequestFormatPdf:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ExportScheduleChangeRequestFrequency.
+const (
+	ExportScheduleChangeRequestFrequencyDAILY   ExportScheduleChangeRequestFrequency = "DAILY"
+	ExportScheduleChangeRequestFrequencyMONTHLY ExportScheduleChangeRequestFrequency = "MONTHLY"
+	ExportScheduleChangeRequestFrequencyWEEKLY  ExportScheduleChangeRequestFrequency = "WEEKLY"
+)
+
+// Valid indicates whether the value is a known member of the ExportScheduleChangeRequestFrequency enum.
+func (e ExportScheduleChangeRequestFrequency) Valid() bool {
+	switch e {
+	case ExportScheduleChangeRequestFrequencyDAILY:
+		return true
+	case ExportScheduleChangeRequestFrequencyMONTHLY:
+		return true
+	case ExportScheduleChangeRequestFrequencyWEEKLY:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ExportScheduleChangeRequestKind.
+const (
+	ExportScheduleChangeRequestKindAuditLogs ExportScheduleChangeRequestKind = "audit_logs"
+	ExportScheduleChangeRequestKindCustomers ExportScheduleChangeRequestKind = "customers"
+	ExportScheduleChangeRequestKindInventory ExportScheduleChangeRequestKind = "inventory"
+	ExportScheduleChangeRequestKindSales     ExportScheduleChangeRequestKind = "sales"
+)
+
+// Valid indicates whether the value is a known member of the ExportScheduleChangeRequestKind enum.
+func (e ExportScheduleChangeRequestKind) Valid() bool {
+	switch e {
+	case ExportScheduleChangeRequestKindAuditLogs:
+		return true
+	case ExportScheduleChangeRequestKindCustomers:
+		return true
+	case ExportScheduleChangeRequestKindInventory:
+		return true
+	case ExportScheduleChangeRequestKindSales:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ExportScheduleChangeRequestPeriod.
+const (
+	ExportScheduleChangeRequestPeriodLast7Days ExportScheduleChangeRequestPeriod = "last_7_days"
+	ExportScheduleChangeRequestPeriodLastDay   ExportScheduleChangeRequestPeriod = "last_day"
+	ExportScheduleChangeRequestPeriodLastMonth ExportScheduleChangeRequestPeriod = "last_month"
+)
+
+// Valid indicates whether the value is a known member of the ExportScheduleChangeRequestPeriod enum.
+func (e ExportScheduleChangeRequestPeriod) Valid() bool {
+	switch e {
+	case ExportScheduleChangeRequestPeriodLast7Days:
+		return true
+	case ExportScheduleChangeRequestPeriodLastDay:
+		return true
+	case ExportScheduleChangeRequestPeriodLastMonth:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ExportScheduleRequestFormat.
+const (
+	ExportScheduleRequestFormatCsv   ExportScheduleRequestFormat = "csv"
+	ExportScheduleRequestFormatExcel ExportScheduleRequestFormat = "excel"
+	ExportScheduleRequestFormatPdf   ExportScheduleRequestFormat = "pdf"
+)
+
+// Valid indicates whether the value is a known member of the ExportScheduleRequestFormat enum.
+func (e ExportScheduleRequestFormat) Valid() bool {
+	switch e {
+	case ExportScheduleRequestFormatCsv:
+		return true
+	case ExportScheduleRequestFormatExcel:
+		return true
+	case ExportScheduleRequestFormatPdf:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ExportScheduleRequestFrequency.
+const (
+	ExportScheduleRequestFrequencyDAILY   ExportScheduleRequestFrequency = "DAILY"
+	ExportScheduleRequestFrequencyMONTHLY ExportScheduleRequestFrequency = "MONTHLY"
+	ExportScheduleRequestFrequencyWEEKLY  ExportScheduleRequestFrequency = "WEEKLY"
+)
+
+// Valid indicates whether the value is a known member of the ExportScheduleRequestFrequency enum.
+func (e ExportScheduleRequestFrequency) Valid() bool {
+	switch e {
+	case ExportScheduleRequestFrequencyDAILY:
+		return true
+	case ExportScheduleRequestFrequencyMONTHLY:
+		return true
+	case ExportScheduleRequestFrequencyWEEKLY:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ExportScheduleRequestKind.
+const (
+	ExportScheduleRequestKindAuditLogs ExportScheduleRequestKind = "audit_logs"
+	ExportScheduleRequestKindCustomers ExportScheduleRequestKind = "customers"
+	ExportScheduleRequestKindInventory ExportScheduleRequestKind = "inventory"
+	ExportScheduleRequestKindSales     ExportScheduleRequestKind = "sales"
+)
+
+// Valid indicates whether the value is a known member of the ExportScheduleRequestKind enum.
+func (e ExportScheduleRequestKind) Valid() bool {
+	switch e {
+	case ExportScheduleRequestKindAuditLogs:
+		return true
+	case ExportScheduleRequestKindCustomers:
+		return true
+	case ExportScheduleRequestKindInventory:
+		return true
+	case ExportScheduleRequestKindSales:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ExportScheduleRequestPeriod.
+const (
+	ExportScheduleRequestPeriodLast7Days ExportScheduleRequestPeriod = "last_7_days"
+	ExportScheduleRequestPeriodLastDay   ExportScheduleRequestPeriod = "last_day"
+	ExportScheduleRequestPeriodLastMonth ExportScheduleRequestPeriod = "last_month"
+)
+
+// Valid indicates whether the value is a known member of the ExportScheduleRequestPeriod enum.
+func (e ExportScheduleRequestPeriod) Valid() bool {
+	switch e {
+	case ExportScheduleRequestPeriodLast7Days:
+		return true
+	case ExportScheduleRequestPeriodLastDay:
+		return true
+	case ExportScheduleRequestPeriodLastMonth:
 		return true
 	default:
 		return false
@@ -950,6 +1208,7 @@ func (e ReportAcceptedStatus) Valid() bool {
 
 // Defines values for ReportKind.
 const (
+	ReportKindAuditLogs    ReportKind = "audit_logs"
 	ReportKindCustomers    ReportKind = "customers"
 	ReportKindInventory    ReportKind = "inventory"
 	ReportKindSales        ReportKind = "sales"
@@ -959,6 +1218,8 @@ const (
 // Valid indicates whether the value is a known member of the ReportKind enum.
 func (e ReportKind) Valid() bool {
 	switch e {
+	case ReportKindAuditLogs:
+		return true
 	case ReportKindCustomers:
 		return true
 	case ReportKindInventory:
@@ -976,6 +1237,7 @@ func (e ReportKind) Valid() bool {
 const (
 	ReportStatusCANCELLED  ReportStatus = "CANCELLED"
 	ReportStatusCOMPLETED  ReportStatus = "COMPLETED"
+	ReportStatusEMAILED    ReportStatus = "EMAILED"
 	ReportStatusEXPIRED    ReportStatus = "EXPIRED"
 	ReportStatusFAILED     ReportStatus = "FAILED"
 	ReportStatusPENDING    ReportStatus = "PENDING"
@@ -988,6 +1250,8 @@ func (e ReportStatus) Valid() bool {
 	case ReportStatusCANCELLED:
 		return true
 	case ReportStatusCOMPLETED:
+		return true
+	case ReportStatusEMAILED:
 		return true
 	case ReportStatusEXPIRED:
 		return true
@@ -1578,6 +1842,27 @@ func (e TransferStatus) Valid() bool {
 	}
 }
 
+// Defines values for UpcomingExportsItemsFormat.
+const (
+	UpcomingExportsItemsFormatCsv   UpcomingExportsItemsFormat = "csv"
+	UpcomingExportsItemsFormatExcel UpcomingExportsItemsFormat = "excel"
+	UpcomingExportsItemsFormatPdf   UpcomingExportsItemsFormat = "pdf"
+)
+
+// Valid indicates whether the value is a known member of the UpcomingExportsItemsFormat enum.
+func (e UpcomingExportsItemsFormat) Valid() bool {
+	switch e {
+	case UpcomingExportsItemsFormatCsv:
+		return true
+	case UpcomingExportsItemsFormatExcel:
+		return true
+	case UpcomingExportsItemsFormatPdf:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ListCustomersParamsType.
 const (
 	ListCustomersParamsTypeRETAIL    ListCustomersParamsType = "RETAIL"
@@ -1835,6 +2120,26 @@ type AuditEntry struct {
 	UserAgent string              `json:"user_agent"`
 	UserID    *openapi_types.UUID `json:"user_id"`
 }
+
+// AuditLogReportRequest defines model for AuditLogReportRequest.
+type AuditLogReportRequest struct {
+	// EmailWhenReady Tell me by mail as well when it is done.
+	EmailWhenReady *bool `json:"email_when_ready,omitempty"`
+
+	// EndDate The last day, today at the latest.
+	//
+	// Examples: 2026-11-30
+	EndDate openapi_types.Date           `json:"end_date"`
+	Format  *AuditLogReportRequestFormat `json:"format,omitempty"`
+
+	// StartDate The first day.
+	//
+	// Examples: 2026-11-01
+	StartDate openapi_types.Date `json:"start_date"`
+}
+
+// AuditLogReportRequestFormat defines model for AuditLogReportRequest.Format.
+type AuditLogReportRequestFormat string
 
 // AuditPage defines model for AuditPage.
 type AuditPage struct {
@@ -2212,6 +2517,204 @@ type ExchangeRequestPaymentType string
 type ExchangedSale struct {
 	Returned Sale `json:"returned"`
 	Sale     Sale `json:"sale"`
+}
+
+// ExportPreview defines model for ExportPreview.
+type ExportPreview struct {
+	// Runs By the clock of the business.
+	Runs     []time.Time `json:"runs"`
+	Timezone string      `json:"timezone"`
+}
+
+// ExportPreviewRequest defines model for ExportPreviewRequest.
+type ExportPreviewRequest struct {
+	// DayOfMonth For a monthly schedule.
+	DayOfMonth *int `json:"day_of_month,omitempty"`
+
+	// DayOfWeek Monday is 0; for a weekly schedule.
+	DayOfWeek *int                          `json:"day_of_week,omitempty"`
+	Frequency ExportPreviewRequestFrequency `json:"frequency"`
+
+	// Hour Of the business's own clock.
+	Hour *int `json:"hour,omitempty"`
+}
+
+// ExportPreviewRequestFrequency defines model for ExportPreviewRequest.Frequency.
+type ExportPreviewRequestFrequency string
+
+// ExportSchedule defines model for ExportSchedule.
+type ExportSchedule struct {
+	CreatedAt time.Time `json:"created_at"`
+
+	// CreatedBy Whose it is: a run shows what they may see.
+	CreatedBy  openapi_types.UUID `json:"created_by"`
+	DayOfMonth *int               `json:"day_of_month"`
+
+	// DayOfWeek Monday is 0.
+	DayOfWeek        *int                    `json:"day_of_week"`
+	Format           ExportScheduleFormat    `json:"format"`
+	Frequency        ExportScheduleFrequency `json:"frequency"`
+	Hour             int                     `json:"hour"`
+	ID               openapi_types.UUID      `json:"id"`
+	IncludeCreator   bool                    `json:"include_creator"`
+	IncludeZeroStock bool                    `json:"include_zero_stock"`
+	IsActive         bool                    `json:"is_active"`
+	Kind             ReportKind              `json:"kind"`
+	LastRunAt        *time.Time              `json:"last_run_at"`
+	Message          string                  `json:"message"`
+	Name             string                  `json:"name"`
+
+	// NextRunAt Null while it is paused.
+	NextRunAt *time.Time `json:"next_run_at"`
+
+	// NextRuns The next five times, by the clock of the business; those that it would have, while it is paused.
+	NextRuns []time.Time `json:"next_runs"`
+
+	// Period last_day, last_7_days or last_month.
+	Period       *string             `json:"period"`
+	Recipients   []string            `json:"recipients"`
+	StorefrontID *openapi_types.UUID `json:"storefront_id"`
+	Subject      string              `json:"subject"`
+
+	// Timezone By whose clock it runs, the business's.
+	Timezone  string    `json:"timezone"`
+	UpdatedAt time.Time `json:"updated_at"`
+}
+
+// ExportScheduleFormat defines model for ExportSchedule.Format.
+type ExportScheduleFormat string
+
+// ExportScheduleFrequency defines model for ExportSchedule.Frequency.
+type ExportScheduleFrequency string
+
+// ExportScheduleChangeRequest defines model for ExportScheduleChangeRequest.
+type ExportScheduleChangeRequest struct {
+	// DayOfMonth For a monthly schedule.
+	DayOfMonth *int `json:"day_of_month,omitempty"`
+
+	// DayOfWeek Monday is 0; for a weekly schedule.
+	DayOfWeek *int `json:"day_of_week,omitempty"`
+
+	// Format Without it that of reports of the kind.
+	Format    *ExportScheduleChangeRequestFormat    `json:"format,omitempty"`
+	Frequency *ExportScheduleChangeRequestFrequency `json:"frequency,omitempty"`
+
+	// Hour Of the business's own clock.
+	Hour *int `json:"hour,omitempty"`
+
+	// IncludeCreator Mail it to whoever made the schedule, too.
+	IncludeCreator *bool `json:"include_creator,omitempty"`
+
+	// IncludeZeroStock List what a place is out of, too; for inventory.
+	IncludeZeroStock *bool                            `json:"include_zero_stock,omitempty"`
+	Kind             *ExportScheduleChangeRequestKind `json:"kind,omitempty"`
+
+	// Message A word to whoever reads the mail.
+	Message *string `json:"message,omitempty"`
+
+	// Name Examples: Sales of the day
+	Name *string `json:"name,omitempty"`
+
+	// Period Which days each run is of, counted back from the day on which it runs; for sales and audit_logs, which need one.
+	Period *ExportScheduleChangeRequestPeriod `json:"period,omitempty"`
+
+	// Recipients Mail addresses. With nobody at all the mail goes to the default recipients of the export settings.
+	Recipients *[]string `json:"recipients,omitempty"`
+
+	// StorefrontID Only this storefront's sales; null is all that the schedule's maker may see.
+	StorefrontID json.RawMessage `json:"storefront_id,omitempty"`
+
+	// Subject Of the mail, in place of ours.
+	Subject *string `json:"subject,omitempty"`
+}
+
+// ExportScheduleChangeRequestFormat Without it that of reports of the kind.
+type ExportScheduleChangeRequestFormat string
+
+// ExportScheduleChangeRequestFrequency defines model for ExportScheduleChangeRequest.Frequency.
+type ExportScheduleChangeRequestFrequency string
+
+// ExportScheduleChangeRequestKind defines model for ExportScheduleChangeRequest.Kind.
+type ExportScheduleChangeRequestKind string
+
+// ExportScheduleChangeRequestPeriod Which days each run is of, counted back from the day on which it runs; for sales and audit_logs, which need one.
+type ExportScheduleChangeRequestPeriod string
+
+// ExportSchedulePage defines model for ExportSchedulePage.
+type ExportSchedulePage struct {
+	Items      []ExportSchedule `json:"items"`
+	NextCursor *string          `json:"next_cursor"`
+}
+
+// ExportScheduleRequest defines model for ExportScheduleRequest.
+type ExportScheduleRequest struct {
+	// DayOfMonth For a monthly schedule.
+	DayOfMonth *int `json:"day_of_month,omitempty"`
+
+	// DayOfWeek Monday is 0; for a weekly schedule.
+	DayOfWeek *int `json:"day_of_week,omitempty"`
+
+	// Format Without it that of reports of the kind.
+	Format    *ExportScheduleRequestFormat   `json:"format,omitempty"`
+	Frequency ExportScheduleRequestFrequency `json:"frequency"`
+
+	// Hour Of the business's own clock.
+	Hour *int `json:"hour,omitempty"`
+
+	// IncludeCreator Mail it to whoever made the schedule, too.
+	IncludeCreator *bool `json:"include_creator,omitempty"`
+
+	// IncludeZeroStock List what a place is out of, too; for inventory.
+	IncludeZeroStock *bool                     `json:"include_zero_stock,omitempty"`
+	Kind             ExportScheduleRequestKind `json:"kind"`
+
+	// Message A word to whoever reads the mail.
+	Message *string `json:"message,omitempty"`
+
+	// Name Examples: Sales of the day
+	Name string `json:"name"`
+
+	// Period Which days each run is of, counted back from the day on which it runs; for sales and audit_logs, which need one.
+	Period *ExportScheduleRequestPeriod `json:"period,omitempty"`
+
+	// Recipients Mail addresses. With nobody at all the mail goes to the default recipients of the export settings.
+	Recipients *[]string `json:"recipients,omitempty"`
+
+	// StorefrontID Only this storefront's sales.
+	StorefrontID *openapi_types.UUID `json:"storefront_id,omitempty"`
+
+	// Subject Of the mail, in place of ours.
+	Subject *string `json:"subject,omitempty"`
+}
+
+// ExportScheduleRequestFormat Without it that of reports of the kind.
+type ExportScheduleRequestFormat string
+
+// ExportScheduleRequestFrequency defines model for ExportScheduleRequest.Frequency.
+type ExportScheduleRequestFrequency string
+
+// ExportScheduleRequestKind defines model for ExportScheduleRequest.Kind.
+type ExportScheduleRequestKind string
+
+// ExportScheduleRequestPeriod Which days each run is of, counted back from the day on which it runs; for sales and audit_logs, which need one.
+type ExportScheduleRequestPeriod string
+
+// ExportSettings defines model for ExportSettings.
+type ExportSettings struct {
+	// DefaultRecipients Whom exports go to whose schedules name nobody, and whom the weekly summary goes to.
+	DefaultRecipients []string `json:"default_recipients"`
+
+	// FromName What stands before our own name in the sender of these mails; may be empty.
+	FromName string `json:"from_name"`
+
+	// NotifyOnFailure Mail that a schedule's report could not be made.
+	NotifyOnFailure bool `json:"notify_on_failure"`
+
+	// NotifyOnSuccess Mail what a schedule has made. Otherwise it is in the list of reports only.
+	NotifyOnSuccess bool `json:"notify_on_success"`
+
+	// ReplyTo Where answers to these mails go; may be empty.
+	ReplyTo string `json:"reply_to"`
 }
 
 // FeatureUsage defines model for FeatureUsage.
@@ -3077,11 +3580,17 @@ type Report struct {
 	CreatedBy *openapi_types.UUID `json:"created_by"`
 
 	// DownloadURL Where the file is, while there is one.
-	DownloadURL *string             `json:"download_url"`
-	EndDate     *openapi_types.Date `json:"end_date"`
+	DownloadURL *string `json:"download_url"`
+
+	// EmailState What became of the mails that tell of a schedule's run: QUEUED, some wait; SENT, PARTLY_SENT or REFUSED, a mail server took all, some or none; SUPPRESSED, the business's notification switches kept them back.
+	EmailState *string             `json:"email_state"`
+	EndDate    *openapi_types.Date `json:"end_date"`
 
 	// Error Why it failed.
-	Error     *string    `json:"error"`
+	Error *string `json:"error"`
+
+	// ErrorCode Why it failed, for programs: INVALID, CREATOR_GONE, SCHEDULE_GONE, STORAGE, TOO_LARGE, TIMEOUT, INTERRUPTED or INTERNAL.
+	ErrorCode *string    `json:"error_code"`
 	ExpiresAt *time.Time `json:"expires_at"`
 	FileName  *string    `json:"file_name"`
 
@@ -3094,12 +3603,20 @@ type Report struct {
 	Kind             ReportKind         `json:"kind"`
 
 	// Progress How much of it is written, in percent.
-	Progress    int                 `json:"progress"`
-	RecordCount *int64              `json:"record_count"`
-	Sha256      *string             `json:"sha256"`
-	StartDate   *openapi_types.Date `json:"start_date"`
-	Status      ReportStatus        `json:"status"`
-	StatusURL   string              `json:"status_url"`
+	Progress    int    `json:"progress"`
+	RecordCount *int64 `json:"record_count"`
+
+	// Retries How many runs of the schedule that failed stand before this one, which is another try.
+	Retries int `json:"retries"`
+
+	// ScheduleID The export schedule whose run it is.
+	ScheduleID *openapi_types.UUID `json:"schedule_id"`
+	Sha256     *string             `json:"sha256"`
+	StartDate  *openapi_types.Date `json:"start_date"`
+
+	// Status EMAILED is COMPLETED, and a mail server took every mail that tells of it; with fewer it stays COMPLETED, see `email_state`.
+	Status    ReportStatus `json:"status"`
+	StatusURL string       `json:"status_url"`
 
 	// StorefrontIds The storefronts whose sales it shows; null is all.
 	StorefrontIds *[]openapi_types.UUID `json:"storefront_ids"`
@@ -3135,7 +3652,38 @@ type ReportPage struct {
 	NextCursor *string  `json:"next_cursor"`
 }
 
-// ReportStatus defines model for ReportStatus.
+// ReportStatistics defines model for ReportStatistics.
+type ReportStatistics struct {
+	// AverageSeconds How long one took to make, rounded up.
+	AverageSeconds *int64 `json:"average_seconds"`
+	ByKind         []struct {
+		Bytes     int64      `json:"bytes"`
+		Completed int64      `json:"completed"`
+		Failed    int64      `json:"failed"`
+		Kind      ReportKind `json:"kind"`
+		Records   int64      `json:"records"`
+		Total     int64      `json:"total"`
+	} `json:"by_kind"`
+
+	// Bytes Their files together.
+	Bytes     int64 `json:"bytes"`
+	Cancelled int64 `json:"cancelled"`
+
+	// Completed Also those whose files have expired.
+	Completed int64     `json:"completed"`
+	Failed    int64     `json:"failed"`
+	From      time.Time `json:"from"`
+
+	// Records Rows of all that were completed.
+	Records int64     `json:"records"`
+	Running int64     `json:"running"`
+	To      time.Time `json:"to"`
+
+	// Total Reports that were asked for, by people, schedules and programs.
+	Total int64 `json:"total"`
+}
+
+// ReportStatus EMAILED is COMPLETED, and a mail server took every mail that tells of it; with fewer it stays COMPLETED, see `email_state`.
 type ReportStatus string
 
 // ReturnLineRequest defines model for ReturnLineRequest.
@@ -4317,6 +4865,23 @@ type TransferRequestType string
 // TransferStatus defines model for TransferStatus.
 type TransferStatus string
 
+// UpcomingExports defines model for UpcomingExports.
+type UpcomingExports struct {
+	Items []struct {
+		Format UpcomingExportsItemsFormat `json:"format"`
+		Kind   ReportKind                 `json:"kind"`
+		Name   string                     `json:"name"`
+
+		// RunAt By the clock of the business.
+		RunAt      time.Time          `json:"run_at"`
+		ScheduleID openapi_types.UUID `json:"schedule_id"`
+	} `json:"items"`
+	Timezone string `json:"timezone"`
+}
+
+// UpcomingExportsItemsFormat defines model for UpcomingExports.Items.Format.
+type UpcomingExportsItemsFormat string
+
 // UsagePage defines model for UsagePage.
 type UsagePage struct {
 	Items      []UsageTransaction `json:"items"`
@@ -4424,6 +4989,9 @@ type Cursor = string
 
 // CustomerID defines model for CustomerId.
 type CustomerID = openapi_types.UUID
+
+// ExportScheduleID defines model for ExportScheduleId.
+type ExportScheduleID = openapi_types.UUID
 
 // Feature defines model for Feature.
 type Feature = string
@@ -4665,6 +5233,30 @@ type PayCustomerParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
+// ListExportSchedulesParams defines parameters for ListExportSchedules.
+type ListExportSchedulesParams struct {
+	// Limit Most items on the page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The next_cursor of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Active Only those that run, or only those that are paused.
+	Active *bool `form:"active,omitempty" json:"active,omitempty"`
+}
+
+// ListUpcomingExportsParams defines parameters for ListUpcomingExports.
+type ListUpcomingExportsParams struct {
+	// Limit How many runs.
+	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// TriggerExportScheduleParams defines parameters for TriggerExportSchedule.
+type TriggerExportScheduleParams struct {
+	// IdempotencyKey Your own name for this request, 1 to 100 letters, digits, `.`, `_`, `:` or `-`. Asking again with the same key and body, within a day, does nothing again and answers the same, with `Idempotent-Replayed: true`; with another body it is refused. Keys are a person's own.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // ListImportsParams defines parameters for ListImports.
 type ListImportsParams struct {
 	// Limit Most items on the page.
@@ -4795,6 +5387,15 @@ type ListReportsParams struct {
 
 	// Status Only reports of this status.
 	Status *ReportStatus `form:"status,omitempty" json:"status,omitempty"`
+
+	// ScheduleID Only the runs of this export schedule.
+	ScheduleID *openapi_types.UUID `form:"schedule_id,omitempty" json:"schedule_id,omitempty"`
+}
+
+// CreateAuditLogReportParams defines parameters for CreateAuditLogReport.
+type CreateAuditLogReportParams struct {
+	// IdempotencyKey Your own name for this request, 1 to 100 letters, digits, `.`, `_`, `:` or `-`. Asking again with the same key and body, within a day, does nothing again and answers the same, with `Idempotent-Replayed: true`; with another body it is refused. Keys are a person's own.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // CreateCustomersReportParams defines parameters for CreateCustomersReport.
@@ -4813,6 +5414,12 @@ type CreateInventoryReportParams struct {
 type CreateSalesReportParams struct {
 	// IdempotencyKey Your own name for this request, 1 to 100 letters, digits, `.`, `_`, `:` or `-`. Asking again with the same key and body, within a day, does nothing again and answers the same, with `Idempotent-Replayed: true`; with another body it is refused. Keys are a person's own.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// GetReportStatisticsParams defines parameters for GetReportStatistics.
+type GetReportStatisticsParams struct {
+	// Days How many days, up to now.
+	Days *int `form:"days,omitempty" json:"days,omitempty"`
 }
 
 // CreateTransactionsReportParams defines parameters for CreateTransactionsReport.
@@ -5226,6 +5833,18 @@ type ChangeCustomerJSONRequestBody = CustomerChangeRequest
 // PayCustomerJSONRequestBody defines body for PayCustomer for application/json ContentType.
 type PayCustomerJSONRequestBody = PaymentRequest
 
+// AddExportScheduleJSONRequestBody defines body for AddExportSchedule for application/json ContentType.
+type AddExportScheduleJSONRequestBody = ExportScheduleRequest
+
+// PreviewExportScheduleJSONRequestBody defines body for PreviewExportSchedule for application/json ContentType.
+type PreviewExportScheduleJSONRequestBody = ExportPreviewRequest
+
+// ChangeExportScheduleJSONRequestBody defines body for ChangeExportSchedule for application/json ContentType.
+type ChangeExportScheduleJSONRequestBody = ExportScheduleChangeRequest
+
+// PutExportSettingsJSONRequestBody defines body for PutExportSettings for application/json ContentType.
+type PutExportSettingsJSONRequestBody = ExportSettings
+
 // CreateInvitationJSONRequestBody defines body for CreateInvitation for application/json ContentType.
 type CreateInvitationJSONRequestBody = InvitationRequest
 
@@ -5240,6 +5859,9 @@ type AddProductJSONRequestBody = ProductRequest
 
 // ChangeProductJSONRequestBody defines body for ChangeProduct for application/json ContentType.
 type ChangeProductJSONRequestBody = ProductChangeRequest
+
+// CreateAuditLogReportJSONRequestBody defines body for CreateAuditLogReport for application/json ContentType.
+type CreateAuditLogReportJSONRequestBody = AuditLogReportRequest
 
 // CreateCustomersReportJSONRequestBody defines body for CreateCustomersReport for application/json ContentType.
 type CreateCustomersReportJSONRequestBody = CustomersReportRequest
@@ -5462,6 +6084,42 @@ type ServerInterface interface {
 	// PayCustomer Take a payment on account
 	// (POST /api/v1/customers/{id}/payments)
 	PayCustomer(c *gin.Context, id CustomerID, params PayCustomerParams)
+	// ListExportSchedules Reports that are made by the clock
+	// (GET /api/v1/export-schedules)
+	ListExportSchedules(c *gin.Context, params ListExportSchedulesParams)
+	// AddExportSchedule Have a report made by the clock
+	// (POST /api/v1/export-schedules)
+	AddExportSchedule(c *gin.Context)
+	// PreviewExportSchedule When a schedule would run
+	// (POST /api/v1/export-schedules/preview)
+	PreviewExportSchedule(c *gin.Context)
+	// ListUpcomingExports What runs next
+	// (GET /api/v1/export-schedules/upcoming)
+	ListUpcomingExports(c *gin.Context, params ListUpcomingExportsParams)
+	// DeleteExportSchedule Delete a schedule
+	// (DELETE /api/v1/export-schedules/{id})
+	DeleteExportSchedule(c *gin.Context, id ExportScheduleID)
+	// GetExportSchedule One schedule
+	// (GET /api/v1/export-schedules/{id})
+	GetExportSchedule(c *gin.Context, id ExportScheduleID)
+	// ChangeExportSchedule Change a schedule
+	// (PATCH /api/v1/export-schedules/{id})
+	ChangeExportSchedule(c *gin.Context, id ExportScheduleID)
+	// ActivateExportSchedule Let a paused schedule go on
+	// (POST /api/v1/export-schedules/{id}/activate)
+	ActivateExportSchedule(c *gin.Context, id ExportScheduleID)
+	// DeactivateExportSchedule Pause a schedule
+	// (POST /api/v1/export-schedules/{id}/deactivate)
+	DeactivateExportSchedule(c *gin.Context, id ExportScheduleID)
+	// TriggerExportSchedule Run a schedule now
+	// (POST /api/v1/export-schedules/{id}/trigger)
+	TriggerExportSchedule(c *gin.Context, id ExportScheduleID, params TriggerExportScheduleParams)
+	// GetExportSettings Who is told of exports
+	// (GET /api/v1/export-settings)
+	GetExportSettings(c *gin.Context)
+	// PutExportSettings Change who is told of exports
+	// (PUT /api/v1/export-settings)
+	PutExportSettings(c *gin.Context)
 	// ListImports Imports, newest first
 	// (GET /api/v1/imports)
 	ListImports(c *gin.Context, params ListImportsParams)
@@ -5531,6 +6189,9 @@ type ServerInterface interface {
 	// ListReports Reports that were asked for
 	// (GET /api/v1/reports)
 	ListReports(c *gin.Context, params ListReportsParams)
+	// CreateAuditLogReport A report on what was done
+	// (POST /api/v1/reports/audit-logs)
+	CreateAuditLogReport(c *gin.Context, params CreateAuditLogReportParams)
 	// CreateCustomersReport A list of customers
 	// (POST /api/v1/reports/customers)
 	CreateCustomersReport(c *gin.Context, params CreateCustomersReportParams)
@@ -5540,6 +6201,9 @@ type ServerInterface interface {
 	// CreateSalesReport A report on sales
 	// (POST /api/v1/reports/sales)
 	CreateSalesReport(c *gin.Context, params CreateSalesReportParams)
+	// GetReportStatistics What became of the reports lately
+	// (GET /api/v1/reports/statistics)
+	GetReportStatistics(c *gin.Context, params GetReportStatisticsParams)
 	// CreateTransactionsReport A list of sales, payments and refunds
 	// (POST /api/v1/reports/transactions)
 	CreateTransactionsReport(c *gin.Context, params CreateTransactionsReportParams)
@@ -7004,6 +7668,302 @@ func (siw *ServerInterfaceWrapper) PayCustomer(c *gin.Context) {
 	siw.Handler.PayCustomer(c, id, params)
 }
 
+// ListExportSchedules operation middleware
+func (siw *ServerInterfaceWrapper) ListExportSchedules(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListExportSchedulesParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "active" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "active", c.Request.URL.Query(), &params.Active, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter active: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListExportSchedules(c, params)
+}
+
+// AddExportSchedule operation middleware
+func (siw *ServerInterfaceWrapper) AddExportSchedule(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.AddExportSchedule(c)
+}
+
+// PreviewExportSchedule operation middleware
+func (siw *ServerInterfaceWrapper) PreviewExportSchedule(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.PreviewExportSchedule(c)
+}
+
+// ListUpcomingExports operation middleware
+func (siw *ServerInterfaceWrapper) ListUpcomingExports(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListUpcomingExportsParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListUpcomingExports(c, params)
+}
+
+// DeleteExportSchedule operation middleware
+func (siw *ServerInterfaceWrapper) DeleteExportSchedule(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ExportScheduleID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.DeleteExportSchedule(c, id)
+}
+
+// GetExportSchedule operation middleware
+func (siw *ServerInterfaceWrapper) GetExportSchedule(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ExportScheduleID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetExportSchedule(c, id)
+}
+
+// ChangeExportSchedule operation middleware
+func (siw *ServerInterfaceWrapper) ChangeExportSchedule(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ExportScheduleID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ChangeExportSchedule(c, id)
+}
+
+// ActivateExportSchedule operation middleware
+func (siw *ServerInterfaceWrapper) ActivateExportSchedule(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ExportScheduleID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ActivateExportSchedule(c, id)
+}
+
+// DeactivateExportSchedule operation middleware
+func (siw *ServerInterfaceWrapper) DeactivateExportSchedule(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ExportScheduleID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.DeactivateExportSchedule(c, id)
+}
+
+// TriggerExportSchedule operation middleware
+func (siw *ServerInterfaceWrapper) TriggerExportSchedule(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ExportScheduleID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params TriggerExportScheduleParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.TriggerExportSchedule(c, id, params)
+}
+
+// GetExportSettings operation middleware
+func (siw *ServerInterfaceWrapper) GetExportSettings(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetExportSettings(c)
+}
+
+// PutExportSettings operation middleware
+func (siw *ServerInterfaceWrapper) PutExportSettings(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.PutExportSettings(c)
+}
+
 // ListImports operation middleware
 func (siw *ServerInterfaceWrapper) ListImports(c *gin.Context) {
 
@@ -7782,6 +8742,14 @@ func (siw *ServerInterfaceWrapper) ListReports(c *gin.Context) {
 		return
 	}
 
+	// ------------- Optional query parameter "schedule_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "schedule_id", c.Request.URL.Query(), &params.ScheduleID, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter schedule_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -7790,6 +8758,46 @@ func (siw *ServerInterfaceWrapper) ListReports(c *gin.Context) {
 	}
 
 	siw.Handler.ListReports(c, params)
+}
+
+// CreateAuditLogReport operation middleware
+func (siw *ServerInterfaceWrapper) CreateAuditLogReport(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateAuditLogReportParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.CreateAuditLogReport(c, params)
 }
 
 // CreateCustomersReport operation middleware
@@ -7910,6 +8918,33 @@ func (siw *ServerInterfaceWrapper) CreateSalesReport(c *gin.Context) {
 	}
 
 	siw.Handler.CreateSalesReport(c, params)
+}
+
+// GetReportStatistics operation middleware
+func (siw *ServerInterfaceWrapper) GetReportStatistics(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetReportStatisticsParams
+
+	// ------------- Optional query parameter "days" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "days", c.Request.URL.Query(), &params.Days, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter days: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetReportStatistics(c, params)
 }
 
 // CreateTransactionsReport operation middleware
@@ -10607,9 +11642,23 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.POST(options.BaseURL+"/api/v1/reports/inventory", wrapper.CreateInventoryReport)
 	router.POST(options.BaseURL+"/api/v1/reports/customers", wrapper.CreateCustomersReport)
 	router.POST(options.BaseURL+"/api/v1/reports/transactions", wrapper.CreateTransactionsReport)
+	router.POST(options.BaseURL+"/api/v1/reports/audit-logs", wrapper.CreateAuditLogReport)
 	router.GET(options.BaseURL+"/api/v1/reports", wrapper.ListReports)
+	router.GET(options.BaseURL+"/api/v1/reports/statistics", wrapper.GetReportStatistics)
 	router.DELETE(options.BaseURL+"/api/v1/reports/:id", wrapper.DeleteReport)
 	router.GET(options.BaseURL+"/api/v1/reports/:id", wrapper.GetReport)
+	router.GET(options.BaseURL+"/api/v1/export-schedules", wrapper.ListExportSchedules)
+	router.POST(options.BaseURL+"/api/v1/export-schedules", wrapper.AddExportSchedule)
+	router.GET(options.BaseURL+"/api/v1/export-schedules/upcoming", wrapper.ListUpcomingExports)
+	router.POST(options.BaseURL+"/api/v1/export-schedules/preview", wrapper.PreviewExportSchedule)
+	router.DELETE(options.BaseURL+"/api/v1/export-schedules/:id", wrapper.DeleteExportSchedule)
+	router.GET(options.BaseURL+"/api/v1/export-schedules/:id", wrapper.GetExportSchedule)
+	router.PATCH(options.BaseURL+"/api/v1/export-schedules/:id", wrapper.ChangeExportSchedule)
+	router.POST(options.BaseURL+"/api/v1/export-schedules/:id/activate", wrapper.ActivateExportSchedule)
+	router.POST(options.BaseURL+"/api/v1/export-schedules/:id/deactivate", wrapper.DeactivateExportSchedule)
+	router.POST(options.BaseURL+"/api/v1/export-schedules/:id/trigger", wrapper.TriggerExportSchedule)
+	router.GET(options.BaseURL+"/api/v1/export-settings", wrapper.GetExportSettings)
+	router.PUT(options.BaseURL+"/api/v1/export-settings", wrapper.PutExportSettings)
 }
 
 type ProblemResponseHeaders struct {
@@ -17419,6 +18468,2215 @@ func (response PayCustomerdefaultApplicationProblemPlusJSONResponse) VisitPayCus
 	return err
 }
 
+type ListExportSchedulesRequestObject struct {
+	Params ListExportSchedulesParams
+}
+
+type ListExportSchedulesResponseObject interface {
+	VisitListExportSchedulesResponse(w http.ResponseWriter) error
+}
+
+type ListExportSchedules200JSONResponse ExportSchedulePage
+
+func (response ListExportSchedules200JSONResponse) VisitListExportSchedulesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListExportSchedules401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ListExportSchedules401ApplicationProblemPlusJSONResponse) VisitListExportSchedulesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListExportSchedules403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListExportSchedules403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ListExportSchedules403ResponseHeaders
+}
+
+func (response ListExportSchedules403ApplicationProblemPlusJSONResponse) VisitListExportSchedulesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListExportSchedules422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListExportSchedules422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ListExportSchedules422ResponseHeaders
+}
+
+func (response ListExportSchedules422ApplicationProblemPlusJSONResponse) VisitListExportSchedulesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListExportSchedules429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListExportSchedules429ApplicationProblemPlusJSONResponse) VisitListExportSchedulesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListExportSchedulesdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListExportSchedulesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    ListExportSchedulesdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response ListExportSchedulesdefaultApplicationProblemPlusJSONResponse) VisitListExportSchedulesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddExportScheduleRequestObject struct {
+	Body *AddExportScheduleJSONRequestBody
+}
+
+type AddExportScheduleResponseObject interface {
+	VisitAddExportScheduleResponse(w http.ResponseWriter) error
+}
+
+type AddExportSchedule201JSONResponse ExportSchedule
+
+func (response AddExportSchedule201JSONResponse) VisitAddExportScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddExportSchedule400ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response AddExportSchedule400ApplicationProblemPlusJSONResponse) VisitAddExportScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddExportSchedule401ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type AddExportSchedule401ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers AddExportSchedule401ResponseHeaders
+}
+
+func (response AddExportSchedule401ApplicationProblemPlusJSONResponse) VisitAddExportScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddExportSchedule402ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type AddExportSchedule402ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers AddExportSchedule402ResponseHeaders
+}
+
+func (response AddExportSchedule402ApplicationProblemPlusJSONResponse) VisitAddExportScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(402)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddExportSchedule403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type AddExportSchedule403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers AddExportSchedule403ResponseHeaders
+}
+
+func (response AddExportSchedule403ApplicationProblemPlusJSONResponse) VisitAddExportScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddExportSchedule409ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type AddExportSchedule409ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers AddExportSchedule409ResponseHeaders
+}
+
+func (response AddExportSchedule409ApplicationProblemPlusJSONResponse) VisitAddExportScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddExportSchedule413ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type AddExportSchedule413ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers AddExportSchedule413ResponseHeaders
+}
+
+func (response AddExportSchedule413ApplicationProblemPlusJSONResponse) VisitAddExportScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddExportSchedule415ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type AddExportSchedule415ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers AddExportSchedule415ResponseHeaders
+}
+
+func (response AddExportSchedule415ApplicationProblemPlusJSONResponse) VisitAddExportScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddExportSchedule422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type AddExportSchedule422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers AddExportSchedule422ResponseHeaders
+}
+
+func (response AddExportSchedule422ApplicationProblemPlusJSONResponse) VisitAddExportScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddExportSchedule429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response AddExportSchedule429ApplicationProblemPlusJSONResponse) VisitAddExportScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddExportScheduledefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type AddExportScheduledefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    AddExportScheduledefaultResponseHeaders
+	StatusCode int
+}
+
+func (response AddExportScheduledefaultApplicationProblemPlusJSONResponse) VisitAddExportScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewExportScheduleRequestObject struct {
+	Body *PreviewExportScheduleJSONRequestBody
+}
+
+type PreviewExportScheduleResponseObject interface {
+	VisitPreviewExportScheduleResponse(w http.ResponseWriter) error
+}
+
+type PreviewExportSchedule200JSONResponse ExportPreview
+
+func (response PreviewExportSchedule200JSONResponse) VisitPreviewExportScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewExportSchedule400ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response PreviewExportSchedule400ApplicationProblemPlusJSONResponse) VisitPreviewExportScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewExportSchedule401ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type PreviewExportSchedule401ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers PreviewExportSchedule401ResponseHeaders
+}
+
+func (response PreviewExportSchedule401ApplicationProblemPlusJSONResponse) VisitPreviewExportScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewExportSchedule403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type PreviewExportSchedule403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers PreviewExportSchedule403ResponseHeaders
+}
+
+func (response PreviewExportSchedule403ApplicationProblemPlusJSONResponse) VisitPreviewExportScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewExportSchedule413ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type PreviewExportSchedule413ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers PreviewExportSchedule413ResponseHeaders
+}
+
+func (response PreviewExportSchedule413ApplicationProblemPlusJSONResponse) VisitPreviewExportScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewExportSchedule415ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type PreviewExportSchedule415ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers PreviewExportSchedule415ResponseHeaders
+}
+
+func (response PreviewExportSchedule415ApplicationProblemPlusJSONResponse) VisitPreviewExportScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewExportSchedule422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type PreviewExportSchedule422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers PreviewExportSchedule422ResponseHeaders
+}
+
+func (response PreviewExportSchedule422ApplicationProblemPlusJSONResponse) VisitPreviewExportScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewExportSchedule429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response PreviewExportSchedule429ApplicationProblemPlusJSONResponse) VisitPreviewExportScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewExportScheduledefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type PreviewExportScheduledefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    PreviewExportScheduledefaultResponseHeaders
+	StatusCode int
+}
+
+func (response PreviewExportScheduledefaultApplicationProblemPlusJSONResponse) VisitPreviewExportScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUpcomingExportsRequestObject struct {
+	Params ListUpcomingExportsParams
+}
+
+type ListUpcomingExportsResponseObject interface {
+	VisitListUpcomingExportsResponse(w http.ResponseWriter) error
+}
+
+type ListUpcomingExports200JSONResponse UpcomingExports
+
+func (response ListUpcomingExports200JSONResponse) VisitListUpcomingExportsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUpcomingExports401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ListUpcomingExports401ApplicationProblemPlusJSONResponse) VisitListUpcomingExportsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUpcomingExports403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListUpcomingExports403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ListUpcomingExports403ResponseHeaders
+}
+
+func (response ListUpcomingExports403ApplicationProblemPlusJSONResponse) VisitListUpcomingExportsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUpcomingExports422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListUpcomingExports422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ListUpcomingExports422ResponseHeaders
+}
+
+func (response ListUpcomingExports422ApplicationProblemPlusJSONResponse) VisitListUpcomingExportsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUpcomingExports429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListUpcomingExports429ApplicationProblemPlusJSONResponse) VisitListUpcomingExportsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUpcomingExportsdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListUpcomingExportsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    ListUpcomingExportsdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response ListUpcomingExportsdefaultApplicationProblemPlusJSONResponse) VisitListUpcomingExportsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteExportScheduleRequestObject struct {
+	ID ExportScheduleID `json:"id"`
+}
+
+type DeleteExportScheduleResponseObject interface {
+	VisitDeleteExportScheduleResponse(w http.ResponseWriter) error
+}
+
+type DeleteExportSchedule204Response struct {
+}
+
+func (response DeleteExportSchedule204Response) VisitDeleteExportScheduleResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type DeleteExportSchedule401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteExportSchedule401ApplicationProblemPlusJSONResponse) VisitDeleteExportScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteExportSchedule403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type DeleteExportSchedule403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers DeleteExportSchedule403ResponseHeaders
+}
+
+func (response DeleteExportSchedule403ApplicationProblemPlusJSONResponse) VisitDeleteExportScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteExportSchedule404ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type DeleteExportSchedule404ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers DeleteExportSchedule404ResponseHeaders
+}
+
+func (response DeleteExportSchedule404ApplicationProblemPlusJSONResponse) VisitDeleteExportScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteExportSchedule422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type DeleteExportSchedule422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers DeleteExportSchedule422ResponseHeaders
+}
+
+func (response DeleteExportSchedule422ApplicationProblemPlusJSONResponse) VisitDeleteExportScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteExportSchedule429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteExportSchedule429ApplicationProblemPlusJSONResponse) VisitDeleteExportScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteExportScheduledefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type DeleteExportScheduledefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    DeleteExportScheduledefaultResponseHeaders
+	StatusCode int
+}
+
+func (response DeleteExportScheduledefaultApplicationProblemPlusJSONResponse) VisitDeleteExportScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetExportScheduleRequestObject struct {
+	ID ExportScheduleID `json:"id"`
+}
+
+type GetExportScheduleResponseObject interface {
+	VisitGetExportScheduleResponse(w http.ResponseWriter) error
+}
+
+type GetExportSchedule200JSONResponse ExportSchedule
+
+func (response GetExportSchedule200JSONResponse) VisitGetExportScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetExportSchedule401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response GetExportSchedule401ApplicationProblemPlusJSONResponse) VisitGetExportScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetExportSchedule403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetExportSchedule403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetExportSchedule403ResponseHeaders
+}
+
+func (response GetExportSchedule403ApplicationProblemPlusJSONResponse) VisitGetExportScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetExportSchedule404ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetExportSchedule404ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetExportSchedule404ResponseHeaders
+}
+
+func (response GetExportSchedule404ApplicationProblemPlusJSONResponse) VisitGetExportScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetExportSchedule422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetExportSchedule422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetExportSchedule422ResponseHeaders
+}
+
+func (response GetExportSchedule422ApplicationProblemPlusJSONResponse) VisitGetExportScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetExportSchedule429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetExportSchedule429ApplicationProblemPlusJSONResponse) VisitGetExportScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetExportScheduledefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetExportScheduledefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    GetExportScheduledefaultResponseHeaders
+	StatusCode int
+}
+
+func (response GetExportScheduledefaultApplicationProblemPlusJSONResponse) VisitGetExportScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeExportScheduleRequestObject struct {
+	ID   ExportScheduleID `json:"id"`
+	Body *ChangeExportScheduleJSONRequestBody
+}
+
+type ChangeExportScheduleResponseObject interface {
+	VisitChangeExportScheduleResponse(w http.ResponseWriter) error
+}
+
+type ChangeExportSchedule200JSONResponse ExportSchedule
+
+func (response ChangeExportSchedule200JSONResponse) VisitChangeExportScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeExportSchedule400ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeExportSchedule400ApplicationProblemPlusJSONResponse) VisitChangeExportScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeExportSchedule401ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeExportSchedule401ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangeExportSchedule401ResponseHeaders
+}
+
+func (response ChangeExportSchedule401ApplicationProblemPlusJSONResponse) VisitChangeExportScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeExportSchedule402ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeExportSchedule402ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangeExportSchedule402ResponseHeaders
+}
+
+func (response ChangeExportSchedule402ApplicationProblemPlusJSONResponse) VisitChangeExportScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(402)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeExportSchedule403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeExportSchedule403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangeExportSchedule403ResponseHeaders
+}
+
+func (response ChangeExportSchedule403ApplicationProblemPlusJSONResponse) VisitChangeExportScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeExportSchedule404ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeExportSchedule404ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangeExportSchedule404ResponseHeaders
+}
+
+func (response ChangeExportSchedule404ApplicationProblemPlusJSONResponse) VisitChangeExportScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeExportSchedule409ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeExportSchedule409ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangeExportSchedule409ResponseHeaders
+}
+
+func (response ChangeExportSchedule409ApplicationProblemPlusJSONResponse) VisitChangeExportScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeExportSchedule413ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeExportSchedule413ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangeExportSchedule413ResponseHeaders
+}
+
+func (response ChangeExportSchedule413ApplicationProblemPlusJSONResponse) VisitChangeExportScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeExportSchedule415ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeExportSchedule415ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangeExportSchedule415ResponseHeaders
+}
+
+func (response ChangeExportSchedule415ApplicationProblemPlusJSONResponse) VisitChangeExportScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeExportSchedule422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeExportSchedule422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangeExportSchedule422ResponseHeaders
+}
+
+func (response ChangeExportSchedule422ApplicationProblemPlusJSONResponse) VisitChangeExportScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeExportSchedule429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeExportSchedule429ApplicationProblemPlusJSONResponse) VisitChangeExportScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeExportScheduledefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeExportScheduledefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    ChangeExportScheduledefaultResponseHeaders
+	StatusCode int
+}
+
+func (response ChangeExportScheduledefaultApplicationProblemPlusJSONResponse) VisitChangeExportScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivateExportScheduleRequestObject struct {
+	ID ExportScheduleID `json:"id"`
+}
+
+type ActivateExportScheduleResponseObject interface {
+	VisitActivateExportScheduleResponse(w http.ResponseWriter) error
+}
+
+type ActivateExportSchedule200JSONResponse ExportSchedule
+
+func (response ActivateExportSchedule200JSONResponse) VisitActivateExportScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivateExportSchedule401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ActivateExportSchedule401ApplicationProblemPlusJSONResponse) VisitActivateExportScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivateExportSchedule402ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ActivateExportSchedule402ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ActivateExportSchedule402ResponseHeaders
+}
+
+func (response ActivateExportSchedule402ApplicationProblemPlusJSONResponse) VisitActivateExportScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(402)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivateExportSchedule403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ActivateExportSchedule403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ActivateExportSchedule403ResponseHeaders
+}
+
+func (response ActivateExportSchedule403ApplicationProblemPlusJSONResponse) VisitActivateExportScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivateExportSchedule404ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ActivateExportSchedule404ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ActivateExportSchedule404ResponseHeaders
+}
+
+func (response ActivateExportSchedule404ApplicationProblemPlusJSONResponse) VisitActivateExportScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivateExportSchedule422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ActivateExportSchedule422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ActivateExportSchedule422ResponseHeaders
+}
+
+func (response ActivateExportSchedule422ApplicationProblemPlusJSONResponse) VisitActivateExportScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivateExportSchedule429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ActivateExportSchedule429ApplicationProblemPlusJSONResponse) VisitActivateExportScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivateExportScheduledefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ActivateExportScheduledefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    ActivateExportScheduledefaultResponseHeaders
+	StatusCode int
+}
+
+func (response ActivateExportScheduledefaultApplicationProblemPlusJSONResponse) VisitActivateExportScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeactivateExportScheduleRequestObject struct {
+	ID ExportScheduleID `json:"id"`
+}
+
+type DeactivateExportScheduleResponseObject interface {
+	VisitDeactivateExportScheduleResponse(w http.ResponseWriter) error
+}
+
+type DeactivateExportSchedule200JSONResponse ExportSchedule
+
+func (response DeactivateExportSchedule200JSONResponse) VisitDeactivateExportScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeactivateExportSchedule401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response DeactivateExportSchedule401ApplicationProblemPlusJSONResponse) VisitDeactivateExportScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeactivateExportSchedule403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type DeactivateExportSchedule403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers DeactivateExportSchedule403ResponseHeaders
+}
+
+func (response DeactivateExportSchedule403ApplicationProblemPlusJSONResponse) VisitDeactivateExportScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeactivateExportSchedule404ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type DeactivateExportSchedule404ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers DeactivateExportSchedule404ResponseHeaders
+}
+
+func (response DeactivateExportSchedule404ApplicationProblemPlusJSONResponse) VisitDeactivateExportScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeactivateExportSchedule422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type DeactivateExportSchedule422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers DeactivateExportSchedule422ResponseHeaders
+}
+
+func (response DeactivateExportSchedule422ApplicationProblemPlusJSONResponse) VisitDeactivateExportScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeactivateExportSchedule429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response DeactivateExportSchedule429ApplicationProblemPlusJSONResponse) VisitDeactivateExportScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeactivateExportScheduledefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type DeactivateExportScheduledefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    DeactivateExportScheduledefaultResponseHeaders
+	StatusCode int
+}
+
+func (response DeactivateExportScheduledefaultApplicationProblemPlusJSONResponse) VisitDeactivateExportScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TriggerExportScheduleRequestObject struct {
+	ID     ExportScheduleID `json:"id"`
+	Params TriggerExportScheduleParams
+}
+
+type TriggerExportScheduleResponseObject interface {
+	VisitTriggerExportScheduleResponse(w http.ResponseWriter) error
+}
+
+type TriggerExportSchedule202ResponseHeaders struct {
+	IdempotentReplayed *string
+	Location           *string
+	RetryAfter         *int
+}
+
+type TriggerExportSchedule202JSONResponse struct {
+	Body    ReportAccepted
+	Headers TriggerExportSchedule202ResponseHeaders
+}
+
+func (response TriggerExportSchedule202JSONResponse) VisitTriggerExportScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
+	if response.Headers.Location != nil {
+		w.Header().Set("Location", fmt.Sprint(*response.Headers.Location))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TriggerExportSchedule401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response TriggerExportSchedule401ApplicationProblemPlusJSONResponse) VisitTriggerExportScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TriggerExportSchedule402ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type TriggerExportSchedule402ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers TriggerExportSchedule402ResponseHeaders
+}
+
+func (response TriggerExportSchedule402ApplicationProblemPlusJSONResponse) VisitTriggerExportScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(402)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TriggerExportSchedule403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type TriggerExportSchedule403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers TriggerExportSchedule403ResponseHeaders
+}
+
+func (response TriggerExportSchedule403ApplicationProblemPlusJSONResponse) VisitTriggerExportScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TriggerExportSchedule404ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type TriggerExportSchedule404ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers TriggerExportSchedule404ResponseHeaders
+}
+
+func (response TriggerExportSchedule404ApplicationProblemPlusJSONResponse) VisitTriggerExportScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TriggerExportSchedule409ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type TriggerExportSchedule409ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers TriggerExportSchedule409ResponseHeaders
+}
+
+func (response TriggerExportSchedule409ApplicationProblemPlusJSONResponse) VisitTriggerExportScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TriggerExportSchedule422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type TriggerExportSchedule422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers TriggerExportSchedule422ResponseHeaders
+}
+
+func (response TriggerExportSchedule422ApplicationProblemPlusJSONResponse) VisitTriggerExportScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TriggerExportSchedule429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response TriggerExportSchedule429ApplicationProblemPlusJSONResponse) VisitTriggerExportScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TriggerExportSchedule503ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type TriggerExportSchedule503ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers TriggerExportSchedule503ResponseHeaders
+}
+
+func (response TriggerExportSchedule503ApplicationProblemPlusJSONResponse) VisitTriggerExportScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TriggerExportScheduledefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type TriggerExportScheduledefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    TriggerExportScheduledefaultResponseHeaders
+	StatusCode int
+}
+
+func (response TriggerExportScheduledefaultApplicationProblemPlusJSONResponse) VisitTriggerExportScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetExportSettingsRequestObject struct {
+}
+
+type GetExportSettingsResponseObject interface {
+	VisitGetExportSettingsResponse(w http.ResponseWriter) error
+}
+
+type GetExportSettings200JSONResponse ExportSettings
+
+func (response GetExportSettings200JSONResponse) VisitGetExportSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetExportSettings401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response GetExportSettings401ApplicationProblemPlusJSONResponse) VisitGetExportSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetExportSettings403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetExportSettings403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetExportSettings403ResponseHeaders
+}
+
+func (response GetExportSettings403ApplicationProblemPlusJSONResponse) VisitGetExportSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetExportSettings429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetExportSettings429ApplicationProblemPlusJSONResponse) VisitGetExportSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetExportSettingsdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetExportSettingsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    GetExportSettingsdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response GetExportSettingsdefaultApplicationProblemPlusJSONResponse) VisitGetExportSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutExportSettingsRequestObject struct {
+	Body *PutExportSettingsJSONRequestBody
+}
+
+type PutExportSettingsResponseObject interface {
+	VisitPutExportSettingsResponse(w http.ResponseWriter) error
+}
+
+type PutExportSettings200JSONResponse ExportSettings
+
+func (response PutExportSettings200JSONResponse) VisitPutExportSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutExportSettings400ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response PutExportSettings400ApplicationProblemPlusJSONResponse) VisitPutExportSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutExportSettings401ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type PutExportSettings401ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers PutExportSettings401ResponseHeaders
+}
+
+func (response PutExportSettings401ApplicationProblemPlusJSONResponse) VisitPutExportSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutExportSettings403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type PutExportSettings403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers PutExportSettings403ResponseHeaders
+}
+
+func (response PutExportSettings403ApplicationProblemPlusJSONResponse) VisitPutExportSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutExportSettings413ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type PutExportSettings413ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers PutExportSettings413ResponseHeaders
+}
+
+func (response PutExportSettings413ApplicationProblemPlusJSONResponse) VisitPutExportSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutExportSettings415ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type PutExportSettings415ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers PutExportSettings415ResponseHeaders
+}
+
+func (response PutExportSettings415ApplicationProblemPlusJSONResponse) VisitPutExportSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutExportSettings422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type PutExportSettings422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers PutExportSettings422ResponseHeaders
+}
+
+func (response PutExportSettings422ApplicationProblemPlusJSONResponse) VisitPutExportSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutExportSettings429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response PutExportSettings429ApplicationProblemPlusJSONResponse) VisitPutExportSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutExportSettingsdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type PutExportSettingsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    PutExportSettingsdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response PutExportSettingsdefaultApplicationProblemPlusJSONResponse) VisitPutExportSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListImportsRequestObject struct {
 	Params ListImportsParams
 }
@@ -21020,6 +24278,278 @@ func (response ListReportsdefaultApplicationProblemPlusJSONResponse) VisitListRe
 	return err
 }
 
+type CreateAuditLogReportRequestObject struct {
+	Params CreateAuditLogReportParams
+	Body   *CreateAuditLogReportJSONRequestBody
+}
+
+type CreateAuditLogReportResponseObject interface {
+	VisitCreateAuditLogReportResponse(w http.ResponseWriter) error
+}
+
+type CreateAuditLogReport202ResponseHeaders struct {
+	IdempotentReplayed *string
+	Location           *string
+	RetryAfter         *int
+}
+
+type CreateAuditLogReport202JSONResponse struct {
+	Body    ReportAccepted
+	Headers CreateAuditLogReport202ResponseHeaders
+}
+
+func (response CreateAuditLogReport202JSONResponse) VisitCreateAuditLogReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
+	if response.Headers.Location != nil {
+		w.Header().Set("Location", fmt.Sprint(*response.Headers.Location))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateAuditLogReport400ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response CreateAuditLogReport400ApplicationProblemPlusJSONResponse) VisitCreateAuditLogReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateAuditLogReport401ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CreateAuditLogReport401ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CreateAuditLogReport401ResponseHeaders
+}
+
+func (response CreateAuditLogReport401ApplicationProblemPlusJSONResponse) VisitCreateAuditLogReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateAuditLogReport402ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CreateAuditLogReport402ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CreateAuditLogReport402ResponseHeaders
+}
+
+func (response CreateAuditLogReport402ApplicationProblemPlusJSONResponse) VisitCreateAuditLogReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(402)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateAuditLogReport403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CreateAuditLogReport403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CreateAuditLogReport403ResponseHeaders
+}
+
+func (response CreateAuditLogReport403ApplicationProblemPlusJSONResponse) VisitCreateAuditLogReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateAuditLogReport413ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CreateAuditLogReport413ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CreateAuditLogReport413ResponseHeaders
+}
+
+func (response CreateAuditLogReport413ApplicationProblemPlusJSONResponse) VisitCreateAuditLogReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateAuditLogReport415ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CreateAuditLogReport415ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CreateAuditLogReport415ResponseHeaders
+}
+
+func (response CreateAuditLogReport415ApplicationProblemPlusJSONResponse) VisitCreateAuditLogReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateAuditLogReport422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CreateAuditLogReport422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CreateAuditLogReport422ResponseHeaders
+}
+
+func (response CreateAuditLogReport422ApplicationProblemPlusJSONResponse) VisitCreateAuditLogReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateAuditLogReport429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response CreateAuditLogReport429ApplicationProblemPlusJSONResponse) VisitCreateAuditLogReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateAuditLogReport503ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CreateAuditLogReport503ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CreateAuditLogReport503ResponseHeaders
+}
+
+func (response CreateAuditLogReport503ApplicationProblemPlusJSONResponse) VisitCreateAuditLogReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateAuditLogReportdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CreateAuditLogReportdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    CreateAuditLogReportdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response CreateAuditLogReportdefaultApplicationProblemPlusJSONResponse) VisitCreateAuditLogReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CreateCustomersReportRequestObject struct {
 	Params CreateCustomersReportParams
 	Body   *CreateCustomersReportJSONRequestBody
@@ -21822,6 +25352,139 @@ type CreateSalesReportdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CreateSalesReportdefaultApplicationProblemPlusJSONResponse) VisitCreateSalesReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReportStatisticsRequestObject struct {
+	Params GetReportStatisticsParams
+}
+
+type GetReportStatisticsResponseObject interface {
+	VisitGetReportStatisticsResponse(w http.ResponseWriter) error
+}
+
+type GetReportStatistics200JSONResponse ReportStatistics
+
+func (response GetReportStatistics200JSONResponse) VisitGetReportStatisticsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReportStatistics401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response GetReportStatistics401ApplicationProblemPlusJSONResponse) VisitGetReportStatisticsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReportStatistics403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetReportStatistics403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetReportStatistics403ResponseHeaders
+}
+
+func (response GetReportStatistics403ApplicationProblemPlusJSONResponse) VisitGetReportStatisticsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReportStatistics422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetReportStatistics422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetReportStatistics422ResponseHeaders
+}
+
+func (response GetReportStatistics422ApplicationProblemPlusJSONResponse) VisitGetReportStatisticsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReportStatistics429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetReportStatistics429ApplicationProblemPlusJSONResponse) VisitGetReportStatisticsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReportStatisticsdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetReportStatisticsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    GetReportStatisticsdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response GetReportStatisticsdefaultApplicationProblemPlusJSONResponse) VisitGetReportStatisticsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -34555,6 +38218,42 @@ type StrictServerInterface interface {
 	// PayCustomer Take a payment on account
 	// (POST /api/v1/customers/{id}/payments)
 	PayCustomer(ctx context.Context, request PayCustomerRequestObject) (PayCustomerResponseObject, error)
+	// ListExportSchedules Reports that are made by the clock
+	// (GET /api/v1/export-schedules)
+	ListExportSchedules(ctx context.Context, request ListExportSchedulesRequestObject) (ListExportSchedulesResponseObject, error)
+	// AddExportSchedule Have a report made by the clock
+	// (POST /api/v1/export-schedules)
+	AddExportSchedule(ctx context.Context, request AddExportScheduleRequestObject) (AddExportScheduleResponseObject, error)
+	// PreviewExportSchedule When a schedule would run
+	// (POST /api/v1/export-schedules/preview)
+	PreviewExportSchedule(ctx context.Context, request PreviewExportScheduleRequestObject) (PreviewExportScheduleResponseObject, error)
+	// ListUpcomingExports What runs next
+	// (GET /api/v1/export-schedules/upcoming)
+	ListUpcomingExports(ctx context.Context, request ListUpcomingExportsRequestObject) (ListUpcomingExportsResponseObject, error)
+	// DeleteExportSchedule Delete a schedule
+	// (DELETE /api/v1/export-schedules/{id})
+	DeleteExportSchedule(ctx context.Context, request DeleteExportScheduleRequestObject) (DeleteExportScheduleResponseObject, error)
+	// GetExportSchedule One schedule
+	// (GET /api/v1/export-schedules/{id})
+	GetExportSchedule(ctx context.Context, request GetExportScheduleRequestObject) (GetExportScheduleResponseObject, error)
+	// ChangeExportSchedule Change a schedule
+	// (PATCH /api/v1/export-schedules/{id})
+	ChangeExportSchedule(ctx context.Context, request ChangeExportScheduleRequestObject) (ChangeExportScheduleResponseObject, error)
+	// ActivateExportSchedule Let a paused schedule go on
+	// (POST /api/v1/export-schedules/{id}/activate)
+	ActivateExportSchedule(ctx context.Context, request ActivateExportScheduleRequestObject) (ActivateExportScheduleResponseObject, error)
+	// DeactivateExportSchedule Pause a schedule
+	// (POST /api/v1/export-schedules/{id}/deactivate)
+	DeactivateExportSchedule(ctx context.Context, request DeactivateExportScheduleRequestObject) (DeactivateExportScheduleResponseObject, error)
+	// TriggerExportSchedule Run a schedule now
+	// (POST /api/v1/export-schedules/{id}/trigger)
+	TriggerExportSchedule(ctx context.Context, request TriggerExportScheduleRequestObject) (TriggerExportScheduleResponseObject, error)
+	// GetExportSettings Who is told of exports
+	// (GET /api/v1/export-settings)
+	GetExportSettings(ctx context.Context, request GetExportSettingsRequestObject) (GetExportSettingsResponseObject, error)
+	// PutExportSettings Change who is told of exports
+	// (PUT /api/v1/export-settings)
+	PutExportSettings(ctx context.Context, request PutExportSettingsRequestObject) (PutExportSettingsResponseObject, error)
 	// ListImports Imports, newest first
 	// (GET /api/v1/imports)
 	ListImports(ctx context.Context, request ListImportsRequestObject) (ListImportsResponseObject, error)
@@ -34624,6 +38323,9 @@ type StrictServerInterface interface {
 	// ListReports Reports that were asked for
 	// (GET /api/v1/reports)
 	ListReports(ctx context.Context, request ListReportsRequestObject) (ListReportsResponseObject, error)
+	// CreateAuditLogReport A report on what was done
+	// (POST /api/v1/reports/audit-logs)
+	CreateAuditLogReport(ctx context.Context, request CreateAuditLogReportRequestObject) (CreateAuditLogReportResponseObject, error)
 	// CreateCustomersReport A list of customers
 	// (POST /api/v1/reports/customers)
 	CreateCustomersReport(ctx context.Context, request CreateCustomersReportRequestObject) (CreateCustomersReportResponseObject, error)
@@ -34633,6 +38335,9 @@ type StrictServerInterface interface {
 	// CreateSalesReport A report on sales
 	// (POST /api/v1/reports/sales)
 	CreateSalesReport(ctx context.Context, request CreateSalesReportRequestObject) (CreateSalesReportResponseObject, error)
+	// GetReportStatistics What became of the reports lately
+	// (GET /api/v1/reports/statistics)
+	GetReportStatistics(ctx context.Context, request GetReportStatisticsRequestObject) (GetReportStatisticsResponseObject, error)
 	// CreateTransactionsReport A list of sales, payments and refunds
 	// (POST /api/v1/reports/transactions)
 	CreateTransactionsReport(ctx context.Context, request CreateTransactionsReportRequestObject) (CreateTransactionsReportResponseObject, error)
@@ -36339,6 +40044,383 @@ func (sh *strictHandler) PayCustomer(ctx *gin.Context, id CustomerID, params Pay
 	}
 }
 
+// ListExportSchedules operation middleware
+func (sh *strictHandler) ListExportSchedules(ctx *gin.Context, params ListExportSchedulesParams) {
+	var request ListExportSchedulesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListExportSchedules(ctx.Request.Context(), request.(ListExportSchedulesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListExportSchedules")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListExportSchedulesResponseObject); ok {
+		if err := validResponse.VisitListExportSchedulesResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// AddExportSchedule operation middleware
+func (sh *strictHandler) AddExportSchedule(ctx *gin.Context) {
+	var request AddExportScheduleRequestObject
+
+	var body AddExportScheduleJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.AddExportSchedule(ctx.Request.Context(), request.(AddExportScheduleRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "AddExportSchedule")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(AddExportScheduleResponseObject); ok {
+		if err := validResponse.VisitAddExportScheduleResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// PreviewExportSchedule operation middleware
+func (sh *strictHandler) PreviewExportSchedule(ctx *gin.Context) {
+	var request PreviewExportScheduleRequestObject
+
+	var body PreviewExportScheduleJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PreviewExportSchedule(ctx.Request.Context(), request.(PreviewExportScheduleRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PreviewExportSchedule")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(PreviewExportScheduleResponseObject); ok {
+		if err := validResponse.VisitPreviewExportScheduleResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListUpcomingExports operation middleware
+func (sh *strictHandler) ListUpcomingExports(ctx *gin.Context, params ListUpcomingExportsParams) {
+	var request ListUpcomingExportsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListUpcomingExports(ctx.Request.Context(), request.(ListUpcomingExportsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListUpcomingExports")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListUpcomingExportsResponseObject); ok {
+		if err := validResponse.VisitListUpcomingExportsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// DeleteExportSchedule operation middleware
+func (sh *strictHandler) DeleteExportSchedule(ctx *gin.Context, id ExportScheduleID) {
+	var request DeleteExportScheduleRequestObject
+
+	request.ID = id
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteExportSchedule(ctx.Request.Context(), request.(DeleteExportScheduleRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteExportSchedule")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(DeleteExportScheduleResponseObject); ok {
+		if err := validResponse.VisitDeleteExportScheduleResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetExportSchedule operation middleware
+func (sh *strictHandler) GetExportSchedule(ctx *gin.Context, id ExportScheduleID) {
+	var request GetExportScheduleRequestObject
+
+	request.ID = id
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetExportSchedule(ctx.Request.Context(), request.(GetExportScheduleRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetExportSchedule")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetExportScheduleResponseObject); ok {
+		if err := validResponse.VisitGetExportScheduleResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ChangeExportSchedule operation middleware
+func (sh *strictHandler) ChangeExportSchedule(ctx *gin.Context, id ExportScheduleID) {
+	var request ChangeExportScheduleRequestObject
+
+	request.ID = id
+
+	var body ChangeExportScheduleJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ChangeExportSchedule(ctx.Request.Context(), request.(ChangeExportScheduleRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ChangeExportSchedule")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ChangeExportScheduleResponseObject); ok {
+		if err := validResponse.VisitChangeExportScheduleResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ActivateExportSchedule operation middleware
+func (sh *strictHandler) ActivateExportSchedule(ctx *gin.Context, id ExportScheduleID) {
+	var request ActivateExportScheduleRequestObject
+
+	request.ID = id
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ActivateExportSchedule(ctx.Request.Context(), request.(ActivateExportScheduleRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ActivateExportSchedule")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ActivateExportScheduleResponseObject); ok {
+		if err := validResponse.VisitActivateExportScheduleResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// DeactivateExportSchedule operation middleware
+func (sh *strictHandler) DeactivateExportSchedule(ctx *gin.Context, id ExportScheduleID) {
+	var request DeactivateExportScheduleRequestObject
+
+	request.ID = id
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeactivateExportSchedule(ctx.Request.Context(), request.(DeactivateExportScheduleRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeactivateExportSchedule")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(DeactivateExportScheduleResponseObject); ok {
+		if err := validResponse.VisitDeactivateExportScheduleResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// TriggerExportSchedule operation middleware
+func (sh *strictHandler) TriggerExportSchedule(ctx *gin.Context, id ExportScheduleID, params TriggerExportScheduleParams) {
+	var request TriggerExportScheduleRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.TriggerExportSchedule(ctx.Request.Context(), request.(TriggerExportScheduleRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "TriggerExportSchedule")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(TriggerExportScheduleResponseObject); ok {
+		if err := validResponse.VisitTriggerExportScheduleResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetExportSettings operation middleware
+func (sh *strictHandler) GetExportSettings(ctx *gin.Context) {
+	var request GetExportSettingsRequestObject
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetExportSettings(ctx.Request.Context(), request.(GetExportSettingsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetExportSettings")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetExportSettingsResponseObject); ok {
+		if err := validResponse.VisitGetExportSettingsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// PutExportSettings operation middleware
+func (sh *strictHandler) PutExportSettings(ctx *gin.Context) {
+	var request PutExportSettingsRequestObject
+
+	var body PutExportSettingsJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PutExportSettings(ctx.Request.Context(), request.(PutExportSettingsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PutExportSettings")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(PutExportSettingsResponseObject); ok {
+		if err := validResponse.VisitPutExportSettingsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListImports operation middleware
 func (sh *strictHandler) ListImports(ctx *gin.Context, params ListImportsParams) {
 	var request ListImportsRequestObject
@@ -37024,6 +41106,50 @@ func (sh *strictHandler) ListReports(ctx *gin.Context, params ListReportsParams)
 	}
 }
 
+// CreateAuditLogReport operation middleware
+func (sh *strictHandler) CreateAuditLogReport(ctx *gin.Context, params CreateAuditLogReportParams) {
+	var request CreateAuditLogReportRequestObject
+
+	request.Params = params
+
+	var body CreateAuditLogReportJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateAuditLogReport(ctx.Request.Context(), request.(CreateAuditLogReportRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateAuditLogReport")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(CreateAuditLogReportResponseObject); ok {
+		if err := validResponse.VisitCreateAuditLogReportResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // CreateCustomersReport operation middleware
 func (sh *strictHandler) CreateCustomersReport(ctx *gin.Context, params CreateCustomersReportParams) {
 	var request CreateCustomersReportRequestObject
@@ -37149,6 +41275,32 @@ func (sh *strictHandler) CreateSalesReport(ctx *gin.Context, params CreateSalesR
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(CreateSalesReportResponseObject); ok {
 		if err := validResponse.VisitCreateSalesReportResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetReportStatistics operation middleware
+func (sh *strictHandler) GetReportStatistics(ctx *gin.Context, params GetReportStatisticsParams) {
+	var request GetReportStatisticsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetReportStatistics(ctx.Request.Context(), request.(GetReportStatisticsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetReportStatistics")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetReportStatisticsResponseObject); ok {
+		if err := validResponse.VisitGetReportStatisticsResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
