@@ -27,8 +27,8 @@ const (
 // HeartbeatEvery is the interval of worker-heartbeat that its field freq announces. Monitors hold a worker for dead after twice as long without one.
 const HeartbeatEvery = 2 * time.Second
 
-// keyMulti is the routing key of several task events in one message.
-const keyMulti = "task.multi"
+// KeyTasks is the routing key of several task events in one message.
+const KeyTasks = "task.multi"
 
 // Event is what a monitor is told of a worker or a task. Clock and sender are added when it is sent.
 type Event struct {
@@ -200,6 +200,15 @@ func (e Event) encode(s Sender, clock int64) (json.RawMessage, error) {
 	return append(b, `"}`...), nil
 }
 
+// NoEvents is the message of an empty list of task events, for KeyTasks. Monitors take it and see nothing; its sender learns from the broker whether there are any.
+func NoEvents(s Sender) amqp.Publishing { return eventMessage(s, []byte("[]")) }
+
+func eventMessage(s Sender, body []byte) amqp.Publishing {
+	return amqp.Publishing{
+		Headers: amqp.Table{"hostname": s.Node}, ContentType: "application/json", ContentEncoding: "utf-8", DeliveryMode: amqp.Transient, Body: body,
+	}
+}
+
 // EventPublishing is the message of one event, or of several task events at once as Python workers send them, and its routing key. tick is called once for each event, in
 // order, for its clock; whoever calls must let no other message of the sender overtake.
 func EventPublishing(s Sender, events []Event, tick func() int64) (key string, p amqp.Publishing, err error) {
@@ -218,13 +227,11 @@ func EventPublishing(s Sender, events []Event, tick func() int64) (key string, p
 			body = append(append(body, ','), one...)
 		}
 	}
-	key = keyMulti
+	key = KeyTasks
 	if len(events) == 1 {
 		key = strings.Replace(events[0].Type, "-", ".", 1)
 	} else {
 		body = append(body, ']')
 	}
-	return key, amqp.Publishing{
-		Headers: amqp.Table{"hostname": s.Node}, ContentType: "application/json", ContentEncoding: "utf-8", DeliveryMode: amqp.Transient, Body: body,
-	}, nil
+	return key, eventMessage(s, body), nil
 }
