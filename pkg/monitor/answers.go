@@ -236,43 +236,41 @@ func (m *Monitor) terminate(ctx context.Context, c *celery.Control) (any, error)
 	return m.revokeTasks(ctx, c, true)
 }
 
-// revokeTasks keeps tasks from starting, and with terminate stops those that can be stopped. The answer does not wait for a slow database: this process knows already, and the
+// revokeTasks keeps tasks from starting, and with terminate stops those that can be stopped. The answer does not wait long for the database: this process knows already, and the
 // cancellation goes on.
 func (m *Monitor) revokeTasks(ctx context.Context, c *celery.Control, terminate bool) (any, error) {
 	ids, err := idList(c, "task_id")
 	if err != nil {
 		return nil, err
 	}
-	type outcome struct {
-		task.Revocation
-		err error
-	}
-	done := make(chan outcome, 1)
+	terminated, unstoppable := m.worker.Revoke(ids, terminate)
+	done := make(chan error, 1)
 	m.work.Go(func() { //nolint:contextcheck // outlives the command: Stop waits for it
 		ctx, cancel := context.WithTimeout(m.record, recordWithin)
 		defer cancel()
-		r, err := m.worker.Revoke(ctx, m.db, ids, terminate, "celery control")
+		n, err := m.worker.CancelRevoked(ctx, m.db, ids, terminate, "celery control")
 		if err != nil {
 			slog.WarnContext(ctx, "revoked tasks are known to this process only", "count", len(ids), "first_id", clip(ids[0]), "error", err)
+		} else if n > 0 {
+			slog.InfoContext(ctx, "revoked tasks cancelled", "count", n, "first_id", clip(ids[0]))
 		}
-		done <- outcome{r, err}
+		done <- err
 	})
 	timer := time.NewTimer(answerWithin)
 	defer timer.Stop()
-	var o outcome
 	select {
-	case o = <-done:
+	case err = <-done:
 	case <-timer.C:
 	}
 	switch {
-	case o.err != nil:
-		return nil, fmt.Errorf("kept from starting by this process, but not recorded: %w", o.err)
+	case err != nil:
+		return nil, fmt.Errorf("kept from starting by this process, but not recorded: %w", err)
 	case !terminate:
 		return celery.OK{OK: "tasks " + strings.Join(ids, ", ") + " flagged as revoked"}, nil
-	case len(o.Terminated) > 0:
-		return celery.OK{OK: "terminate: " + strings.Join(o.Terminated, ", ")}, nil
-	case len(o.Unstoppable) > 0:
-		return nil, fmt.Errorf("%s cannot be terminated: it runs in one short transaction and comes to its end", strings.Join(o.Unstoppable, ", "))
+	case len(terminated) > 0:
+		return celery.OK{OK: "terminate: " + strings.Join(terminated, ", ")}, nil
+	case len(unstoppable) > 0:
+		return nil, fmt.Errorf("%s cannot be terminated: it runs in one short transaction and comes to its end", strings.Join(unstoppable, ", "))
 	default:
 		return celery.OK{OK: "terminate: tasks unknown"}, nil
 	}
@@ -293,7 +291,7 @@ func (m *Monitor) disableEvents(context.Context, *celery.Control) (any, error) {
 	return celery.OK{OK: "task events disabled"}, nil
 }
 
-func (m *Monitor) beat(context.Context, *celery.Control) (any, error) {
+func (m *Monitor) heartbeat(context.Context, *celery.Control) (any, error) {
 	m.askBeat()
 	return nil, nil
 }

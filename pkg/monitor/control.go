@@ -39,7 +39,7 @@ var commands = map[string]command{
 	"terminate":      {answer: (*Monitor).terminate, slow: true},
 	"enable_events":  {answer: (*Monitor).enableEvents},
 	"disable_events": {answer: (*Monitor).disableEvents},
-	"heartbeat":      {answer: (*Monitor).beat},
+	"heartbeat":      {answer: (*Monitor).heartbeat},
 	shutdown:         {answer: (*Monitor).shutDown},
 }
 

@@ -146,37 +146,36 @@ func (m *Monitor) send(ctx context.Context) {
 		case <-ready:
 			m.flush(ctx)
 		case <-beat.C:
-			m.heartbeat(ctx)
+			m.beat(ctx, celery.EventWorkerHeartbeat)
 		case <-m.beatNow:
-			m.heartbeat(ctx)
+			m.beat(ctx, celery.EventWorkerHeartbeat)
 		}
 	}
 }
 
 // greet tells monitors that the worker is there, and asks the other workers what they know.
 func (m *Monitor) greet(ctx context.Context) bool {
-	m.look(ctx)
 	err := m.say(ctx, m.events, func(tick func() int64) (rabbit.Publishing, error) {
 		msg, err := celery.Hello(m.self.Node, m.queue, m.ticket, rabbit.ExchangeReplies, tick())
 		return rabbit.Publishing{Exchange: rabbit.ExchangeControl, Msg: msg}, err
 	})
-	return err == nil && m.tell(ctx, m.state(celery.EventWorkerOnline))
+	return err == nil && m.beat(ctx, celery.EventWorkerOnline)
 }
 
-func (m *Monitor) heartbeat(ctx context.Context) {
-	m.look(ctx)
-	m.tell(ctx, m.state(celery.EventWorkerHeartbeat))
-}
-
-// look finds out whether anybody listens to task events. When that cannot be known it stays as it was.
-func (m *Monitor) look(ctx context.Context) {
+// beat sends a worker event and finds out whether anybody listens to task events. Until that is known somebody does: so whoever has seen this event misses no task after it.
+func (m *Monitor) beat(ctx context.Context, kind string) bool {
 	if number, _ := m.conn.Established(); number == 0 || m.conn.Blocked() {
-		return
+		return false
+	}
+	m.listening.Store(true)
+	if !m.tell(ctx, m.state(kind)) {
+		return false
 	}
 	heard, err := m.probe.Heard(ctx, rabbit.Publishing{Exchange: rabbit.ExchangeCeleryEvents, Key: celery.KeyTasks, Msg: celery.NoEvents(m.self)})
 	if err == nil {
 		m.listening.Store(heard)
 	}
+	return true
 }
 
 // flush sends one message's worth of events, and rings again when more may wait.

@@ -62,6 +62,20 @@ func (s *revokedSet) has(id uuid.UUID) bool {
 	return ok && time.Since(r.At) < revokedFor
 }
 
+// since returns when the id was learned of.
+func (s *revokedSet) since(id uuid.UUID) time.Time {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.byID[id].At
+}
+
+func (s *revokedSet) forget(id uuid.UUID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.byID, id)
+	s.order = slices.DeleteFunc(s.order, func(known uuid.UUID) bool { return known == id })
+}
+
 func (s *revokedSet) list() []RevokedID {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -74,48 +88,43 @@ func (s *revokedSet) list() []RevokedID {
 	return list
 }
 
-// Revocation is what became of a command to revoke.
-type Revocation struct {
-	// Terminated are those that ran here and have been told to stop.
-	Terminated []string
-	// Unstoppable are those that run here in one short transaction and come to their end.
-	Unstoppable []string
-	// Cancelled counts the rows of this worker's queues that this call cancelled, or asked to be cancelled by whoever runs them.
-	Cancelled int
-}
-
 // Remember keeps ids from starting here, as another worker was told.
 func (w *Worker) Remember(ids []string) { w.revoked.add(time.Now(), ids...) }
 
 // Revoked returns what this worker keeps from starting.
 func (w *Worker) Revoked() []RevokedID { return w.revoked.list() }
 
-// Revoke keeps tasks from starting, by the ids their publishers gave them: at once in this process, and for good in the database, where they are cancelled when they stand in one
-// of this worker's queues. With terminate it also stops LONG ones that run, here or elsewhere; by is kept in their history. Every worker is told of a revoke and does this; a row
-// is cancelled by the first.
-//
-// db is asked rather than the worker's own connections, which all may be held by tasks. After an error the process still remembers the ids.
-func (w *Worker) Revoke(ctx context.Context, db *postgres.DB, ids []string, terminate bool, by string) (r Revocation, err error) {
+// Revoke keeps tasks from starting in this process, by the ids their publishers gave them. With terminate it also stops LONG ones that run here, which it returns, beside those
+// that cannot be stopped, because they run in one short transaction or are about to commit. CancelRevoked does the same in the database.
+func (w *Worker) Revoke(ids []string, terminate bool) (terminated, unstoppable []string) {
 	w.Remember(ids)
-	rows := make([]uuid.UUID, len(ids))
+	if !terminate {
+		return nil, nil
+	}
 	byRow := make(map[uuid.UUID]string, len(ids))
+	for _, id := range ids {
+		byRow[celery.TaskUUID(id)] = id
+	}
+	return w.held.terminate(byRow)
+}
+
+// CancelRevoked cancels tasks in the database, those of this worker's queues that have not started, and with terminate those that run; their holders learn of it by their next
+// heartbeat. It tells monitors and waiting clients, and returns how many it changed. by is kept in their history. Every worker is told of a revoke and does this; a row is
+// cancelled by the first. db is asked rather than the worker's own connections, which all may be held by tasks.
+func (w *Worker) CancelRevoked(ctx context.Context, db *postgres.DB, ids []string, terminate bool, by string) (int, error) {
+	rows := make([]uuid.UUID, len(ids))
 	for i, id := range ids {
 		rows[i] = celery.TaskUUID(id)
-		byRow[rows[i]] = id
 	}
 	var cancelled []*claimed
-	err = db.InSystem(ctx, func(tx *gorm.DB) (err error) {
+	err := db.InSystem(ctx, func(tx *gorm.DB) (err error) {
 		cancelled, err = revokeRows(tx, rows, w.cfg.Queues, terminate, by)
 		return err
 	})
-	if terminate {
-		r.Terminated, r.Unstoppable = w.held.terminate(byRow)
-	}
 	if err != nil {
-		return r, fmt.Errorf("cancel revoked tasks: %w", err)
+		return 0, fmt.Errorf("cancel revoked tasks: %w", err)
 	}
 	for _, c := range cancelled {
-		r.Cancelled++
 		if c.state != Cancelled {
 			continue // it runs; its holder tells how it ended
 		}
@@ -124,7 +133,7 @@ func (w *Worker) Revoke(ctx context.Context, db *postgres.DB, ids []string, term
 		w.watchFailure(c, v, errCancelled)
 		w.answerFailure(ctx, c, v, errCancelled)
 	}
-	return r, nil
+	return len(cancelled), nil
 }
 
 // revokeRows is Cancel for many tasks at once, of some queues, and leaves running ones alone unless they are to be terminated.
@@ -166,6 +175,13 @@ func (t *holds) terminate(ids map[uuid.UUID]string) (terminated, unstoppable []s
 	slices.Sort(terminated)
 	slices.Sort(unstoppable)
 	return terminated, unstoppable
+}
+
+// replayed reports whether an operator replayed a task after it was revoked: that is the later decision.
+func (w *Worker) replayed(ctx context.Context, c *claimed) (yes bool, err error) {
+	err = w.inSystem(ctx, `select exists (select from task.task t, jsonb_array_elements(t.history) h where t.id = $1 and h->>'event' = 'replay' and (h->>'at')::timestamptz > $2)`,
+		[]any{c.id, w.revoked.since(c.id)}, &yes)
+	return yes, err
 }
 
 // Scheduled is a task that waits for its time.

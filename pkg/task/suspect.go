@@ -79,6 +79,16 @@ func (w *Worker) divert(ctx context.Context, j *job, c *claimed, next admission)
 	case isExpired:
 		return w.end(ctx, c, verdict{state: Cancelled, kind: KindExpired}, errExpired)
 	case isCancelled:
+		if !c.cancelRequested {
+			yes, err := w.replayed(ctx, c)
+			if err != nil {
+				return errors.Join(errNotAcked, err)
+			}
+			if yes {
+				w.revoked.forget(c.id)
+				return w.runHere(ctx, j)
+			}
+		}
 		return w.end(ctx, c, verdict{state: Cancelled, kind: KindCancelled}, errCancelled)
 	case undecodable:
 		_, err := c.decode(j.handler.Descriptor)
