@@ -358,6 +358,31 @@ func TestFlowersViewOfTasksIsRight(t *testing.T) {
 	}
 }
 
+// TestPythonsWorkersAndOursKnowOfEachOther runs both in one virtual host, as an application does that moves queue by queue.
+func TestPythonsWorkersAndOursKnowOfEachOther(t *testing.T) {
+	t.Parallel()
+	e := newEngine(t)
+	control(t, e.amqp, node, "revoke", "revoked-here")
+	startWorker(t, e.amqp, "shop", "mingle") // a number that is no float would end it here
+	const theirs = "shop@test"
+	inspect(t, e.amqp, theirs, "revoked", contains("revoked-here"))
+	if got := control(t, e.amqp, theirs, "revoke", "revoked-there"); !strings.Contains(got, "flagged as revoked") {
+		t.Errorf("their answer: %s", got)
+	}
+	const late = "wire@late"
+	e.start(e.broker.Config(t.Name()), late, task.WorkerConfig{})
+	inspect(t, e.amqp, late, "revoked", contains("revoked-here", "revoked-there"))
+	rabbittest.Eventually(t, "celery status lists all three", func() bool {
+		out, code := commandLine(t, e.amqp, "status", "-t", "3")
+		return code == 0 && contains(node+": OK", theirs+": OK", late+": OK", "3 nodes online.")(out)
+	})
+	id := uuid.NewString()
+	flower := follow(t, python(t, "state.py", e.amqp, node, "1"))
+	flower.until("listening")
+	sendOnly(t, e.amqp, call{Task: "selftest.noop", Options: map[string]any{"task_id": id}})
+	flower.until(`"tasks":`, id, `"SUCCESS"`)
+}
+
 // TestAWorkerIsVisibleAgainAfterTheBrokersRestart restarts a broker of the test's own: two of the three exchanges vanish with it.
 func TestAWorkerIsVisibleAgainAfterTheBrokersRestart(t *testing.T) {
 	t.Parallel()

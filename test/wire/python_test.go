@@ -96,9 +96,9 @@ func sendOnly(t *testing.T, broker string, calls ...call) {
 }
 
 // startWorker starts a Python worker on queue and stops it when the test ends.
-func startWorker(t *testing.T, broker, queue string) {
+func startWorker(t *testing.T, broker, queue string, more ...string) {
 	t.Helper()
-	cmd := python(t, "worker.py", broker, queue)
+	cmd := python(t, append([]string{"worker.py", broker, queue}, more...)...)
 	cmd.Stdout, cmd.Stderr = t.Output(), t.Output()
 	if err := cmd.Start(); err != nil {
 		t.Fatalf("start Celery worker (install python3-celery, or set MAKOLA_TEST_PYTHON): %v", err)
