@@ -88,6 +88,25 @@ func TestMonitorsSeeEachTaskToItsOneEnd(t *testing.T) {
 
 func resultOf(w *watcher, id string) string { return w.final(id).Result }
 
+func TestATaskThatFailsAfterItsCancelWasPromisedEndsOnce(t *testing.T) {
+	t.Parallel()
+	r, h := newRig(t), newHandlers()
+	n := r.start(one, h, monitor.Config{Events: true}, nil)
+	w := r.watch(one)
+	id := r.enqueue(func(ctx context.Context, tx *gorm.DB) (uuid.UUID, error) {
+		return n.tasks.Slow(ctx, tx, &selftest.SlowArgs{Steps: -2})
+	})
+	w.until("it runs", func(e event) bool { return e.UUID == id.String() && e.Type == "task-started" })
+	_, err := r.look.Exec(t.Context(), "update task.task set cancel_requested = true where id = $1", id)
+	require.NoError(t, err)
+	h.letGo() // it fails, or its heartbeat was quicker
+	require.True(t, w.final(id.String()).Terminated)
+	r.eventually("it is cancelled", "select count(*) from task.task where id = $1 and state = 'cancelled'", 1, id)
+	n.stop()
+	w.until("goodbye", func(e event) bool { return e.Type == "worker-offline" })
+	require.Equal(t, []string{"task-received", "task-started", "task-revoked"}, w.of(id.String()))
+}
+
 func TestNobodyPaysForEventsThatNobodySees(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

@@ -66,6 +66,7 @@ type Monitor struct {
 	clock int64
 
 	consumer *rabbit.Consumer
+	listened chan struct{} // closed when the last command has been taken
 	slow     chan struct{} // holds a token per command that asks the database
 	work     sync.WaitGroup
 	cancel   context.CancelFunc
@@ -109,7 +110,11 @@ func (m *Monitor) Start(ctx context.Context) error {
 	m.cancel = cancel
 	m.record, m.giveUp = context.WithCancel(context.WithoutCancel(ctx))
 	m.consumer = m.conn.NewConsumer(rabbit.ConsumerConfig{Queue: m.queue, Prefetch: 64})
-	m.work.Go(func() { m.listen(run) })
+	m.listened = make(chan struct{})
+	m.work.Go(func() {
+		defer close(m.listened)
+		m.listen(run)
+	})
 	m.work.Go(func() { m.send(run) })
 	return nil
 }
@@ -118,6 +123,10 @@ func (m *Monitor) Start(ctx context.Context) error {
 func (m *Monitor) Stop(ctx context.Context) error {
 	defer context.AfterFunc(ctx, m.giveUp)()
 	err := m.consumer.Stop(ctx)
+	select {
+	case <-m.listened: // what had been asked is answered
+	case <-ctx.Done():
+	}
 	m.cancel()
 	m.work.Wait()
 	m.giveUp()

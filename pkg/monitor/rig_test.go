@@ -317,7 +317,7 @@ func (w *watcher) final(id string) event {
 	})
 }
 
-// handlers are the self-test tasks. Echo waits with text "wait" and Slow waits with steps below zero, until letGo, or until Slow is cancelled.
+// handlers are the self-test tasks. Echo waits with text "wait" and Slow waits with steps below zero, until letGo, or until Slow is cancelled; with -2 it fails then.
 type handlers struct {
 	free     chan struct{}
 	once     sync.Once
@@ -365,6 +365,9 @@ func (h *handlers) Slow(ctx context.Context, _ contract.Run, args *selftest.Slow
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
+	}
+	if args.GetSteps() == -2 {
+		return nil, errors.New("it came to nothing")
 	}
 	return func(*gorm.DB) (*selftest.SlowResult, error) { return &selftest.SlowResult{Steps: args.GetSteps()}, nil }, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"sync"
 	"syscall"
 
 	"makola/pkg/monitor"
@@ -70,7 +71,7 @@ func watch(ctx context.Context, cfg Config, app *service.App) (*rabbit.Conn, *mo
 	cfg.AMQP.Name = app.Name() + " monitor"
 	queue := rabbit.ControlQueue(app.Name(), app.Instance())
 	conn := rabbit.New(cfg.AMQP, rabbit.Monitoring(queue), app.Logger())
-	stop := func() { _ = syscall.Kill(os.Getpid(), syscall.SIGTERM) } // as if an operator had sent it
+	stop := sync.OnceFunc(func() { _ = syscall.Kill(os.Getpid(), syscall.SIGTERM) }) // as if an operator had sent it; a second signal would end the process at once
 	return conn, monitor.New(cfg.Celery, monitor.Process{Service: app.Name(), Instance: app.Instance(), Broker: cfg.AMQP, Shutdown: stop, Metrics: app.Metrics()}, conn, queue, db), nil
 }
 

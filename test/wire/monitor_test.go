@@ -410,17 +410,25 @@ func TestAWorkerIsVisibleAgainAfterTheBrokersRestart(t *testing.T) {
 	dump.until("task succeeded", id)
 }
 
-// TestAServiceIsSeenByWhoMayWatch runs a real worker and Celery's program, each as the broker user that deploy/rabbitmq/definitions.sh makes for it.
-func TestAServiceIsSeenByWhoMayWatch(t *testing.T) {
+// TestServicesAreSeenByWhoMayWatch runs every worker and Celery's program, each as the broker user that deploy/rabbitmq/definitions.sh makes for it.
+func TestServicesAreSeenByWhoMayWatch(t *testing.T) {
 	t.Parallel()
 	s := stack.New(t)
 	allowed := permissions(t)
-	worker, watcher := allowed["makola_reports"], allowed["makola_monitor"]
-	p := s.Start("reports-worker", "AMQP_URL="+s.Broker.User(t, worker[0], worker[1], worker[2]), "CELERY_NODE=reports-worker@test")
-	stack.Ready(t, p)
+	watcher := allowed["makola_monitor"]
+	start := func(service string) *stack.Process {
+		u := allowed[stack.Role(service)]
+		return s.Start(service, "AMQP_URL="+s.Broker.User(t, u[0], u[1], u[2]), "CELERY_NODE="+service+"@test")
+	}
+	p := start("reports-worker")
+	others := []*stack.Process{start("billing-worker"), start("inventory-worker"), start("notifier")}
+	stack.Ready(t, append(others, p)...)
 	address := s.Broker.User(t, watcher[0], watcher[1], watcher[2])
 	inspect(t, address, "reports-worker@test", "active_queues", contains(`"name": "reports"`))
 	inspect(t, address, "reports-worker@test", "registered", contains(`"reports.generate_sales_report"`))
+	for _, o := range others {
+		inspect(t, address, o.Name+"@test", "ping", contains("pong"))
+	}
 	if got := control(t, address, "reports-worker@test", "shutdown"); !strings.Contains(got, "not allowed") {
 		t.Errorf("shutdown is answered by %s", got)
 	}
