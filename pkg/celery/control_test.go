@@ -147,6 +147,21 @@ func TestInspectionsHaveCelerysKeys(t *testing.T) {
 	require.Equal(t, `{"id":"b3d10297","name":"t.sleep","args":[6],"kwargs":{"password":"********"},"type":"t.sleep","hostname":"py1@vm","time_start":1795430667.29,"acknowledged":true,`+
 		`"delivery_info":{"exchange":"","routing_key":"pyq","priority":0,"redelivered":false},"worker_pid":28780}`, string(raw))
 
+	raw, err = encodeJSON(Stats{Clock: "796", Broker: BrokerStats{Heartbeat: 120}})
+	require.NoError(t, err)
+	var stats map[string]any
+	require.NoError(t, json.Unmarshal(raw, &stats))
+	keys := func(v any) (names []string) {
+		for name := range v.(map[string]any) {
+			names = append(names, name)
+		}
+		return names
+	}
+	require.ElementsMatch(t, []string{"total", "pid", "clock", "uptime", "pool", "broker", "prefetch_count", "rusage"}, keys(stats))
+	require.Subset(t, keys(stats["pool"]), []string{"max-concurrency", "processes", "max-tasks-per-child", "put-guarded-by-semaphore", "timeouts"})
+	require.Subset(t, keys(stats["broker"]), []string{"hostname", "userid", "virtual_host", "port", "transport", "ssl", "heartbeat", "connect_timeout", "login_method", "alternates"})
+	require.Equal(t, "796", stats["clock"], "a text here, a number elsewhere")
+
 	q := DurableQueue("pyq", "pyq", nil)
 	q.NoDeclare = false
 	raw, err = encodeJSON(q)
@@ -154,4 +169,27 @@ func TestInspectionsHaveCelerysKeys(t *testing.T) {
 	require.JSONEq(t, `{"name":"pyq","exchange":{"name":"pyq","type":"direct","arguments":null,"durable":true,"passive":false,"auto_delete":false,"delivery_mode":null,"no_declare":false},
 		"routing_key":"pyq","queue_arguments":null,"binding_arguments":null,"consumer_arguments":null,"durable":true,"exclusive":false,"auto_delete":false,"no_ack":false,
 		"alias":null,"bindings":[],"no_declare":false,"expires":null,"message_ttl":null,"max_length":null,"max_length_bytes":null,"max_priority":null}`, string(raw))
+}
+
+func FuzzDecodeControl(f *testing.F) {
+	f.Add([]byte(`{"method":"revoke","arguments":{"task_id":["a"],"terminate":true},"destination":["a@b"],"pattern":"*","matcher":"glob","ticket":"t","reply_to":{"exchange":"e","routing_key":"k"}}`))
+	f.Add([]byte(`{"method":"ping","pattern":"(a|b","matcher":"pcre"}`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		c, err := DecodeControl(&amqp.Delivery{ContentType: "application/json", Body: body})
+		if err != nil {
+			return
+		}
+		if c.Method == "" {
+			t.Fatal("a command without a method")
+		}
+		_, _ = c.Addressed("a@b")
+		for name := range c.Arguments {
+			_, _ = c.Strings(name)
+			_, _ = c.Bool(name)
+			_, _ = c.Text(name)
+		}
+		if p, err := c.Reply("a@b", OK{"pong"}, 1); err != nil || !json.Valid(p.Body) {
+			t.Fatalf("reply %q: %v", p.Body, err)
+		}
+	})
 }

@@ -90,9 +90,6 @@ func New(cfg Config, p Process, conn *rabbit.Conn, queue string, db *postgres.DB
 	return m
 }
 
-// Node returns the worker's name among Celery workers.
-func (m *Monitor) Node() string { return m.self.Node }
-
 // Watch is what the worker is made with.
 func (m *Monitor) Watch() *task.Watch {
 	return &task.Watch{Wanted: func() bool { return m.enabled.Load() && m.listening.Load() }, Tell: m.ring.add}
@@ -116,6 +113,7 @@ func (m *Monitor) Start(ctx context.Context) error {
 		m.listen(run)
 	})
 	m.work.Go(func() { m.send(run) })
+	slog.InfoContext(ctx, "Celery's tools may see this worker", "node", m.self.Node, "task_events", m.cfg.Events, "commands", m.obeys)
 	return nil
 }
 
@@ -247,7 +245,7 @@ func (m *Monitor) farewell(ctx context.Context) {
 	if number, _ := m.conn.Established(); number == 0 {
 		return
 	}
-	for range ringSize / eventBatch {
+	for range ringSize/eventBatch + 1 {
 		events, dropped := m.ring.take(eventBatch)
 		m.metrics.dropped.Add(float64(dropped))
 		if len(events) == 0 || !m.tell(ctx, events...) {
