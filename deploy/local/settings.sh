@@ -63,6 +63,7 @@ decide() {
   remember "$state/env" PG_DATA "$(choose_pg_data)"
   remember "$state/secrets" PG_PASSWORD_SUPERUSER "$(secret)"
   remember "$state/secrets" AMQP_PASSWORD_ADMIN "$(secret)"
+  remember "$state/secrets" AMQP_PASSWORD_MONITOR "$(secret)"
   for role in "${roles[@]}"; do
     remember "$state/secrets" "PG_PASSWORD_${role^^}" "$(secret)"
     if [ "$role" != owner ] && [ "$role" != webhook ]; then remember "$state/secrets" "AMQP_PASSWORD_${role^^}" "$(secret)"; fi

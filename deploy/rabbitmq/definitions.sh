@@ -6,6 +6,11 @@
 # Passwords come from AMQP_PASSWORD_<SERVICE> (letters, digits, - and _), one for each line of the table below.
 #
 # Nobody but the administrator may declare anything; the gateway may make its own transient queues, gateway.<instance>.
+# A worker takes part in Celery's monitoring: it declares that protocol's three exchanges, two of which vanish with the broker, and its own queue,
+# <service>.<instance>.celery.pidbox; it sends events (celeryev), commands of its own (hello) and answers.
+# AMQP_PASSWORD_MONITOR, when set, makes one user more, for `celery inspect`, `celery events` and Flower: it may send commands to every worker and see
+# events, and can reach no task.
+#
 # Every service enqueues, so every service writes the task exchange and the event exchange; amq.default is the exchange that
 # results take to a Celery client. A worker reads its own queues, which are also the names of its tasks, and their dead queues.
 set -euo pipefail
@@ -24,17 +29,27 @@ user() {
   separator=,
 }
 
-enqueue='^(tasks|task\\.events|amq\\.default)$'
-queues() { printf '^(%s)(\\\\.dead)?$' "$1"; }
+enqueue='tasks|task\\.events|amq\\.default'
+pidbox='(reply\\.)?celery\\.pidbox'
+
+# worker NAME SERVICE QUEUES
+worker() {
+  local own="$2\\\\..*\\\\.celery\\\\.pidbox"
+  user "$1" "^(celeryev|$pidbox|$own)\$" "^($enqueue|celeryev|$pidbox|$own)\$" "^(($3)(\\\\.dead)?|$pidbox|$own)\$"
+}
 
 user admin     '.*' '.*' '.*' administrator
 user gateway   '^gateway\\..*$' '^(tasks|task\\.events|amq\\.default|gateway\\..*)$' '^(gateway\\..*|task\\.events)$'
-user billing   '' "$enqueue" "$(queues 'ai_features|subscriptions')"
-user inventory '' "$enqueue" "$(queues 'inventory|sales')"
-user reports   '' "$enqueue" "$(queues 'reports')"
-user notifier  '' "$enqueue" "$(queues 'accounts|notifications')"
-user cron      '' "$enqueue" ''
-user operator  '' "$enqueue" '^.*\\.dead$'
+worker billing   billing-worker   'ai_features|subscriptions'
+worker inventory inventory-worker 'inventory|sales'
+worker reports   reports-worker   'reports'
+worker notifier  notifier         'accounts|notifications'
+user cron      '' "^($enqueue)\$" ''
+user operator  '' "^($enqueue)\$" '^.*\\.dead$'
+if [ -n "${AMQP_PASSWORD_MONITOR:-}" ]; then
+  answers='[^.]*\\.reply\\.celery\\.pidbox'
+  user monitor "^(celeryev(\\\\..*)?|$pidbox|$answers)\$" "^(celery\\\\.pidbox|celeryev\\\\..*|$answers)\$" "^(celeryev(\\\\..*)?|reply\\\\.celery\\\\.pidbox|$answers)\$"
+fi
 
 printf '{"vhosts":[{"name":"makola"}],\n"users":[\n%s\n],\n"permissions":[\n%s\n]}\n' \
   "$(printf '%s\n' "${users[@]}")" "$(printf '%s\n' "${permissions[@]}")"

@@ -18,6 +18,7 @@ type batch struct {
 	confirms []*amqp.DeferredConfirmation // nil where nothing was sent
 	returned []amqp.Return
 	timedOut bool
+	asking   bool // whether anybody is bound: a return is the answer, not a fault
 }
 
 // grace is the least time a call to the broker gets: a batch that spent its time waiting for its turn has no right to cut a
@@ -141,7 +142,9 @@ func (b *batch) attributeReturns() {
 			b.errs[i] = fmt.Errorf("%w: %d %s (exchange %q, key %q)", ErrReturned, r.ReplyCode, r.ReplyText, m.Exchange, m.Key)
 		}
 	}
-	b.p.c.askRedeclare() // perhaps somebody deleted the queue
+	if !b.asking {
+		b.p.c.askRedeclare() // perhaps somebody deleted the queue
+	}
 }
 
 // count adds the outcome to the connection's statistics.
@@ -151,7 +154,9 @@ func (b *batch) count() {
 		switch {
 		case err == nil:
 		case errors.Is(err, ErrReturned):
-			stats.returned.Add(1)
+			if !b.asking {
+				stats.returned.Add(1)
+			}
 		case errors.Is(err, ErrNacked):
 			stats.nacked.Add(1)
 		case errors.Is(err, ErrUnknown):

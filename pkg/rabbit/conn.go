@@ -110,6 +110,17 @@ func (c *Conn) Ready(_ context.Context) error {
 // Blocked reports whether the broker refuses publishes on this connection because it is short of memory or disk.
 func (c *Conn) Blocked() bool { return c.blocked.Load() }
 
+// Established returns the number of the connection that is up, from 1, or 0 while there is none, and a channel that is closed when the answer changes. It is for those who
+// must do something after each connect.
+func (c *Conn) Established() (number uint64, changed <-chan struct{}) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.link != nil {
+		number = c.stats.connects.Load()
+	}
+	return number, c.changed
+}
+
 // Stats returns a snapshot for metrics.
 func (c *Conn) Stats() Stats {
 	connects := c.stats.connects.Load()

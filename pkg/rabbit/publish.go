@@ -98,7 +98,25 @@ func (c *Conn) NewPublisher(opts PublisherOptions) *Publisher {
 // A message for an exchange that does not exist makes the broker close the channel: it and whatever was unconfirmed
 // beside it become ErrUnknown. So publish only to declared exchanges.
 func (p *Publisher) PublishBatch(ctx context.Context, msgs []Publishing) []error {
-	b := &batch{p: p, deadline: time.Now().Add(p.timeout), msgs: msgs, errs: make([]error, len(msgs)), confirms: make([]*amqp.DeferredConfirmation, len(msgs))}
+	return p.publish(ctx, msgs, false)
+}
+
+// Heard publishes one message as PublishBatch does, and reports whether any queue received it. An error means that this is not known.
+func (p *Publisher) Heard(ctx context.Context, m Publishing) (bool, error) {
+	switch err := p.publish(ctx, []Publishing{m}, true)[0]; {
+	case errors.Is(err, ErrReturned):
+		return false, nil
+	case err != nil:
+		return false, err
+	default:
+		return true, nil
+	}
+}
+
+func (p *Publisher) publish(ctx context.Context, msgs []Publishing, asking bool) []error {
+	b := &batch{
+		p: p, deadline: time.Now().Add(p.timeout), msgs: msgs, errs: make([]error, len(msgs)), confirms: make([]*amqp.DeferredConfirmation, len(msgs)), asking: asking,
+	}
 	if len(msgs) == 0 {
 		return b.errs
 	}

@@ -11,6 +11,11 @@ import (
 //
 //	publisher ──▶ tasks (direct) ──key = queue──▶ <queue> ──rejected too often──▶ dead (direct) ──key = queue──▶ <queue>.dead
 //	worker ─────▶ task.events (topic) ──▶ one short-lived queue per watcher, see OwnQueue
+//
+// And those that it shares with Celery's tools, see Monitoring:
+//
+//	worker ─────▶ celeryev (topic) ──▶ a monitor's own queue
+//	monitor ────▶ celery.pidbox (fanout) ──▶ every worker's own queue ──▶ reply.celery.pidbox (direct) ──▶ the monitor's own queue
 const (
 	// ExchangeTasks is the durable direct exchange that tasks are published to; the routing key is the queue's name.
 	ExchangeTasks = "tasks"
@@ -18,6 +23,13 @@ const (
 	ExchangeDead = "dead"
 	// ExchangeEvents is the durable topic exchange for task events. They are news, not truth: nobody waits for them and losing one is harmless.
 	ExchangeEvents = "task.events"
+
+	// ExchangeCeleryEvents is the durable topic exchange of Celery's events.
+	ExchangeCeleryEvents = "celeryev"
+	// ExchangeControl is the fanout exchange of Celery's remote control commands. It vanishes with the broker, as does ExchangeReplies.
+	ExchangeControl = "celery.pidbox"
+	// ExchangeReplies is the direct exchange of the answers to them; the routing key is the client's choice.
+	ExchangeReplies = "reply.celery.pidbox"
 )
 
 // DeliveryLimit is how often the broker hands out one message before it is dead-lettered. It is only a backstop, and it must be
@@ -114,6 +126,27 @@ func deadQueue(q string) Queue {
 func OwnQueue(name string, bindings ...Binding) Queue {
 	return Queue{Name: name, Durable: true, Own: true, Bindings: bindings, Args: amqp.Table{"x-expires": int32(ownQueueExpiry), "x-max-length": int32(ownQueueLength)}}
 }
+
+// Monitoring returns what a worker needs to take part in Celery's monitoring: the three exchanges, exactly as Celery's own programs declare them, and the process's own
+// queue, which receives commands and, by its name as the key, the answers to its own. All of it is declared actively, because whichever program comes first must do so.
+func Monitoring(queue string) Topology {
+	return Topology{
+		Exchanges: []Exchange{
+			{Name: ExchangeCeleryEvents, Kind: amqp.ExchangeTopic, Durable: true, Own: true},
+			{Name: ExchangeControl, Kind: amqp.ExchangeFanout, Own: true},
+			{Name: ExchangeReplies, Kind: amqp.ExchangeDirect, Own: true},
+		},
+		Queues: []Queue{OwnQueue(queue, Binding{ExchangeControl, ""}, Binding{ExchangeReplies, queue})},
+	}
+}
+
+// ControlQueue names the queue of Monitoring for one process of a service. Its user may have queues that begin with the service's name.
+func ControlQueue(service, instance string) string {
+	return service + "." + instance + "." + ExchangeControl
+}
+
+// WorkQueueArguments are the arguments of a work queue, for those who show them; see Standard.
+func WorkQueueArguments(q string) Table { return workQueue(q).Args }
 
 // Declare creates the topology on ch, or with passive only checks that its exchanges and queues exist (bindings cannot be checked).
 // Whatever is marked Own is created either way. After an error the broker has closed ch. An error the broker answered with

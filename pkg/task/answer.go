@@ -31,16 +31,31 @@ func (w *Worker) answerFailure(ctx context.Context, c *claimed, v verdict, cause
 		w.answer(ctx, c.origin, celery.Revoked(id, "expired"))
 	case v.state == Cancelled:
 		w.answer(ctx, c.origin, celery.Revoked(id, "revoked"))
-	case v.kind == KindUnknownTask:
-		w.answer(ctx, c.origin, celery.Failure(id, "NotRegistered", "celery.exceptions", []any{c.name}, ""))
-	case v.kind == KindInvalidArguments:
-		w.answer(ctx, c.origin, celery.Failure(id, "TypeError", "builtins", []any{cause.Error()}, ""))
-	case errors.Is(cause, errTimeLimit):
-		w.answer(ctx, c.origin, celery.Failure(id, "TimeLimitExceeded", "billiard.exceptions", []any{cause.Error()}, ""))
-	case v.kind == KindPermanent:
-		w.answer(ctx, c.origin, celery.Failure(id, "ValueError", "builtins", []any{cause.Error()}, ""))
 	default:
-		w.answer(ctx, c.origin, celery.Failure(id, "RuntimeError", "builtins", []any{cause.Error()}, ""))
+		class, module := exceptionOf(v, cause)
+		says := cause.Error()
+		if v.kind == KindUnknownTask {
+			says = c.name
+		}
+		w.answer(ctx, c.origin, celery.Failure(id, class, module, []any{says}, ""))
+	}
+}
+
+// exceptionOf names the Python exception that stands for a failed attempt.
+func exceptionOf(v verdict, cause error) (class, module string) {
+	switch {
+	case v.state == Pending:
+		return "RuntimeError", "builtins"
+	case v.kind == KindUnknownTask:
+		return "NotRegistered", "celery.exceptions"
+	case v.kind == KindInvalidArguments:
+		return "TypeError", "builtins"
+	case errors.Is(cause, errTimeLimit):
+		return "TimeLimitExceeded", "billiard.exceptions"
+	case v.kind == KindPermanent:
+		return "ValueError", "builtins"
+	default:
+		return "RuntimeError", "builtins"
 	}
 }
 

@@ -143,6 +143,7 @@ func (b *batch) admit(jobs []*job, rows []*claimed, mine bool) (left []leftover)
 			left = append(left, leftover{j, c, undecodable})
 			continue
 		}
+		b.worker.begin(j, c, nil)
 		b.rows = append(b.rows, c)
 		b.items = append(b.items, &contract.AnyItem{Run: c.run(b.d), Args: args})
 	}
@@ -203,6 +204,7 @@ func (b *batch) report(ctx context.Context) {
 		if it.Err == nil {
 			b.worker.metrics.observe(c.name, "succeeded", b.started)
 			b.worker.tell(c, Succeeded, nil)
+			b.worker.watchSuccess(c, b.results[i], b.started)
 			b.worker.answerSuccess(ctx, c, b.results[i])
 			continue
 		}

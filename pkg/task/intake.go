@@ -55,7 +55,9 @@ func (w *Worker) runForeign(ctx context.Context, j *job, _ bool) error {
 	case row.state == Failed:
 		w.metrics.observe("unknown", row.kind, time.Now())
 		slog.ErrorContext(ctx, "message cannot be run", "task_id", row.id, "task", m.Task, "kind", row.kind, "error", row.reason)
-		w.answerFailure(ctx, row.claimed(), verdict{state: Failed, kind: row.kind}, errors.New(row.reason))
+		v, cause := verdict{state: Failed, kind: row.kind}, errors.New(row.reason)
+		w.watchFailure(row.claimed(), v, cause)
+		w.answerFailure(ctx, row.claimed(), v, cause)
 		return nil
 	case row.state == Pending:
 		return nil // has a time of its own; the relay brings it then
@@ -169,9 +171,12 @@ func (w *Worker) insertForeign(ctx context.Context, f *foreign) (inserted bool, 
 // failUnknown fails a row of our own whose task this worker does not know: a publisher newer than every worker, or a wrong queue. The row may still look pending,
 // because the message can be faster than the relay's commit; the update then waits for it.
 func (w *Worker) failUnknown(ctx context.Context, f *foreign) error {
-	err := w.inSystemExec(ctx, `update task.task set state = 'failed', error = $2, error_kind = $3, finished_at = clock_timestamp() where id = $1 and state in ('pending', 'published')`, f.id, f.reason, f.kind)
+	n, err := w.sweepExec(ctx, `update task.task set state = 'failed', error = $2, error_kind = $3, finished_at = clock_timestamp() where id = $1 and state in ('pending', 'published')`, f.id, f.reason, f.kind)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errNotAcked, err)
+	}
+	if n > 0 {
+		w.watchFailure(f.claimed(), verdict{state: Failed, kind: f.kind}, errors.New(f.reason))
 	}
 	slog.ErrorContext(ctx, "message cannot be run", "task_id", f.id, "task", f.name, "kind", f.kind, "error", f.reason)
 	return nil

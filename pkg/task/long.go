@@ -45,6 +45,8 @@ func (w *Worker) runLong(ctx context.Context, j *job, mine bool) error {
 	defer cancel()
 	hctx, abort := context.WithCancelCause(hctx)
 	defer abort(nil)
+	w.begin(j, c, abort)
+	defer w.held.end(j.hold)
 	var beats sync.WaitGroup
 	stop := make(chan struct{})
 	beats.Go(func() { l.heartbeat(hctx, stop, abort, j) })
@@ -62,6 +64,7 @@ func (w *Worker) runLong(ctx context.Context, j *job, mine bool) error {
 	}
 	var result string
 	if err == nil {
+		w.held.end(j.hold) // from here it comes to its end
 		crash("long.before_commit")
 		// Not under hctx: a heartbeat that waits for the row finds it finished, and would cut the very COMMIT that finished it.
 		result, err = w.commitLong(withRun(ctx, c, run), c, max(commitTime, d.CommitTimeout), commit)
@@ -72,6 +75,7 @@ func (w *Worker) runLong(ctx context.Context, j *job, mine bool) error {
 		crash("long.after_commit")
 		w.metrics.observe(c.name, "succeeded", started)
 		w.tell(c, Succeeded, nil)
+		w.watchSuccess(c, result, started)
 		w.answerSuccess(ctx, c, result)
 		return nil
 	}
@@ -271,6 +275,7 @@ func (l *longRun) beat(ctx context.Context) (cancelled bool, err error) {
 // ackEarly lets go of the delivery of a task that runs very long; from here on the lease and the sweeper guard it.
 func (l *longRun) ackEarly(ctx context.Context, j *job) {
 	j.kept = true // the lane no longer acks it
+	l.w.held.ack(j.hold)
 	if err := j.delivery.Ack(); err != nil {
 		slog.InfoContext(ctx, "early ack failed; the broker will deliver the task again and find it running", "error", err)
 	}

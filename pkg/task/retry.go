@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
 	"makola/pkg/postgres"
 	"makola/proto/contract"
@@ -57,22 +58,24 @@ func (w *Worker) attemptFailed(ctx context.Context, d *contract.Descriptor, c *c
 	if errors.Is(cause, errCancelled) {
 		v = verdict{state: Cancelled, kind: KindCancelled}
 	}
-	if err := w.record(ctx, c, v, cause); err != nil {
+	v, err := w.record(ctx, c, v, cause)
+	if err != nil {
 		return fmt.Errorf("%w: %w", errNotAcked, err)
 	}
 	w.reportFailure(ctx, c, v, cause, started)
 	return nil
 }
 
-// record writes one failed attempt, and what a Celery client asked to run after a final failure.
-func (w *Worker) record(ctx context.Context, c *claimed, v verdict, cause error) error {
+// record writes one failed attempt, and what a Celery client asked to run after a final failure. It returns the verdict that the row has come to: a task whose cancel was
+// promised meanwhile gets no new attempt. When somebody else has settled the row it stays as it is, and c is moot.
+func (w *Worker) record(ctx context.Context, c *claimed, v verdict, cause error) (verdict, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
 	var f failures
 	f.add(c, v, cause)
 	tx, err := w.db.Begin(ctx, postgres.Scope{System: true})
 	if err != nil {
-		return fmt.Errorf("record failed attempt of %s: %w", c.id, err)
+		return v, fmt.Errorf("record failed attempt of %s: %w", c.id, err)
 	}
 	defer tx.Rollback()
 	if v.state == Failed {
@@ -80,24 +83,44 @@ func (w *Worker) record(ctx context.Context, c *claimed, v verdict, cause error)
 			slog.ErrorContext(ctx, "errbacks of the failed task cannot be kept", "error", err)
 			tx.Rollback() // a refused insert has aborted it, and the failure itself must be recorded
 			if tx, err = w.db.Begin(ctx, postgres.Scope{System: true}); err != nil {
-				return fmt.Errorf("record failed attempt of %s: %w", c.id, err)
+				return v, fmt.Errorf("record failed attempt of %s: %w", c.id, err)
 			}
 			defer tx.Rollback()
 		}
 	}
-	if err := tx.CommitWith(f.statement()); err != nil {
-		return fmt.Errorf("record failed attempt of %s: %w", c.id, err)
+	var state State
+	st := f.statement()
+	err = postgres.Query(tx.DB, func(rows pgx.Rows) error {
+		if rows.Next() {
+			if err := rows.Scan(&state); err != nil {
+				return err
+			}
+		}
+		rows.Close()
+		return rows.Err()
+	}, st.SQL+" returning t.state", st.Args...)
+	if err == nil {
+		err = tx.Commit()
+	}
+	switch {
+	case err != nil:
+		return v, fmt.Errorf("record failed attempt of %s: %w", c.id, err)
+	case state == "":
+		c.moot = true
+	case state == Cancelled && v.state == Pending:
+		v = verdict{state: Cancelled, kind: KindCancelled}
 	}
 	if v.state == Pending && v.delay < time.Second {
 		w.queue.Wake()
 	}
-	return nil
+	return v, nil
 }
 
 // reportFailure logs once, counts, and tells a waiting client.
 func (w *Worker) reportFailure(ctx context.Context, c *claimed, v verdict, cause error, started time.Time) {
 	w.metrics.observe(c.name, v.kind, started)
 	w.tell(c, v.state, nil)
+	w.watchFailure(c, v, cause)
 	switch v.state {
 	case Failed:
 		slog.ErrorContext(ctx, "task failed", "kind", v.kind, "error", clip(cause.Error()))

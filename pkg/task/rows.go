@@ -37,6 +37,8 @@ type claimed struct {
 	errorKind       *string
 	// children are the ids of the continuations that this run inserted, as the client knows them.
 	children []string
+	// begun is set once the handler has been called, moot when somebody else settled the row before this run could.
+	begun, moot bool
 }
 
 // claimColumns are what every claim reads, in scanClaimed's order.

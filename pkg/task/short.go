@@ -52,6 +52,7 @@ func (w *Worker) runShort(ctx context.Context, j *job, mine bool) (err error) {
 		return w.divert(ctx, j, c, next)
 	}
 	started := time.Now()
+	w.begin(j, c, nil)
 	run := c.run(d)
 	hctx := withRun(ctx, c, run)
 	args, err := c.decode(d)
@@ -85,6 +86,7 @@ func (w *Worker) runShort(ctx context.Context, j *job, mine bool) (err error) {
 	crash("short.after_commit") // F2: between COMMIT and ack
 	w.metrics.observe(c.name, "succeeded", started)
 	w.tell(c, Succeeded, nil)
+	w.watchSuccess(c, result, started)
 	w.answerSuccess(ctx, c, result)
 	return nil
 }

@@ -25,6 +25,8 @@ type job struct {
 	handler  *contract.Handler
 	// kept is set when another lane has taken the delivery over; whoever runs the job then leaves it unacked.
 	kept bool
+	// hold is its place among what the worker has in hand; nil for what came without a message.
+	hold *hold
 }
 
 // stream is one queue's consumer and the lanes its deliveries run in.
@@ -43,13 +45,8 @@ type stream struct {
 }
 
 func newStream(w *Worker, queue string) *stream {
-	prefetch := 2 * (w.cfg.Short + w.cfg.Long)
+	prefetch := w.prefetch(queue)
 	s := &stream{w: w, queue: queue, batches: map[*contract.Handler]chan *job{}, done: make(chan struct{}), trouble: make(chan error, 1)}
-	for _, h := range w.handlers {
-		if h.Descriptor.Queue == queue && h.Descriptor.Mode == contract.ModeBatch {
-			prefetch = batchPrefetch
-		}
-	}
 	for _, h := range w.handlers {
 		if h.Descriptor.Queue == queue && h.Descriptor.Mode == contract.ModeBatch {
 			s.batches[h] = make(chan *job, prefetch)
@@ -104,12 +101,15 @@ func (s *stream) run() {
 func (s *stream) dispatch(d rabbit.Delivery) {
 	id, name := identify(d)
 	j := &job{delivery: d, handler: s.w.handlers[name]}
+	if id != "" {
+		s.w.hold(j, celery.TaskUUID(id))
+	}
 	switch {
 	case id == "" || j.handler == nil || len(d.Body) > s.w.cfg.MaxBodyBytes:
 		s.foreign <- j
 		return
 	default:
-		j.id = celery.TaskUUID(id)
+		j.id = j.hold.id
 	}
 	switch {
 	case d.Redelivered:
@@ -125,6 +125,7 @@ func (s *stream) dispatch(d rabbit.Delivery) {
 
 // single runs one job beside others, and acks it when that is right.
 func (s *stream) single(j *job, run func(context.Context, *job, bool) error) {
+	defer func() { s.w.held.drop(j.hold) }() // not at once: the suspect lane may take it over
 	if s.skip(j) {
 		return
 	}
@@ -168,6 +169,9 @@ func (s *stream) batchLane(h *contract.Handler, ch chan *job) {
 		}
 		err := s.w.runBatch(s.w.work, h, jobs, false)
 		s.w.alone.Release(1)
+		for _, j := range jobs {
+			s.w.held.drop(j.hold)
+		}
 		s.settle(err, jobs...)
 	}
 }

@@ -54,7 +54,7 @@ func (w *Worker) admit(j *job, c *claimed, mine bool) admission {
 		return stale
 	case c.state == Running:
 		return stale
-	case c.cancelRequested:
+	case c.cancelRequested, w.revoked.has(c.id):
 		return isCancelled
 	case c.expired:
 		return isExpired
@@ -69,6 +69,7 @@ func (w *Worker) admit(j *job, c *claimed, mine bool) admission {
 func (w *Worker) divert(ctx context.Context, j *job, c *claimed, next admission) error {
 	switch next {
 	case finished:
+		w.watchFinished(j, c)
 		w.answerAgain(ctx, c)
 		return nil
 	case stale:
@@ -78,6 +79,16 @@ func (w *Worker) divert(ctx context.Context, j *job, c *claimed, next admission)
 	case isExpired:
 		return w.end(ctx, c, verdict{state: Cancelled, kind: KindExpired}, errExpired)
 	case isCancelled:
+		if !c.cancelRequested {
+			yes, err := w.replayed(ctx, c)
+			if err != nil {
+				return errors.Join(errNotAcked, err)
+			}
+			if yes {
+				w.revoked.forget(c.id)
+				return w.runHere(ctx, j)
+			}
+		}
 		return w.end(ctx, c, verdict{state: Cancelled, kind: KindCancelled}, errCancelled)
 	case undecodable:
 		_, err := c.decode(j.handler.Descriptor)
@@ -93,7 +104,8 @@ func (w *Worker) divert(ctx context.Context, j *job, c *claimed, next admission)
 
 // end finishes a task that did not run.
 func (w *Worker) end(ctx context.Context, c *claimed, v verdict, cause error) error {
-	if err := w.record(ctx, c, v, cause); err != nil {
+	v, err := w.record(ctx, c, v, cause)
+	if err != nil {
 		return errors.Join(errNotAcked, err)
 	}
 	w.reportFailure(withRun(ctx, c, contract.Run{ID: c.id, Attempt: c.attempt}), c, v, cause, time.Now())
@@ -105,7 +117,7 @@ func (w *Worker) toSuspects(j *job) error {
 	for _, s := range w.streams {
 		if s.queue == j.handler.Descriptor.Queue {
 			alone := *j // a copy: the lane that lets go still reads its own kept, after the suspect lane has begun
-			j.kept = true
+			j.kept, j.hold = true, nil
 			s.suspects <- &alone
 			return nil
 		}
@@ -122,7 +134,9 @@ func (s *stream) suspectLane() {
 			return // what is left is unacked and goes to another worker
 		case j = <-s.suspects:
 		}
-		s.settle(s.w.runSuspect(s.w.work, j), j)
+		err := s.w.runSuspect(s.w.work, j)
+		s.w.held.drop(j.hold)
+		s.settle(err, j)
 	}
 }
 

@@ -147,6 +147,15 @@ const (
 	CancelTooLate   CancelResult = "already_finished" // it has ended, or is about to
 )
 
+// cancelHeldSQL cancels the locked rows of held: at once those that have not started, by their next heartbeat those that run. $2 names who asked.
+const cancelHeldSQL = `update task.task t set
+	state = case when held.state = 'running' then t.state else 'cancelled' end, cancel_requested = true,
+	finished_at = case when held.state = 'running' then null else clock_timestamp() end,
+	error_kind = case when held.state = 'running' then t.error_kind else 'cancelled' end,
+	error = case when held.state = 'running' then t.error else 'cancelled before it started' end,
+	history = t.history || jsonb_build_object('at', clock_timestamp(), 'event', 'cancel', 'attempt', t.attempt, 'by', $2::text)
+from held where t.id = held.id`
+
 // Cancel stops a task that tx may see: at once when it has not started, within seconds when it is a LONG one that runs. by names the person.
 // A SHORT or BATCH task that is running holds its row, and is too late to cancel. ErrNotFound also stands for another tenant's task.
 func Cancel(tx *gorm.DB, id uuid.UUID, by string) (CancelResult, error) {
@@ -157,14 +166,8 @@ func Cancel(tx *gorm.DB, id uuid.UUID, by string) (CancelResult, error) {
 		}
 		defer rows.Close()
 		return rows.Scan(&state)
-	}, `with held as (select id, state from task.task where id = $1 and state in ('pending', 'published', 'running') for update skip locked)
-	update task.task t set
-		state = case when held.state = 'running' then t.state else 'cancelled' end, cancel_requested = true,
-		finished_at = case when held.state = 'running' then null else clock_timestamp() end,
-		error_kind = case when held.state = 'running' then t.error_kind else 'cancelled' end,
-		error = case when held.state = 'running' then t.error else 'cancelled before it started' end,
-		history = t.history || jsonb_build_object('at', clock_timestamp(), 'event', 'cancel', 'attempt', t.attempt, 'by', $2::text)
-	from held where t.id = held.id returning t.state`, id, by)
+	}, `with held as (select id, state from task.task where id = $1 and state in ('pending', 'published', 'running') for update skip locked) `+
+		cancelHeldSQL+` returning t.state`, id, by)
 	switch {
 	case errors.Is(err, errNoRow):
 		if _, err := Get(tx, id); err != nil {

@@ -41,6 +41,8 @@ type WorkerConfig struct {
 	Grace time.Duration
 	// Metrics receives the worker's metrics when not nil.
 	Metrics prometheus.Registerer
+	// Watch tells monitors what happens to tasks, when not nil.
+	Watch *Watch
 }
 
 func (c WorkerConfig) withDefaults() WorkerConfig {
@@ -77,6 +79,8 @@ type Worker struct {
 	cfg      WorkerConfig
 	handlers map[string]*contract.Handler // by name and alias; fixed at Start
 	metrics  workerMetrics
+	held     holds
+	revoked  revokedSet
 
 	// alone admits many ordinary tasks or one suspect: its capacity is aloneCapacity, of which an ordinary task takes one and a suspect all.
 	alone   *semaphore.Weighted
@@ -128,6 +132,49 @@ func (w *Worker) Registered() []string {
 	}
 	slices.Sort(names)
 	return names
+}
+
+// Tasks returns the contracts of the tasks this worker runs, by name and alias.
+func (w *Worker) Tasks() map[string]*contract.Descriptor {
+	tasks := make(map[string]*contract.Descriptor, len(w.handlers))
+	for name, h := range w.handlers {
+		tasks[name] = h.Descriptor
+	}
+	return tasks
+}
+
+// Queues returns the queues this worker consumes.
+func (w *Worker) Queues() []string { return slices.Clone(w.cfg.Queues) }
+
+// Slots returns how many tasks this worker runs at once, over all its queues, where a batch counts as one.
+func (w *Worker) Slots() (slots int) {
+	for _, q := range w.cfg.Queues {
+		slots += w.cfg.Short + w.cfg.Long
+		for name, h := range w.handlers {
+			if name == h.Descriptor.Name && h.Descriptor.Queue == q && h.Descriptor.Mode == contract.ModeBatch {
+				slots += w.cfg.Lanes
+			}
+		}
+	}
+	return slots
+}
+
+// Prefetch returns how many messages this worker takes from all its queues before it acks one.
+func (w *Worker) Prefetch() (n int) {
+	for _, q := range w.cfg.Queues {
+		n += w.prefetch(q)
+	}
+	return n
+}
+
+// prefetch is twice what runs at once, or two full batches where there are any.
+func (w *Worker) prefetch(queue string) int {
+	for _, h := range w.handlers {
+		if h.Descriptor.Queue == queue && h.Descriptor.Mode == contract.ModeBatch {
+			return batchPrefetch
+		}
+	}
+	return 2 * (w.cfg.Short + w.cfg.Long)
 }
 
 // Start begins consuming. The context bounds the start only. An unreachable broker is not an error: consuming begins when it answers.

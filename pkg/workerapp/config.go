@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"makola/pkg/monitor"
 	"makola/pkg/postgres"
 	"makola/pkg/rabbit"
 	"makola/pkg/service"
@@ -16,6 +17,7 @@ type Config struct {
 	PG      postgres.Config
 	AMQP    rabbit.Config
 	Consume Consume
+	Celery  monitor.Config
 }
 
 // Consume says what this process takes from the broker and how much at once.

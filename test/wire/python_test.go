@@ -80,10 +80,25 @@ func client(t *testing.T, broker, queue string, calls ...call) []outcome {
 	return out
 }
 
-// startWorker starts a Python worker on queue and stops it when the test ends.
-func startWorker(t *testing.T, broker, queue string) {
+// sendOnly sends the calls with a stock Celery client, to the queue selftest, and waits for none of them.
+func sendOnly(t *testing.T, broker string, calls ...call) {
 	t.Helper()
-	cmd := python(t, "worker.py", broker, queue)
+	input, err := json.Marshal(calls)
+	if err != nil {
+		t.Fatalf("encode calls: %v", err)
+	}
+	var stderr bytes.Buffer
+	cmd := python(t, "client.py", broker, queue, "send")
+	cmd.Stdin, cmd.Stderr = bytes.NewReader(input), &stderr
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("Celery client (install python3-celery, or set MAKOLA_TEST_PYTHON): %v\n%s", err, stderr.String())
+	}
+}
+
+// startWorker starts a Python worker on queue and stops it when the test ends.
+func startWorker(t *testing.T, broker, queue string, more ...string) {
+	t.Helper()
+	cmd := python(t, append([]string{"worker.py", broker, queue}, more...)...)
 	cmd.Stdout, cmd.Stderr = t.Output(), t.Output()
 	if err := cmd.Start(); err != nil {
 		t.Fatalf("start Celery worker (install python3-celery, or set MAKOLA_TEST_PYTHON): %v", err)

@@ -1,6 +1,8 @@
 """A stock Celery client. It reads calls from standard input, sends them all, waits for every result, and prints one JSON line per call, in order.
 
-usage: client.py BROKER_URL QUEUE < calls.json
+usage: client.py BROKER_URL QUEUE [send] < calls.json
+
+With "send" it waits for no result and prints nothing.
 
 A call is {"task": …, "args": [], "kwargs": {}, "options": {}} or {"chain": [call, …]}, where "immutable" keeps a step from its predecessor's result.
 {"$decimal": "1.20"}, {"$datetime": "2026-01-02T03:04:05"} and {"$uuid": "…"} stand for Python values. A line is {"value": …} or {"error": class, "module": …,
@@ -56,6 +58,8 @@ def main():
     app = make_app(broker, queue)
     calls = json.load(sys.stdin, object_hook=python_value)
     results = [send(app, queue, c) for c in calls]
+    if sys.argv[3:] == ["send"]:
+        return
     for r in results:
         r.then(lambda _: None)  # without it, get() waits a second even for a result that came while another was waited for
     states = collections.defaultdict(list)

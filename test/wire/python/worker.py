@@ -1,6 +1,8 @@
 """A stock Celery worker with a few tasks, for messages that Go publishes.
 
-usage: worker.py BROKER_URL QUEUE
+usage: worker.py BROKER_URL QUEUE [mingle]
+
+With "mingle" it asks the other workers what they know before it begins, as a worker does that nobody told otherwise.
 """
 import sys
 
@@ -8,6 +10,7 @@ from celery import Celery
 from kombu import Queue
 
 broker, queue = sys.argv[1:3]
+alone = [] if sys.argv[3:] == ["mingle"] else ["--without-mingle", "--without-gossip"]
 app = Celery("shop", broker=broker, backend="rpc://", set_as_current=True)
 app.conf.update(task_queues=[Queue(queue)], task_default_queue=queue, broker_connection_retry_on_startup=True, worker_hijack_root_logger=False)
 
@@ -41,4 +44,4 @@ def retry(self):
 
 
 if __name__ == "__main__":
-    app.worker_main(["worker", "--pool=solo", "--loglevel=WARNING", "--hostname=shop@test", "--without-mingle", "--without-gossip", "-Q", queue])
+    app.worker_main(["worker", "--pool=solo", "--loglevel=WARNING", "--hostname=shop@test", *alone, "-Q", queue])
