@@ -269,6 +269,8 @@ func Decode(template string, data []byte) (Content, error) {
 		return decode[ExpiringStock](data)
 	case StockMovement{}.Template():
 		return decode[StockMovement](data)
+	case ActivitySummary{}.Template():
+		return decode[ActivitySummary](data)
 	case ReportReady{}.Template():
 		return decode[ReportReady](data)
 	case ReportFailed{}.Template():

@@ -42,6 +42,7 @@ const (
 	cursorAlerts      byte = 'L'
 	cursorImports     byte = 'U'
 	cursorReports     byte = 'E'
+	cursorActivity    byte = 'V'
 )
 
 // errCursor reports a cursor that we did not make.

@@ -60,8 +60,8 @@ const (
 func Table() []Entry {
 	return []Entry{
 		// The fourteen jobs that the Django application scheduled, with its intervals.
-		{Name: "cleanup-inactive-users", Task: "accounts.cleanup_inactive_users", Every: day, Waits: true},
-		{Name: "generate-user-activity-report", Task: "accounts.generate_user_activity_report", Every: week, Waits: true},
+		{Name: "cleanup-inactive-users", Task: "accounts.cleanup_inactive_users", Every: day},
+		{Name: "generate-user-activity-report", Task: "accounts.generate_user_activity_report", Every: week, Offset: mondaySeven},
 		{Name: "check-subscription-renewals", Task: "accounts.check_subscription_renewals", Every: time.Hour, Waits: true},
 		{Name: "check-stock-alerts", Task: "inventory.check_stock_levels", Every: 30 * time.Minute, Missed: Skip},
 		{Name: "release-expired-stock-reservations", Task: "sales.release_expired_reservations", Every: 15 * time.Minute, Missed: Skip},

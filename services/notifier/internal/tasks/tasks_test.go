@@ -40,7 +40,7 @@ func handle(t *testing.T, r contract.Registrar, db *postgres.DB, q *task.Queue, 
 	require.NoError(t, err)
 	unsubscribe, err := notifications.ParseUnsubscribeKeys(linkKey)
 	require.NoError(t, err)
-	accountspb.HandleTasks(r, &tasks.Accounts{Notify: notificationspb.NewTasks(q)})
+	accountspb.HandleTasks(r, &tasks.Accounts{Tasks: accountspb.NewTasks(q), Notify: notificationspb.NewTasks(q)})
 	notificationspb.HandleTasks(r, &tasks.Notifications{DB: db, Words: words, Sender: sender, Domain: domain, Unsubscribe: unsubscribe, PublicURL: "https://api.example.com/"})
 }
 

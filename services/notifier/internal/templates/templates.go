@@ -84,6 +84,8 @@ func (s *Set) RenderWith(c notifications.Content, unsubscribe string) (Message, 
 		l = s.expiringStock(c)
 	case notifications.StockMovement:
 		l = s.stockMovement(c)
+	case notifications.ActivitySummary:
+		l = s.activitySummary(c)
 	case notifications.ReportReady:
 		l = s.reportReady(c)
 	case notifications.ReportFailed:

@@ -1713,6 +1713,37 @@ type AccountPayment struct {
 	Payment  SalePayment `json:"payment"`
 }
 
+// ActivityReport defines model for ActivityReport.
+type ActivityReport struct {
+	// Actions Entries of the audit log, those of tasks included.
+	Actions int64 `json:"actions"`
+
+	// ByAction How often each kind of action was done, the fifty most frequent kinds.
+	//
+	// Examples: {"LOGIN":12,"SALE":340}
+	ByAction  json.RawMessage    `json:"by_action"`
+	CreatedAt time.Time          `json:"created_at"`
+	ID        openapi_types.UUID `json:"id"`
+
+	// Logins How often somebody signed in.
+	Logins int64 `json:"logins"`
+
+	// Logouts How often somebody signed out.
+	Logouts int64 `json:"logouts"`
+
+	// People How many different people did something.
+	People int64 `json:"people"`
+
+	// WeekStart The Monday on which the week began.
+	WeekStart openapi_types.Date `json:"week_start"`
+}
+
+// ActivityReportPage defines model for ActivityReportPage.
+type ActivityReportPage struct {
+	Items      []ActivityReport `json:"items"`
+	NextCursor *string          `json:"next_cursor"`
+}
+
 // Adjustment defines model for Adjustment.
 type Adjustment struct {
 	CompletedAt *time.Time          `json:"completed_at"`
@@ -3612,6 +3643,9 @@ type Settings struct {
 		SeparateApproverEffective bool `json:"separate_approver_effective"`
 	} `json:"inventory"`
 	Notifications struct {
+		// ActivityReports A mail to the owner each Monday on what the business's people did. Off at first.
+		ActivityReports bool `json:"activityReports"`
+
 		// EmailNotifications Mails at all. Those on security and payments are sent all the same.
 		EmailNotifications bool `json:"emailNotifications"`
 
@@ -3682,6 +3716,9 @@ type SettingsChangeRequest struct {
 		SeparateApprover json.RawMessage `json:"separate_approver,omitempty"`
 	} `json:"inventory,omitempty"`
 	Notifications *struct {
+		// ActivityReports A mail to the owner each Monday on what the business's people did. Off at first.
+		ActivityReports *bool `json:"activityReports,omitempty"`
+
 		// EmailNotifications Mails at all. Those on security and payments are sent all the same.
 		EmailNotifications *bool `json:"emailNotifications,omitempty"`
 
@@ -4512,6 +4549,15 @@ type GetTaskStatusAliasSlashParams struct {
 	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
 }
 
+// ListActivityReportsParams defines parameters for ListActivityReports.
+type ListActivityReportsParams struct {
+	// Limit Most items on the page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The next_cursor of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
 // GetCreditBalanceParams defines parameters for GetCreditBalance.
 type GetCreditBalanceParams struct {
 	// At A past instant, RFC 3339. Without it, now.
@@ -5339,6 +5385,9 @@ type ServerInterface interface {
 	// GetTaskStatusAliasSlash One task, at the address of the Django application
 	// (GET /api/tasks/{id}/status/)
 	GetTaskStatusAliasSlash(c *gin.Context, id TaskID, params GetTaskStatusAliasSlashParams)
+	// ListActivityReports What people did, week by week
+	// (GET /api/v1/activity-reports)
+	ListActivityReports(c *gin.Context, params ListActivityReportsParams)
 	// GetCreditBalance What may be spent, now or at a past instant
 	// (GET /api/v1/ai/credits/balance)
 	GetCreditBalance(c *gin.Context, params GetCreditBalanceParams)
@@ -5860,6 +5909,41 @@ func (siw *ServerInterfaceWrapper) GetTaskStatusAliasSlash(c *gin.Context) {
 	}
 
 	siw.Handler.GetTaskStatusAliasSlash(c, id, params)
+}
+
+// ListActivityReports operation middleware
+func (siw *ServerInterfaceWrapper) ListActivityReports(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListActivityReportsParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListActivityReports(c, params)
 }
 
 // GetCreditBalance operation middleware
@@ -10504,6 +10588,7 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.POST(options.BaseURL+"/api/v1/notifications/:id/read", wrapper.ReadNotification)
 	router.POST(options.BaseURL+"/api/v1/notifications/:id/dismiss", wrapper.DismissNotification)
 	router.GET(options.BaseURL+"/api/v1/audit-logs", wrapper.ListAuditLogs)
+	router.GET(options.BaseURL+"/api/v1/activity-reports", wrapper.ListActivityReports)
 	router.GET(options.BaseURL+"/api/v1/ai/credits/packages", wrapper.ListCreditPackages)
 	router.GET(options.BaseURL+"/api/v1/ai/credits/balance", wrapper.GetCreditBalance)
 	router.GET(options.BaseURL+"/api/v1/ai/credits/ledger", wrapper.ListCreditLedger)
@@ -10930,6 +11015,139 @@ type GetTaskStatusAliasSlashdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetTaskStatusAliasSlashdefaultApplicationProblemPlusJSONResponse) VisitGetTaskStatusAliasSlashResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListActivityReportsRequestObject struct {
+	Params ListActivityReportsParams
+}
+
+type ListActivityReportsResponseObject interface {
+	VisitListActivityReportsResponse(w http.ResponseWriter) error
+}
+
+type ListActivityReports200JSONResponse ActivityReportPage
+
+func (response ListActivityReports200JSONResponse) VisitListActivityReportsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListActivityReports401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ListActivityReports401ApplicationProblemPlusJSONResponse) VisitListActivityReportsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListActivityReports403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListActivityReports403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ListActivityReports403ResponseHeaders
+}
+
+func (response ListActivityReports403ApplicationProblemPlusJSONResponse) VisitListActivityReportsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListActivityReports422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListActivityReports422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ListActivityReports422ResponseHeaders
+}
+
+func (response ListActivityReports422ApplicationProblemPlusJSONResponse) VisitListActivityReportsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListActivityReports429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListActivityReports429ApplicationProblemPlusJSONResponse) VisitListActivityReportsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListActivityReportsdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListActivityReportsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    ListActivityReportsdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response ListActivityReportsdefaultApplicationProblemPlusJSONResponse) VisitListActivityReportsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -34432,6 +34650,9 @@ type StrictServerInterface interface {
 	// GetTaskStatusAliasSlash One task, at the address of the Django application
 	// (GET /api/tasks/{id}/status/)
 	GetTaskStatusAliasSlash(ctx context.Context, request GetTaskStatusAliasSlashRequestObject) (GetTaskStatusAliasSlashResponseObject, error)
+	// ListActivityReports What people did, week by week
+	// (GET /api/v1/activity-reports)
+	ListActivityReports(ctx context.Context, request ListActivityReportsRequestObject) (ListActivityReportsResponseObject, error)
 	// GetCreditBalance What may be spent, now or at a past instant
 	// (GET /api/v1/ai/credits/balance)
 	GetCreditBalance(ctx context.Context, request GetCreditBalanceRequestObject) (GetCreditBalanceResponseObject, error)
@@ -34952,6 +35173,32 @@ func (sh *strictHandler) GetTaskStatusAliasSlash(ctx *gin.Context, id TaskID, pa
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(GetTaskStatusAliasSlashResponseObject); ok {
 		if err := validResponse.VisitGetTaskStatusAliasSlashResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListActivityReports operation middleware
+func (sh *strictHandler) ListActivityReports(ctx *gin.Context, params ListActivityReportsParams) {
+	var request ListActivityReportsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListActivityReports(ctx.Request.Context(), request.(ListActivityReportsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListActivityReports")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListActivityReportsResponseObject); ok {
+		if err := validResponse.VisitListActivityReportsResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
