@@ -37,6 +37,9 @@ var switchesOf = map[string][]Switch{
 	SubscriptionActivated{}.Template(): nil,
 	PaymentFailed{}.Template():         nil,
 
+	GatewayDown{}.Template():      nil,
+	GatewayRecovered{}.Template(): nil,
+
 	Welcome{}.Template():     {},
 	CreditAlert{}.Template(): {SystemUpdates},
 

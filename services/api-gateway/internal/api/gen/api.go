@@ -282,6 +282,27 @@ func (e ExchangeRequestPaymentType) Valid() bool {
 	}
 }
 
+// Defines values for GatewayProbeResult.
+const (
+	ProbeOk          GatewayProbeResult = "ok"
+	ProbeRefused     GatewayProbeResult = "refused"
+	ProbeUnavailable GatewayProbeResult = "unavailable"
+)
+
+// Valid indicates whether the value is a known member of the GatewayProbeResult enum.
+func (e GatewayProbeResult) Valid() bool {
+	switch e {
+	case ProbeOk:
+		return true
+	case ProbeRefused:
+		return true
+	case ProbeUnavailable:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ImportKind.
 const (
 	ImportKindCustomers    ImportKind = "customers"
@@ -675,6 +696,27 @@ func (e NoticePriority) Valid() bool {
 	case LOW:
 		return true
 	case MEDIUM:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PaymentGatewayState.
+const (
+	CLOSED   PaymentGatewayState = "CLOSED"
+	HALFOPEN PaymentGatewayState = "HALF_OPEN"
+	OPEN     PaymentGatewayState = "OPEN"
+)
+
+// Valid indicates whether the value is a known member of the PaymentGatewayState enum.
+func (e PaymentGatewayState) Valid() bool {
+	switch e {
+	case CLOSED:
+		return true
+	case HALFOPEN:
+		return true
+	case OPEN:
 		return true
 	default:
 		return false
@@ -2282,6 +2324,28 @@ type FieldError struct {
 	Values *map[string]interface{} `json:"values,omitempty"`
 }
 
+// GatewayOutage defines model for GatewayOutage.
+type GatewayOutage struct {
+	ClosedAt *time.Time `json:"closed_at"`
+
+	// Error What came instead of an answer when it began.
+	Error    *string   `json:"error"`
+	OpenedAt time.Time `json:"opened_at"`
+}
+
+// GatewayProbe defines model for GatewayProbe.
+type GatewayProbe struct {
+	At        time.Time `json:"at"`
+	Error     *string   `json:"error"`
+	LatencyMs int64     `json:"latency_ms"`
+
+	// Result refused: it answered, and not as it should, for example because our key is not accepted.
+	Result GatewayProbeResult `json:"result"`
+}
+
+// GatewayProbeResult refused: it answered, and not as it should, for example because our key is not accepted.
+type GatewayProbeResult string
+
 // Import defines model for Import.
 type Import struct {
 	Created   int64              `json:"created"`
@@ -2769,6 +2833,54 @@ type PasswordChangeRequest struct {
 type PasswordResetRequest struct {
 	NewPassword string `json:"new_password"`
 	Token       string `json:"token"`
+}
+
+// PaymentGateway defines model for PaymentGateway.
+type PaymentGateway struct {
+	// Configured Whether checkouts can be opened with it.
+	Configured bool `json:"configured"`
+
+	// ConsecutiveFailures How many calls in a row, of all processes, got no answer. Five open the breaker.
+	ConsecutiveFailures int `json:"consecutive_failures"`
+
+	// LastError What came instead of an answer the last time; it may be long ago.
+	LastError *string       `json:"last_error"`
+	LastProbe *GatewayProbe `json:"last_probe"`
+
+	// LastSuccessAt When it answered last.
+	LastSuccessAt *time.Time `json:"last_success_at"`
+
+	// MeanLatencyMs24H How long its answers took.
+	MeanLatencyMs24H int64 `json:"mean_latency_ms_24h"`
+
+	// OpenedAt Since when it is down.
+	OpenedAt *time.Time `json:"opened_at"`
+
+	// Outages The latest ten, the latest first.
+	Outages []GatewayOutage `json:"outages"`
+
+	// ProbedAt When it was asked since.
+	ProbedAt *time.Time `json:"probed_at"`
+
+	// Probes24H How often it was asked within 24 hours.
+	Probes24H int `json:"probes_24h"`
+
+	// Provider Examples: paystack
+	Provider string `json:"provider"`
+
+	// State The breaker's: CLOSED lets checkouts through, OPEN refuses them, HALF_OPEN waits for what one call finds.
+	State PaymentGatewayState `json:"state"`
+
+	// Unanswered24H How often in vain.
+	Unanswered24H int `json:"unanswered_24h"`
+}
+
+// PaymentGatewayState The breaker's: CLOSED lets checkouts through, OPEN refuses them, HALF_OPEN waits for what one call finds.
+type PaymentGatewayState string
+
+// PaymentGatewayList defines model for PaymentGatewayList.
+type PaymentGatewayList struct {
+	Items []PaymentGateway `json:"items"`
 }
 
 // PaymentMethod defines model for PaymentMethod.
@@ -5562,6 +5674,9 @@ type ServerInterface interface {
 	// ReadNotification Mark one notification read
 	// (POST /api/v1/notifications/{id}/read)
 	ReadNotification(c *gin.Context, id NotificationID)
+	// ListPaymentGateways How the payment providers fare
+	// (GET /api/v1/ops/payment-gateways)
+	ListPaymentGateways(c *gin.Context)
 	// ListProducts Products and their stock, by name
 	// (GET /api/v1/products)
 	ListProducts(c *gin.Context, params ListProductsParams)
@@ -7610,6 +7725,19 @@ func (siw *ServerInterfaceWrapper) ReadNotification(c *gin.Context) {
 	}
 
 	siw.Handler.ReadNotification(c, id)
+}
+
+// ListPaymentGateways operation middleware
+func (siw *ServerInterfaceWrapper) ListPaymentGateways(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListPaymentGateways(c)
 }
 
 // ListProducts operation middleware
@@ -10588,6 +10716,7 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.POST(options.BaseURL+"/api/v1/notifications/:id/read", wrapper.ReadNotification)
 	router.POST(options.BaseURL+"/api/v1/notifications/:id/dismiss", wrapper.DismissNotification)
 	router.GET(options.BaseURL+"/api/v1/audit-logs", wrapper.ListAuditLogs)
+	router.GET(options.BaseURL+"/api/v1/ops/payment-gateways", wrapper.ListPaymentGateways)
 	router.GET(options.BaseURL+"/api/v1/activity-reports", wrapper.ListActivityReports)
 	router.GET(options.BaseURL+"/api/v1/ai/credits/packages", wrapper.ListCreditPackages)
 	router.GET(options.BaseURL+"/api/v1/ai/credits/balance", wrapper.GetCreditBalance)
@@ -20329,6 +20458,114 @@ type ReadNotificationdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ReadNotificationdefaultApplicationProblemPlusJSONResponse) VisitReadNotificationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPaymentGatewaysRequestObject struct {
+}
+
+type ListPaymentGatewaysResponseObject interface {
+	VisitListPaymentGatewaysResponse(w http.ResponseWriter) error
+}
+
+type ListPaymentGateways200JSONResponse PaymentGatewayList
+
+func (response ListPaymentGateways200JSONResponse) VisitListPaymentGatewaysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPaymentGateways401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ListPaymentGateways401ApplicationProblemPlusJSONResponse) VisitListPaymentGatewaysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPaymentGateways403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListPaymentGateways403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ListPaymentGateways403ResponseHeaders
+}
+
+func (response ListPaymentGateways403ApplicationProblemPlusJSONResponse) VisitListPaymentGatewaysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPaymentGateways429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListPaymentGateways429ApplicationProblemPlusJSONResponse) VisitListPaymentGatewaysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPaymentGatewaysdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListPaymentGatewaysdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    ListPaymentGatewaysdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response ListPaymentGatewaysdefaultApplicationProblemPlusJSONResponse) VisitListPaymentGatewaysResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -34827,6 +35064,9 @@ type StrictServerInterface interface {
 	// ReadNotification Mark one notification read
 	// (POST /api/v1/notifications/{id}/read)
 	ReadNotification(ctx context.Context, request ReadNotificationRequestObject) (ReadNotificationResponseObject, error)
+	// ListPaymentGateways How the payment providers fare
+	// (GET /api/v1/ops/payment-gateways)
+	ListPaymentGateways(ctx context.Context, request ListPaymentGatewaysRequestObject) (ListPaymentGatewaysResponseObject, error)
 	// ListProducts Products and their stock, by name
 	// (GET /api/v1/products)
 	ListProducts(ctx context.Context, request ListProductsRequestObject) (ListProductsResponseObject, error)
@@ -37074,6 +37314,30 @@ func (sh *strictHandler) ReadNotification(ctx *gin.Context, id NotificationID) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(ReadNotificationResponseObject); ok {
 		if err := validResponse.VisitReadNotificationResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListPaymentGateways operation middleware
+func (sh *strictHandler) ListPaymentGateways(ctx *gin.Context) {
+	var request ListPaymentGatewaysRequestObject
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListPaymentGateways(ctx.Request.Context(), request.(ListPaymentGatewaysRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListPaymentGateways")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListPaymentGatewaysResponseObject); ok {
+		if err := validResponse.VisitListPaymentGatewaysResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
