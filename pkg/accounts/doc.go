@@ -10,6 +10,7 @@
 //     A refresh token is a random string of which only the SHA-256 is stored.
 //   - Who may do what is data: accounts.role_permission. What is not in it is denied. Nobody changes, or makes, anybody above their own role.
 //   - Tokens that travel by mail (Mint…) work once, and only their SHA-256 is stored. notifier makes them, see docs/adr/0012-a-token-is-made-when-its-mail-is-worded.md.
+//   - An account that nobody has used for 90 days loses what names its person and what lets them in (AnonymizeUntouched), but for the one owner of an active business. Its row stays.
 //   - Sign-ins, sign-outs, wrong passwords in a row, passwords, members, invitations and the business's details are audited, in the transaction that changes them.
 //
 // A registered person is active at once, and may do everything but invite others and open another business until they have confirmed their address; the gateway's

@@ -44,6 +44,8 @@ type Settings struct {
 // Switches are the notification switches. EmailNotifications is the main one of all mails but those on security and payments.
 type Switches struct {
 	EmailNotifications, LowStockAlerts, SalesUpdates, SystemUpdates, MarketingEmails, SMSNotifications, PushNotifications bool
+	// ActivityReports is the owner's weekly mail on what people did; like offers it is off until somebody wants it.
+	ActivityReports bool
 }
 
 // QuietHours are two local times of a day, as HH:MM. When End is not after Start, they span midnight.
@@ -59,7 +61,7 @@ type SettingsChange struct {
 	// Approver points to the new choice, which may be nil; see Settings.ApproverChosen.
 	Approver **bool
 	// The switches.
-	EmailNotifications, LowStockAlerts, SalesUpdates, SystemUpdates, MarketingEmails, SMSNotifications, PushNotifications *bool
+	EmailNotifications, LowStockAlerts, SalesUpdates, SystemUpdates, MarketingEmails, SMSNotifications, PushNotifications, ActivityReports *bool
 	// Quiet points to the new quiet hours, which may be nil.
 	Quiet **QuietHours
 }
@@ -83,6 +85,7 @@ func (s Settings) values() map[string]any {
 		"notifications.emailNotifications": s.Switches.EmailNotifications, "notifications.lowStockAlerts": s.Switches.LowStockAlerts,
 		"notifications.salesUpdates": s.Switches.SalesUpdates, "notifications.systemUpdates": s.Switches.SystemUpdates, "notifications.marketingEmails": s.Switches.MarketingEmails,
 		"notifications.smsNotifications": s.Switches.SMSNotifications, "notifications.pushNotifications": s.Switches.PushNotifications, "notifications.quiet_hours": nil,
+		"notifications.activityReports": s.Switches.ActivityReports,
 	}
 	if s.ApproverChosen != nil {
 		v["inventory.separate_approver"] = *s.ApproverChosen
@@ -106,7 +109,7 @@ func SettingsOf(tx *gorm.DB, tenants []uuid.UUID) (map[uuid.UUID]Settings, error
 			if err := rows.Scan(&s.Tenant, &s.Currency, &s.Timezone, &s.Language, &s.ReceiptHeader, &s.ReceiptFooter, &s.ReceiptTaxes, &s.ReceiptBarcode, &s.ReceiptPaper,
 				&s.SalesTaxBP, &s.ReorderLevel, &s.ApproverDiffers, &s.ApproverChosen,
 				&s.Switches.EmailNotifications, &s.Switches.LowStockAlerts, &s.Switches.SalesUpdates, &s.Switches.SystemUpdates, &s.Switches.MarketingEmails,
-				&s.Switches.SMSNotifications, &s.Switches.PushNotifications, &start, &end); err != nil {
+				&s.Switches.SMSNotifications, &s.Switches.PushNotifications, &s.Switches.ActivityReports, &start, &end); err != nil {
 				return err
 			}
 			if start != nil && end != nil {
@@ -116,7 +119,7 @@ func SettingsOf(tx *gorm.DB, tenants []uuid.UUID) (map[uuid.UUID]Settings, error
 		}
 		return rows.Err()
 	}, `select tenant_id, currency, timezone, language, receipt_header, receipt_footer, receipt_taxes, receipt_barcode, receipt_paper, sales_tax_bp, reorder_level,
-	        separate_approver, separate_approver_chosen, email_notifications, low_stock_alerts, sales_updates, system_updates, marketing_emails, sms_notifications, push_notifications,
+	        separate_approver, separate_approver_chosen, email_notifications, low_stock_alerts, sales_updates, system_updates, marketing_emails, sms_notifications, push_notifications, activity_reports,
 	        to_char(quiet_start, 'HH24:MI'), to_char(quiet_end, 'HH24:MI')
 	   from accounts.v_settings where tenant_id = any ($1::uuid[])`, tenants)
 	if err != nil {
@@ -166,11 +169,12 @@ func ChangeSettings(tx *gorm.DB, who Principal, c SettingsChange, client Client,
 			       sales_tax_bp = coalesce($8, sales_tax_bp), reorder_level = coalesce($9, reorder_level), separate_approver = case when $10 then $11 else separate_approver end,
 			       email_notifications = coalesce($12, email_notifications), low_stock_alerts = coalesce($13, low_stock_alerts), sales_updates = coalesce($14, sales_updates),
 			       system_updates = coalesce($15, system_updates), marketing_emails = coalesce($16, marketing_emails), sms_notifications = coalesce($17, sms_notifications),
-			       push_notifications = coalesce($18, push_notifications),
+			       push_notifications = coalesce($18, push_notifications), activity_reports = coalesce($22, activity_reports),
 			       quiet_start = case when $19 then $20::text::time else quiet_start end, quiet_end = case when $19 then $21::text::time else quiet_end end, updated_at = now()
 			 where tenant_id = $1`,
 			who.Tenant, c.Language, c.ReceiptHeader, c.ReceiptFooter, c.ReceiptPaper, c.ReceiptTaxes, c.ReceiptBarcode, c.SalesTaxBP, c.ReorderLevel, c.Approver != nil, approver,
-			c.EmailNotifications, c.LowStockAlerts, c.SalesUpdates, c.SystemUpdates, c.MarketingEmails, c.SMSNotifications, c.PushNotifications, c.Quiet != nil, quiet.start, quiet.end)
+			c.EmailNotifications, c.LowStockAlerts, c.SalesUpdates, c.SystemUpdates, c.MarketingEmails, c.SMSNotifications, c.PushNotifications, c.Quiet != nil, quiet.start, quiet.end,
+			c.ActivityReports)
 		return err
 	})
 }
@@ -185,7 +189,7 @@ func ResetSettings(tx *gorm.DB, who Principal, client Client) (Settings, error) 
 			update accounts.business_settings set language = default, receipt_header = default, receipt_footer = default, receipt_taxes = default, receipt_barcode = default,
 			       receipt_paper = default, sales_tax_bp = default, reorder_level = default, separate_approver = default, email_notifications = default, low_stock_alerts = default,
 			       sales_updates = default, system_updates = default, marketing_emails = default, sms_notifications = default, push_notifications = default,
-			       quiet_start = default, quiet_end = default, updated_at = now()
+			       activity_reports = default, quiet_start = default, quiet_end = default, updated_at = now()
 			 where tenant_id = $1`, who.Tenant)
 		return err
 	})

@@ -163,7 +163,7 @@ func AdmitCheckout(tx *gorm.DB, provider string) error {
 	}
 	if wait <= 0 {
 		n, err := exec(tx, "probe provider", `
-			update billing.gateway_health set state = 'HALF_OPEN', probed_at = now(), updated_at = now()
+			update billing.gateway_health set state = 'HALF_OPEN', probed_at = now(), probe_task = null, updated_at = now()
 			 where provider = $1 and state <> 'CLOSED' and coalesce(probed_at, opened_at) <= now() - $2::bigint * interval '1 second'`,
 			provider, int64(ProbeAfter.Seconds()))
 		if err != nil || n == 1 {

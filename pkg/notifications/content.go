@@ -269,6 +269,12 @@ func Decode(template string, data []byte) (Content, error) {
 		return decode[ExpiringStock](data)
 	case StockMovement{}.Template():
 		return decode[StockMovement](data)
+	case ActivitySummary{}.Template():
+		return decode[ActivitySummary](data)
+	case GatewayDown{}.Template():
+		return decode[GatewayDown](data)
+	case GatewayRecovered{}.Template():
+		return decode[GatewayRecovered](data)
 	case ReportReady{}.Template():
 		return decode[ReportReady](data)
 	case ReportFailed{}.Template():

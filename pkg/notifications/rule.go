@@ -21,6 +21,7 @@ const (
 	LowStockAlerts     Switch = "lowStockAlerts"
 	SalesUpdates       Switch = "salesUpdates"
 	SystemUpdates      Switch = "systemUpdates"
+	ActivityReports    Switch = "activityReports"
 )
 
 // switchesOf says which switches besides EmailNotifications a kind of mail obeys, by its template. A kind with nil is about security or a payment: it obeys none and no
@@ -36,12 +37,17 @@ var switchesOf = map[string][]Switch{
 	SubscriptionActivated{}.Template(): nil,
 	PaymentFailed{}.Template():         nil,
 
+	GatewayDown{}.Template():      nil,
+	GatewayRecovered{}.Template(): nil,
+
 	Welcome{}.Template():     {},
 	CreditAlert{}.Template(): {SystemUpdates},
 
 	LowStock{}.Template():      {LowStockAlerts},
 	ExpiringStock{}.Template(): {LowStockAlerts},
 	StockMovement{}.Template(): {SalesUpdates},
+
+	ActivitySummary{}.Template(): {ActivityReports},
 
 	ReportReady{}.Template():  {}, // who asks for one has asked for the mail
 	ReportFailed{}.Template(): {},
@@ -66,19 +72,19 @@ func HoldOf(tx *gorm.DB, tenant uuid.UUID, template string, now time.Time) (Hold
 	if tenant == uuid.Nil || listed && switches == nil {
 		return Hold{}, nil
 	}
-	var mails, stock, sales, system bool
+	var mails, stock, sales, system, activity bool
 	var zone string
 	var start, end *int
-	err := postgres.QueryRow(tx, `select email_notifications, low_stock_alerts, sales_updates, system_updates, timezone,
+	err := postgres.QueryRow(tx, `select email_notifications, low_stock_alerts, sales_updates, system_updates, activity_reports, timezone,
 		        (extract(epoch from quiet_start) / 60)::int, (extract(epoch from quiet_end) / 60)::int
-		   from accounts.v_settings where tenant_id = $1`, tenant).Scan(&mails, &stock, &sales, &system, &zone, &start, &end)
+		   from accounts.v_settings where tenant_id = $1`, tenant).Scan(&mails, &stock, &sales, &system, &activity, &zone, &start, &end)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return Hold{}, nil
 	case err != nil:
 		return Hold{}, fmt.Errorf("read the settings for a mail: %w", err)
 	}
-	on := map[Switch]bool{EmailNotifications: mails, LowStockAlerts: stock, SalesUpdates: sales, SystemUpdates: system}
+	on := map[Switch]bool{EmailNotifications: mails, LowStockAlerts: stock, SalesUpdates: sales, SystemUpdates: system, ActivityReports: activity}
 	for _, s := range append([]Switch{EmailNotifications}, switches...) {
 		if !on[s] {
 			return Hold{Off: s}, nil

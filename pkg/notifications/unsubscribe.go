@@ -19,7 +19,7 @@ var ErrUnsubscribe = errors.New("not an unsubscribe token of ours")
 const minUnsubscribeKey = 32
 
 // linked are the switches that a link in a mail may turn off, by their number in a token. Their places are never changed.
-var linked = []Switch{EmailNotifications, LowStockAlerts, SalesUpdates, SystemUpdates}
+var linked = []Switch{EmailNotifications, LowStockAlerts, SalesUpdates, SystemUpdates, ActivityReports}
 
 // UnsubscribeKeys sign the links by which whoever reads a mail turns off mails of its kind. Safe for concurrent use.
 type UnsubscribeKeys struct{ keys [][]byte }

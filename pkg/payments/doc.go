@@ -5,6 +5,7 @@
 //	Initialize ──▶ Checkout (a page for the customer) ──▶ the customer pays ──┬──▶ webhook ──▶ VerifyWebhook ──▶ Event
 //	                                                                          ├──▶ Verify (asked, or polled) ──▶ Verification
 //	                                                                          └──▶ List (yesterday, all of it) ─▶ Verification …
+//	Probe (is it there, and does it take our key?)
 //	Refund ──▶ the provider gives back, now or later ──▶ webhook ──▶ VerifyWebhook ──▶ Event (KindRefund)
 //
 // What the three differ in: who names the payment (we do; Stripe by a session of its own), units (Flutterwave counts major ones), how a webhook proves

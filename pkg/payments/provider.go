@@ -28,6 +28,9 @@ type Provider interface {
 	// List returns one page of the payments that were opened in a period, in any status and in no promised order. It changes nothing.
 	// Payments of others than this product may be among them: the account may be shared.
 	List(ctx context.Context, req ListRequest) (ListPage, error)
+	// Probe asks something cheap that needs our key, once, and whatever the breaker of this process says; nil means that it was answered as it should be. It changes nothing.
+	// ErrUnavailable means that the provider did not answer; with any other error it did, for example with a DeclinedError because it does not take our key.
+	Probe(ctx context.Context) error
 	// VerifyWebhook checks the signature over the raw body, in constant time, and then reads the event. It does no I/O. ErrSignature
 	// means: answer 401, store nothing. Events of unknown types are returned, not refused.
 	VerifyWebhook(body []byte, header http.Header) (Event, error)

@@ -13,8 +13,8 @@ import (
 type Config struct {
 	workerapp.Config
 	Payments providers.Config
-	// PlatformEmail is where those who run Makola read of payments that they have to decide about.
-	PlatformEmail string `env:"PLATFORM_EMAIL" doc:"Mail address of those who run Makola, who are told of each payment that is under review and waits for their decision. Empty means no such mails: look at makola review list."`
+	// PlatformEmail is where those who run Makola read of payments that they have to decide about, and of providers that are down.
+	PlatformEmail string `env:"PLATFORM_EMAIL" doc:"Mail address of those who run Makola, who are told of each payment that is under review and waits for their decision, and of payment providers that go down and recover. Empty means no such mails: look at makola review list and makola gateways."`
 }
 
 // Validate refuses what the providers cannot work with and, in production, the simulator, test keys and unprotected connections; and an address that is none.

@@ -47,7 +47,7 @@ func wire(ctx context.Context, cfg Config, app *service.App) error {
 	if err != nil {
 		return err
 	}
-	accountspb.HandleTasks(w.Worker, &tasks.Accounts{Notify: notificationspb.NewTasks(w.Queue)})
+	accountspb.HandleTasks(w.Worker, &tasks.Accounts{Tasks: accountspb.NewTasks(w.Queue), Notify: notificationspb.NewTasks(w.Queue)})
 	notificationspb.HandleTasks(w.Worker, &tasks.Notifications{DB: w.DB, Words: words, Sender: sender, From: cfg.Mail.From, Files: files, Domain: domain, Unsubscribe: unsubscribe, PublicURL: cfg.Links.PublicURL})
 	return nil
 }

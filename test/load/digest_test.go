@@ -42,7 +42,7 @@ func gather(b *testing.B, admin *pgx.Conn) {
 // otherJobs are all of cron's but the one that is measured.
 const otherJobs = `insert into cron.run (job, slot, skipped) select j, now() + interval '10 years', 'not measured' from unnest(array['check-stock-alerts', 'release-expired-stock-reservations',
 	'cleanup-expired-ai-transactions', 'check-low-ai-credits', 'cleanup-expired-subscriptions', 'cleanup-expired-stock-reservations', 'check-expiring-products', 'send-stock-movement-report',
-	'expire-invitations', 'reconcile-payments', 'reconcile-subscription-payments', 'compare-payments', 'expire-credits', 'verify-ledger', 'verify-stock', 'verify-receivables']) j`
+	'cleanup-inactive-users', 'generate-user-activity-report', 'check-payment-gateway-health', 'expire-invitations', 'reconcile-payments', 'reconcile-subscription-payments', 'compare-payments', 'expire-credits', 'verify-ledger', 'verify-stock', 'verify-receivables']) j`
 
 // BenchmarkDigests measures send_low_stock_alert over 10,000 businesses, from the slot's commit in cron to the last business told, by the database's clock: cron, inventory-worker,
 // PostgreSQL and RabbitMQ. The mails wait for notifier, which does not run. The floor is what the engine drains of tasks that do nothing, one by one as these.

@@ -7,7 +7,7 @@
 //	                                  ┌─ /transaction, /refund                     Paystack
 //	client ── API, bearer key ──────▶ ├─ /flutterwave/v3/payments, /transactions   Flutterwave version 3
 //	                                  └─ /v1/checkout/sessions, /refunds, …        Stripe; also under /stripe/v1
-//	                                           │ faults of initialize, verify, refund, list
+//	                                           │ faults of initialize, verify, refund, list, probe
 //	                                        ┌──▼───┐  Pay, Refund, Dispute   ┌───────────┐ faults of webhook
 //	customer ── /checkout/{access_code} ──▶ │ book │ ──────────────────────▶ │ deliver   │ ──▶ signed POST to the gateway,
 //	test, CLI ── /_simulator/…, Go ───────▶ └──────┘                         │ & repeat  │     one after the other per action

@@ -10,12 +10,13 @@ import (
 // Operation is what a provider does that can go wrong.
 type Operation string
 
-// The operations. Looking up one payment, session, charge or refund is a verify.
+// The operations. Looking up one payment, session, charge or refund is a verify, and looking up the account's balance a probe.
 const (
 	OpInitialize Operation = "initialize"
 	OpVerify     Operation = "verify"
 	OpRefund     Operation = "refund"
 	OpList       Operation = "list"
+	OpProbe      Operation = "probe"
 	OpWebhook    Operation = "webhook" // One action of a customer or of the shop, with all webhooks that follow from it.
 )
 
@@ -53,6 +54,7 @@ var kindsOf = map[Operation][]Kind{
 	OpVerify:     {KindSlow, Kind500, Kind429, KindWrongAmount, KindWrongCurrency},
 	OpRefund:     {KindSlow, Kind500, Kind429},
 	OpList:       {KindSlow, Kind500, Kind429, KindWrongAmount, KindWrongCurrency},
+	OpProbe:      {KindSlow, Kind500, Kind429},
 	OpWebhook: {
 		KindSlow, KindDuplicate, KindOutOfOrder, KindWrongAmount, KindWrongCurrency, KindRefundBeforeSuccess, KindDispute, KindNoWebhook,
 	},
@@ -100,7 +102,7 @@ func (f Fault) check() error {
 	case f.Provider != "" && !slices.Contains(allProviders, f.Provider):
 		return refuse("provider: want one of %v", allProviders)
 	case !known:
-		return refuse("operation: want initialize, verify, refund, list or webhook")
+		return refuse("operation: want initialize, verify, refund, list, probe or webhook")
 	case !slices.Contains(kinds, f.Kind):
 		return refuse("kind: %s goes wrong as one of %v", f.Operation, kinds)
 	case f.Provider == Flutterwave && tellsOfReturns(f.Kind):

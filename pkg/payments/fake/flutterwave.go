@@ -54,6 +54,7 @@ func (f flutterwaveFacade) routes(mux *http.ServeMux) {
 	handle("GET /transactions", OpList, nil, f.list)
 	handle("GET /refunds", OpList, nil, f.refunds)
 	handle("GET /refunds/{id}", OpVerify, nil, f.fetchRefund)
+	handle("GET /balances", OpProbe, nil, f.balances)
 	mux.HandleFunc("/flutterwave/", func(w http.ResponseWriter, _ *http.Request) {
 		write(w, f.refuse(http.StatusNotFound, "Route not found"))
 	})
@@ -198,6 +199,11 @@ func (f flutterwaveFacade) attempted(r *http.Request) (Transaction, bool) {
 	}
 	tx, ok := f.s.byID(Flutterwave, id)
 	return tx, ok && tx.State != StateOpen
+}
+
+// balances are always nothing: the simulator keeps no account.
+func (f flutterwaveFacade) balances(*http.Request, Kind) answer {
+	return f.grant("Wallet balances fetched", []map[string]any{{"currency": money.GHS, "available_balance": 0, "ledger_balance": 0}})
 }
 
 func (f flutterwaveFacade) verify(r *http.Request, twist Kind) answer {

@@ -28,6 +28,7 @@ func (f paystackFacade) routes(mux *http.ServeMux) {
 	handle("POST /refund", OpRefund, nil, f.refund)
 	handle("GET /refund", OpList, nil, f.refunds)
 	handle("GET /refund/{id}", OpVerify, nil, f.fetchRefund)
+	handle("GET /balance", OpProbe, nil, f.balance)
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		write(w, refuse(http.StatusNotFound, "not_found", "Route not found"))
 	})
@@ -259,6 +260,11 @@ func (f paystackFacade) fetchRefund(r *http.Request, twist Kind) answer {
 		}
 	}
 	return refuse(http.StatusNotFound, "refund_not_found", "Refund not found")
+}
+
+// balance is always nothing: the simulator keeps no account.
+func (f paystackFacade) balance(*http.Request, Kind) answer {
+	return grant("Balances retrieved", []map[string]any{{"currency": money.GHS, "balance": 0}})
 }
 
 func grant(message string, data any) answer {

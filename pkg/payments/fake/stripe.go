@@ -63,6 +63,7 @@ func (f *stripeFacade) routes(mux *http.ServeMux) {
 	handle("POST /refunds", OpRefund, "", f.idempotent(f.createRefund))
 	handle("GET /refunds/{id}", OpVerify, "", f.getRefund)
 	handle("GET /refunds", OpList, "", f.listRefunds)
+	handle("GET /balance", OpProbe, "", f.balance)
 	for _, root := range stripeRoots {
 		mux.HandleFunc(root+"/", func(w http.ResponseWriter, r *http.Request) {
 			write(w, stripeRefuse(http.StatusNotFound, "", "", fmt.Sprintf("Unrecognized request URL (%s: %.100s)", r.Method, r.URL.Path)))
@@ -186,6 +187,15 @@ func (f *stripeFacade) createSession(r *http.Request, _ Kind) answer {
 		page: f.s.base(r) + "/checkout/",
 	})
 	return stripeShow(f.session(tx, in.expand))
+}
+
+// balance is always nothing: the simulator keeps no account.
+func (f *stripeFacade) balance(r *http.Request, _ Kind) answer {
+	if _, err := readQuery(r.URL.Query()); err != nil {
+		return refused(err)
+	}
+	nothing := []map[string]any{{"amount": 0, "currency": "ghs", "source_types": map[string]int{"card": 0}}}
+	return answer{status: http.StatusOK, body: map[string]any{"object": "balance", "available": nothing, "pending": nothing, "livemode": false}}
 }
 
 func (f *stripeFacade) getSession(r *http.Request, twist Kind) answer {

@@ -69,8 +69,13 @@ func (r *recorder) CloseIdleConnections() {
 // call runs one request of the library under the policies. The request must be a question or carry an idempotency key, because it is repeated while Stripe
 // does not answer.
 func (c *Client) call(ctx context.Context, request func(ctx context.Context) error) error {
+	return c.calling(ctx, c.Repeat, request)
+}
+
+// calling is call with policies of the caller's choice.
+func (c *Client) calling(ctx context.Context, policies func(context.Context, exchange.Attempt) (*exchange.Answer, error), request func(ctx context.Context) error) error {
 	var failure error // Of the last attempt; attempts follow one another.
-	_, err := c.Repeat(ctx, func(ctx context.Context) (*exchange.Answer, error) {
+	_, err := policies(ctx, func(ctx context.Context) (*exchange.Answer, error) {
 		noted := &seen{}
 		failure = request(context.WithValue(ctx, seenKey{}, noted))
 		switch {

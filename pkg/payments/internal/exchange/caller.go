@@ -44,6 +44,7 @@ type Caller struct {
 	breaker  circuitbreaker.CircuitBreaker[*Answer]
 	repeat   failsafe.Executor[*Answer]
 	once     failsafe.Executor[*Answer]
+	lone     failsafe.Executor[*Answer]
 }
 
 // NewCaller returns the caller of a provider. limit bounds one attempt when it is shorter than ours; observe may be nil.
@@ -62,6 +63,7 @@ func NewCaller(provider string, limit time.Duration, observe payments.Observer) 
 		breaker:  breaker,
 		repeat:   failsafe.With[*Answer](retry, breaker, perAttempt),
 		once:     failsafe.With[*Answer](breaker, perAttempt),
+		lone:     failsafe.With[*Answer](perAttempt),
 	}
 }
 
@@ -78,14 +80,31 @@ func (c *Caller) Repeat(ctx context.Context, attempt Attempt) (*Answer, error) {
 	return c.run(ctx, c.repeat, attempt)
 }
 
-// run returns an answer below HTTP 500 other than 429, or a payments.UnavailableError.
-func (c *Caller) run(ctx context.Context, executor failsafe.Executor[*Answer], attempt Attempt) (*Answer, error) {
+// Probe makes the attempt a single time, past the breaker: to see whether the provider answers. One that says that we ask too often does answer, so 429 is no failure here.
+func (c *Caller) Probe(ctx context.Context, attempt Attempt) (*Answer, error) {
+	got, err := c.attempt(ctx, c.lone, attempt)
+	switch {
+	case err != nil:
+		return nil, c.unavailable(ctx, err)
+	case providerAtFault(got, nil):
+		return nil, &payments.UnavailableError{RetryAfter: got.RetryAfter, Err: statusError(got.Status)}
+	}
+	return got, nil
+}
+
+// attempt runs the attempts and tells the observer of each.
+func (c *Caller) attempt(ctx context.Context, executor failsafe.Executor[*Answer], attempt Attempt) (*Answer, error) {
 	//nolint:contextcheck // the execution's context is ctx with the policies' timeouts
-	got, err := executor.WithContext(ctx).GetWithExecution(func(exec failsafe.Execution[*Answer]) (*Answer, error) {
+	return executor.WithContext(ctx).GetWithExecution(func(exec failsafe.Execution[*Answer]) (*Answer, error) {
 		got, err := attempt(exec.Context())
 		c.tell(ctx, got, err)
 		return got, err
 	})
+}
+
+// run returns an answer below HTTP 500 other than 429, or a payments.UnavailableError.
+func (c *Caller) run(ctx context.Context, executor failsafe.Executor[*Answer], attempt Attempt) (*Answer, error) {
+	got, err := c.attempt(ctx, executor, attempt)
 	switch {
 	case err != nil:
 		return nil, c.unavailable(ctx, err)

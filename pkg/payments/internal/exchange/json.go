@@ -29,6 +29,11 @@ func (j *JSON) Get(ctx context.Context, path string) (*Answer, error) {
 	return j.Repeat(ctx, func(ctx context.Context) (*Answer, error) { return j.attempt(ctx, http.MethodGet, path, nil) })
 }
 
+// Probe asks a question once, past the breaker.
+func (j *JSON) Probe(ctx context.Context, path string) (*Answer, error) {
+	return j.Caller.Probe(ctx, func(ctx context.Context) (*Answer, error) { return j.attempt(ctx, http.MethodGet, path, nil) })
+}
+
 // Post asks for something to be done, once.
 func (j *JSON) Post(ctx context.Context, path string, in any) (*Answer, error) {
 	payload, err := json.Marshal(in)

@@ -657,6 +657,235 @@ func (x *ExpireInvitationsResult) GetExpired() int32 {
 	return 0
 }
 
+// CleanupInactiveUsersArgs are the arguments of accounts.cleanup_inactive_users: none.
+type CleanupInactiveUsersArgs struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CleanupInactiveUsersArgs) Reset() {
+	*x = CleanupInactiveUsersArgs{}
+	mi := &file_makola_accounts_v1_tasks_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CleanupInactiveUsersArgs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CleanupInactiveUsersArgs) ProtoMessage() {}
+
+func (x *CleanupInactiveUsersArgs) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_accounts_v1_tasks_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CleanupInactiveUsersArgs.ProtoReflect.Descriptor instead.
+func (*CleanupInactiveUsersArgs) Descriptor() ([]byte, []int) {
+	return file_makola_accounts_v1_tasks_proto_rawDescGZIP(), []int{12}
+}
+
+// CleanupInactiveUsersResult is the result of accounts.cleanup_inactive_users.
+type CleanupInactiveUsersResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// status is done, or continued when another run was enqueued for the rest.
+	Status string `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	// processed is how many people this run has taken the names from.
+	Processed     int32 `protobuf:"varint,2,opt,name=processed,proto3" json:"processed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CleanupInactiveUsersResult) Reset() {
+	*x = CleanupInactiveUsersResult{}
+	mi := &file_makola_accounts_v1_tasks_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CleanupInactiveUsersResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CleanupInactiveUsersResult) ProtoMessage() {}
+
+func (x *CleanupInactiveUsersResult) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_accounts_v1_tasks_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CleanupInactiveUsersResult.ProtoReflect.Descriptor instead.
+func (*CleanupInactiveUsersResult) Descriptor() ([]byte, []int) {
+	return file_makola_accounts_v1_tasks_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *CleanupInactiveUsersResult) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *CleanupInactiveUsersResult) GetProcessed() int32 {
+	if x != nil {
+		return x.Processed
+	}
+	return 0
+}
+
+// GenerateUserActivityReportArgs are the arguments of accounts.generate_user_activity_report.
+type GenerateUserActivityReportArgs struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// business_id is the business to report on; left out, everybody, and all that are active.
+	BusinessId    *string `protobuf:"bytes,1,opt,name=business_id,json=businessId,proto3,oneof" json:"business_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GenerateUserActivityReportArgs) Reset() {
+	*x = GenerateUserActivityReportArgs{}
+	mi := &file_makola_accounts_v1_tasks_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GenerateUserActivityReportArgs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GenerateUserActivityReportArgs) ProtoMessage() {}
+
+func (x *GenerateUserActivityReportArgs) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_accounts_v1_tasks_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GenerateUserActivityReportArgs.ProtoReflect.Descriptor instead.
+func (*GenerateUserActivityReportArgs) Descriptor() ([]byte, []int) {
+	return file_makola_accounts_v1_tasks_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *GenerateUserActivityReportArgs) GetBusinessId() string {
+	if x != nil && x.BusinessId != nil {
+		return *x.BusinessId
+	}
+	return ""
+}
+
+// GenerateUserActivityReportResult is the result of accounts.generate_user_activity_report.
+type GenerateUserActivityReportResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// status is sent, already_sent, recorded (the owner has not asked for the mail), no_data, no_recipient, fanned_out or inactive.
+	Status string `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	// week_start is the Monday of the week, YYYY-MM-DD.
+	WeekStart string `protobuf:"bytes,2,opt,name=week_start,json=weekStart,proto3" json:"week_start,omitempty"`
+	// logins is how often somebody signed in.
+	Logins int64 `protobuf:"varint,3,opt,name=logins,proto3" json:"logins,omitempty"`
+	// people is how many different people did something.
+	People int64 `protobuf:"varint,4,opt,name=people,proto3" json:"people,omitempty"`
+	// actions is how many entries the audit log has.
+	Actions int64 `protobuf:"varint,5,opt,name=actions,proto3" json:"actions,omitempty"`
+	// businesses is how many tasks it became.
+	Businesses    int32 `protobuf:"varint,6,opt,name=businesses,proto3" json:"businesses,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GenerateUserActivityReportResult) Reset() {
+	*x = GenerateUserActivityReportResult{}
+	mi := &file_makola_accounts_v1_tasks_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GenerateUserActivityReportResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GenerateUserActivityReportResult) ProtoMessage() {}
+
+func (x *GenerateUserActivityReportResult) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_accounts_v1_tasks_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GenerateUserActivityReportResult.ProtoReflect.Descriptor instead.
+func (*GenerateUserActivityReportResult) Descriptor() ([]byte, []int) {
+	return file_makola_accounts_v1_tasks_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *GenerateUserActivityReportResult) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *GenerateUserActivityReportResult) GetWeekStart() string {
+	if x != nil {
+		return x.WeekStart
+	}
+	return ""
+}
+
+func (x *GenerateUserActivityReportResult) GetLogins() int64 {
+	if x != nil {
+		return x.Logins
+	}
+	return 0
+}
+
+func (x *GenerateUserActivityReportResult) GetPeople() int64 {
+	if x != nil {
+		return x.People
+	}
+	return 0
+}
+
+func (x *GenerateUserActivityReportResult) GetActions() int64 {
+	if x != nil {
+		return x.Actions
+	}
+	return 0
+}
+
+func (x *GenerateUserActivityReportResult) GetBusinesses() int32 {
+	if x != nil {
+		return x.Businesses
+	}
+	return 0
+}
+
 var File_makola_accounts_v1_tasks_proto protoreflect.FileDescriptor
 
 const file_makola_accounts_v1_tasks_proto_rawDesc = "" +
@@ -694,7 +923,25 @@ const file_makola_accounts_v1_tasks_proto_rawDesc = "" +
 	"\bemail_id\x18\x02 \x01(\tR\aemailId\"\x17\n" +
 	"\x15ExpireInvitationsArgs\"3\n" +
 	"\x17ExpireInvitationsResult\x12\x18\n" +
-	"\aexpired\x18\x01 \x01(\x05R\aexpired2\x80\b\n" +
+	"\aexpired\x18\x01 \x01(\x05R\aexpired\"\x1a\n" +
+	"\x18CleanupInactiveUsersArgs\"R\n" +
+	"\x1aCleanupInactiveUsersResult\x12\x16\n" +
+	"\x06status\x18\x01 \x01(\tR\x06status\x12\x1c\n" +
+	"\tprocessed\x18\x02 \x01(\x05R\tprocessed\"V\n" +
+	"\x1eGenerateUserActivityReportArgs\x12$\n" +
+	"\vbusiness_id\x18\x01 \x01(\tH\x00R\n" +
+	"businessId\x88\x01\x01B\x0e\n" +
+	"\f_business_id\"\xc3\x01\n" +
+	" GenerateUserActivityReportResult\x12\x16\n" +
+	"\x06status\x18\x01 \x01(\tR\x06status\x12\x1d\n" +
+	"\n" +
+	"week_start\x18\x02 \x01(\tR\tweekStart\x12\x16\n" +
+	"\x06logins\x18\x03 \x01(\x03R\x06logins\x12\x16\n" +
+	"\x06people\x18\x04 \x01(\x03R\x06people\x12\x18\n" +
+	"\aactions\x18\x05 \x01(\x03R\aactions\x12\x1e\n" +
+	"\n" +
+	"businesses\x18\x06 \x01(\x05R\n" +
+	"businesses2\x80\f\n" +
 	"\fTasksService\x12\xcc\x01\n" +
 	"\x10SendWelcomeEmail\x12(.makola.accounts.v1.SendWelcomeEmailArgs\x1a*.makola.accounts.v1.SendWelcomeEmailResult\"b\xaa\xd4\x18^\n" +
 	"\x1baccounts.send_welcome_email\x12!accounts.tasks.send_welcome_email\x12\x1capp.tasks.send_welcome_email\x12\x9f\x01\n" +
@@ -707,7 +954,11 @@ const file_makola_accounts_v1_tasks_proto_rawDesc = "" +
 	"\x13SendInvitationEmail\x12+.makola.accounts.v1.SendInvitationEmailArgs\x1a-.makola.accounts.v1.SendInvitationEmailResult\"$\xaa\xd4\x18 \n" +
 	"\x1eaccounts.send_invitation_email\x12\x8e\x01\n" +
 	"\x11ExpireInvitations\x12).makola.accounts.v1.ExpireInvitationsArgs\x1a+.makola.accounts.v1.ExpireInvitationsResult\"!\xaa\xd4\x18\x1d\n" +
-	"\x1baccounts.expire_invitationsB*Z(makola/proto/makola/accounts/v1;accountsb\x06proto3"
+	"\x1baccounts.expire_invitations\x12\xe8\x01\n" +
+	"\x14CleanupInactiveUsers\x12,.makola.accounts.v1.CleanupInactiveUsersArgs\x1a..makola.accounts.v1.CleanupInactiveUsersResult\"r\xaa\xd4\x18n\n" +
+	"\x1faccounts.cleanup_inactive_users\x12%accounts.tasks.cleanup_inactive_users\x12 app.tasks.cleanup_inactive_users\"\x02\bx\x12\x92\x02\n" +
+	"\x1aGenerateUserActivityReport\x122.makola.accounts.v1.GenerateUserActivityReportArgs\x1a4.makola.accounts.v1.GenerateUserActivityReportResult\"\x89\x01\xaa\xd4\x18\x84\x01\n" +
+	"&accounts.generate_user_activity_report\x12,accounts.tasks.generate_user_activity_report\x12'app.tasks.generate_user_activity_report\"\x03\b\xac\x02B*Z(makola/proto/makola/accounts/v1;accountsb\x06proto3"
 
 var (
 	file_makola_accounts_v1_tasks_proto_rawDescOnce sync.Once
@@ -721,20 +972,24 @@ func file_makola_accounts_v1_tasks_proto_rawDescGZIP() []byte {
 	return file_makola_accounts_v1_tasks_proto_rawDescData
 }
 
-var file_makola_accounts_v1_tasks_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_makola_accounts_v1_tasks_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_makola_accounts_v1_tasks_proto_goTypes = []any{
-	(*SendWelcomeEmailArgs)(nil),           // 0: makola.accounts.v1.SendWelcomeEmailArgs
-	(*SendWelcomeEmailResult)(nil),         // 1: makola.accounts.v1.SendWelcomeEmailResult
-	(*SendVerificationEmailArgs)(nil),      // 2: makola.accounts.v1.SendVerificationEmailArgs
-	(*SendVerificationEmailResult)(nil),    // 3: makola.accounts.v1.SendVerificationEmailResult
-	(*SendPasswordResetEmailArgs)(nil),     // 4: makola.accounts.v1.SendPasswordResetEmailArgs
-	(*SendPasswordResetEmailResult)(nil),   // 5: makola.accounts.v1.SendPasswordResetEmailResult
-	(*SendPasswordChangedEmailArgs)(nil),   // 6: makola.accounts.v1.SendPasswordChangedEmailArgs
-	(*SendPasswordChangedEmailResult)(nil), // 7: makola.accounts.v1.SendPasswordChangedEmailResult
-	(*SendInvitationEmailArgs)(nil),        // 8: makola.accounts.v1.SendInvitationEmailArgs
-	(*SendInvitationEmailResult)(nil),      // 9: makola.accounts.v1.SendInvitationEmailResult
-	(*ExpireInvitationsArgs)(nil),          // 10: makola.accounts.v1.ExpireInvitationsArgs
-	(*ExpireInvitationsResult)(nil),        // 11: makola.accounts.v1.ExpireInvitationsResult
+	(*SendWelcomeEmailArgs)(nil),             // 0: makola.accounts.v1.SendWelcomeEmailArgs
+	(*SendWelcomeEmailResult)(nil),           // 1: makola.accounts.v1.SendWelcomeEmailResult
+	(*SendVerificationEmailArgs)(nil),        // 2: makola.accounts.v1.SendVerificationEmailArgs
+	(*SendVerificationEmailResult)(nil),      // 3: makola.accounts.v1.SendVerificationEmailResult
+	(*SendPasswordResetEmailArgs)(nil),       // 4: makola.accounts.v1.SendPasswordResetEmailArgs
+	(*SendPasswordResetEmailResult)(nil),     // 5: makola.accounts.v1.SendPasswordResetEmailResult
+	(*SendPasswordChangedEmailArgs)(nil),     // 6: makola.accounts.v1.SendPasswordChangedEmailArgs
+	(*SendPasswordChangedEmailResult)(nil),   // 7: makola.accounts.v1.SendPasswordChangedEmailResult
+	(*SendInvitationEmailArgs)(nil),          // 8: makola.accounts.v1.SendInvitationEmailArgs
+	(*SendInvitationEmailResult)(nil),        // 9: makola.accounts.v1.SendInvitationEmailResult
+	(*ExpireInvitationsArgs)(nil),            // 10: makola.accounts.v1.ExpireInvitationsArgs
+	(*ExpireInvitationsResult)(nil),          // 11: makola.accounts.v1.ExpireInvitationsResult
+	(*CleanupInactiveUsersArgs)(nil),         // 12: makola.accounts.v1.CleanupInactiveUsersArgs
+	(*CleanupInactiveUsersResult)(nil),       // 13: makola.accounts.v1.CleanupInactiveUsersResult
+	(*GenerateUserActivityReportArgs)(nil),   // 14: makola.accounts.v1.GenerateUserActivityReportArgs
+	(*GenerateUserActivityReportResult)(nil), // 15: makola.accounts.v1.GenerateUserActivityReportResult
 }
 var file_makola_accounts_v1_tasks_proto_depIdxs = []int32{
 	0,  // 0: makola.accounts.v1.TasksService.SendWelcomeEmail:input_type -> makola.accounts.v1.SendWelcomeEmailArgs
@@ -743,14 +998,18 @@ var file_makola_accounts_v1_tasks_proto_depIdxs = []int32{
 	6,  // 3: makola.accounts.v1.TasksService.SendPasswordChangedEmail:input_type -> makola.accounts.v1.SendPasswordChangedEmailArgs
 	8,  // 4: makola.accounts.v1.TasksService.SendInvitationEmail:input_type -> makola.accounts.v1.SendInvitationEmailArgs
 	10, // 5: makola.accounts.v1.TasksService.ExpireInvitations:input_type -> makola.accounts.v1.ExpireInvitationsArgs
-	1,  // 6: makola.accounts.v1.TasksService.SendWelcomeEmail:output_type -> makola.accounts.v1.SendWelcomeEmailResult
-	3,  // 7: makola.accounts.v1.TasksService.SendVerificationEmail:output_type -> makola.accounts.v1.SendVerificationEmailResult
-	5,  // 8: makola.accounts.v1.TasksService.SendPasswordResetEmail:output_type -> makola.accounts.v1.SendPasswordResetEmailResult
-	7,  // 9: makola.accounts.v1.TasksService.SendPasswordChangedEmail:output_type -> makola.accounts.v1.SendPasswordChangedEmailResult
-	9,  // 10: makola.accounts.v1.TasksService.SendInvitationEmail:output_type -> makola.accounts.v1.SendInvitationEmailResult
-	11, // 11: makola.accounts.v1.TasksService.ExpireInvitations:output_type -> makola.accounts.v1.ExpireInvitationsResult
-	6,  // [6:12] is the sub-list for method output_type
-	0,  // [0:6] is the sub-list for method input_type
+	12, // 6: makola.accounts.v1.TasksService.CleanupInactiveUsers:input_type -> makola.accounts.v1.CleanupInactiveUsersArgs
+	14, // 7: makola.accounts.v1.TasksService.GenerateUserActivityReport:input_type -> makola.accounts.v1.GenerateUserActivityReportArgs
+	1,  // 8: makola.accounts.v1.TasksService.SendWelcomeEmail:output_type -> makola.accounts.v1.SendWelcomeEmailResult
+	3,  // 9: makola.accounts.v1.TasksService.SendVerificationEmail:output_type -> makola.accounts.v1.SendVerificationEmailResult
+	5,  // 10: makola.accounts.v1.TasksService.SendPasswordResetEmail:output_type -> makola.accounts.v1.SendPasswordResetEmailResult
+	7,  // 11: makola.accounts.v1.TasksService.SendPasswordChangedEmail:output_type -> makola.accounts.v1.SendPasswordChangedEmailResult
+	9,  // 12: makola.accounts.v1.TasksService.SendInvitationEmail:output_type -> makola.accounts.v1.SendInvitationEmailResult
+	11, // 13: makola.accounts.v1.TasksService.ExpireInvitations:output_type -> makola.accounts.v1.ExpireInvitationsResult
+	13, // 14: makola.accounts.v1.TasksService.CleanupInactiveUsers:output_type -> makola.accounts.v1.CleanupInactiveUsersResult
+	15, // 15: makola.accounts.v1.TasksService.GenerateUserActivityReport:output_type -> makola.accounts.v1.GenerateUserActivityReportResult
+	8,  // [8:16] is the sub-list for method output_type
+	0,  // [0:8] is the sub-list for method input_type
 	0,  // [0:0] is the sub-list for extension type_name
 	0,  // [0:0] is the sub-list for extension extendee
 	0,  // [0:0] is the sub-list for field type_name
@@ -761,13 +1020,14 @@ func file_makola_accounts_v1_tasks_proto_init() {
 	if File_makola_accounts_v1_tasks_proto != nil {
 		return
 	}
+	file_makola_accounts_v1_tasks_proto_msgTypes[14].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_makola_accounts_v1_tasks_proto_rawDesc), len(file_makola_accounts_v1_tasks_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   12,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -107,6 +107,43 @@ var ExpireInvitationsTask = &contract.Descriptor{
 	NewResult:   func() proto.Message { return new(ExpireInvitationsResult) },
 }
 
+// CleanupInactiveUsersTask describes the task accounts.cleanup_inactive_users.
+//
+// CleanupInactiveUsers takes what names them, and what lets them in, from people whose account nobody has used for 90 days: switched off, or never confirmed. Who is the one
+// owner of an active business is left alone. Rows stay, so that what somebody sold is still somebody's; the audit log has an entry for each.
+// It works in batches of 500 and enqueues itself until none is left. Running it twice changes nothing more.
+var CleanupInactiveUsersTask = &contract.Descriptor{
+	Name:        "accounts.cleanup_inactive_users",
+	Aliases:     []string{"accounts.tasks.cleanup_inactive_users", "app.tasks.cleanup_inactive_users"},
+	Queue:       "accounts",
+	Mode:        contract.ModeShort,
+	Timeout:     2 * time.Minute,
+	MaxAttempts: 12,
+	BackoffBase: 5 * time.Second,
+	BackoffCap:  time.Hour,
+	NewArgs:     func() proto.Message { return new(CleanupInactiveUsersArgs) },
+	NewResult:   func() proto.Message { return new(CleanupInactiveUsersResult) },
+}
+
+// GenerateUserActivityReportTask describes the task accounts.generate_user_activity_report.
+//
+// GenerateUserActivityReport counts what people did in the last whole week, from Monday: sign-ins, sign-outs, different people, all actions. It keeps one row for each business,
+// whose week is of its own time zone, and mails it to the owner who has asked for that; and one row for everybody, of UTC.
+// Without business_id it counts for everybody and becomes one task for each active business, at seven o'clock on its Monday.
+// Fails for good when business_id cannot be parsed or is not the task's business. Running it twice keeps one row and one mail for a week.
+var GenerateUserActivityReportTask = &contract.Descriptor{
+	Name:        "accounts.generate_user_activity_report",
+	Aliases:     []string{"accounts.tasks.generate_user_activity_report", "app.tasks.generate_user_activity_report"},
+	Queue:       "accounts",
+	Mode:        contract.ModeShort,
+	Timeout:     5 * time.Minute,
+	MaxAttempts: 12,
+	BackoffBase: 5 * time.Second,
+	BackoffCap:  time.Hour,
+	NewArgs:     func() proto.Message { return new(GenerateUserActivityReportArgs) },
+	NewResult:   func() proto.Message { return new(GenerateUserActivityReportResult) },
+}
+
 // AllTasks returns the descriptors of every task of this package, in the order of the contract.
 func AllTasks() []*contract.Descriptor {
 	return []*contract.Descriptor{
@@ -116,6 +153,8 @@ func AllTasks() []*contract.Descriptor {
 		SendPasswordChangedEmailTask,
 		SendInvitationEmailTask,
 		ExpireInvitationsTask,
+		CleanupInactiveUsersTask,
+		GenerateUserActivityReportTask,
 	}
 }
 
@@ -178,6 +217,25 @@ func (t *Tasks) ExpireInvitations(ctx context.Context, tx *gorm.DB, args *Expire
 	return t.q.Enqueue(ctx, tx, ExpireInvitationsTask, args, opts...)
 }
 
+// CleanupInactiveUsers enqueues the task accounts.cleanup_inactive_users in tx and returns its id.
+//
+// CleanupInactiveUsers takes what names them, and what lets them in, from people whose account nobody has used for 90 days: switched off, or never confirmed. Who is the one
+// owner of an active business is left alone. Rows stay, so that what somebody sold is still somebody's; the audit log has an entry for each.
+// It works in batches of 500 and enqueues itself until none is left. Running it twice changes nothing more.
+func (t *Tasks) CleanupInactiveUsers(ctx context.Context, tx *gorm.DB, args *CleanupInactiveUsersArgs, opts ...contract.Option) (contract.ID, error) {
+	return t.q.Enqueue(ctx, tx, CleanupInactiveUsersTask, args, opts...)
+}
+
+// GenerateUserActivityReport enqueues the task accounts.generate_user_activity_report in tx and returns its id.
+//
+// GenerateUserActivityReport counts what people did in the last whole week, from Monday: sign-ins, sign-outs, different people, all actions. It keeps one row for each business,
+// whose week is of its own time zone, and mails it to the owner who has asked for that; and one row for everybody, of UTC.
+// Without business_id it counts for everybody and becomes one task for each active business, at seven o'clock on its Monday.
+// Fails for good when business_id cannot be parsed or is not the task's business. Running it twice keeps one row and one mail for a week.
+func (t *Tasks) GenerateUserActivityReport(ctx context.Context, tx *gorm.DB, args *GenerateUserActivityReportArgs, opts ...contract.Option) (contract.ID, error) {
+	return t.q.Enqueue(ctx, tx, GenerateUserActivityReportTask, args, opts...)
+}
+
 // TasksHandler runs the tasks of this package. Any method may run twice for the same task, and may be killed anywhere.
 type TasksHandler interface {
 	// SendWelcomeEmail welcomes a newly registered user: it stores one mail and enqueues notifications.send_email for it.
@@ -202,6 +260,17 @@ type TasksHandler interface {
 
 	// ExpireInvitations ends the invitations of all businesses that nobody accepted in time.
 	ExpireInvitations(ctx context.Context, tx *gorm.DB, args *ExpireInvitationsArgs) (*ExpireInvitationsResult, error)
+
+	// CleanupInactiveUsers takes what names them, and what lets them in, from people whose account nobody has used for 90 days: switched off, or never confirmed. Who is the one
+	// owner of an active business is left alone. Rows stay, so that what somebody sold is still somebody's; the audit log has an entry for each.
+	// It works in batches of 500 and enqueues itself until none is left. Running it twice changes nothing more.
+	CleanupInactiveUsers(ctx context.Context, tx *gorm.DB, args *CleanupInactiveUsersArgs) (*CleanupInactiveUsersResult, error)
+
+	// GenerateUserActivityReport counts what people did in the last whole week, from Monday: sign-ins, sign-outs, different people, all actions. It keeps one row for each business,
+	// whose week is of its own time zone, and mails it to the owner who has asked for that; and one row for everybody, of UTC.
+	// Without business_id it counts for everybody and becomes one task for each active business, at seven o'clock on its Monday.
+	// Fails for good when business_id cannot be parsed or is not the task's business. Running it twice keeps one row and one mail for a week.
+	GenerateUserActivityReport(ctx context.Context, tx *gorm.DB, args *GenerateUserActivityReportArgs) (*GenerateUserActivityReportResult, error)
 }
 
 // HandleTasks registers h with r for every task of this package.
@@ -212,4 +281,6 @@ func HandleTasks(r contract.Registrar, h TasksHandler) {
 	r.Register(contract.ShortHandler(SendPasswordChangedEmailTask, h.SendPasswordChangedEmail))
 	r.Register(contract.ShortHandler(SendInvitationEmailTask, h.SendInvitationEmail))
 	r.Register(contract.ShortHandler(ExpireInvitationsTask, h.ExpireInvitations))
+	r.Register(contract.ShortHandler(CleanupInactiveUsersTask, h.CleanupInactiveUsers))
+	r.Register(contract.ShortHandler(GenerateUserActivityReportTask, h.GenerateUserActivityReport))
 }

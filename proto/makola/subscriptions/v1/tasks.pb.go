@@ -931,6 +931,189 @@ func (x *ActivateSubscriptionResult) GetStatus() string {
 	return ""
 }
 
+// CheckPaymentGatewayHealthArgs are the arguments of subscriptions.check_payment_gateway_health: none.
+type CheckPaymentGatewayHealthArgs struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckPaymentGatewayHealthArgs) Reset() {
+	*x = CheckPaymentGatewayHealthArgs{}
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckPaymentGatewayHealthArgs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckPaymentGatewayHealthArgs) ProtoMessage() {}
+
+func (x *CheckPaymentGatewayHealthArgs) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckPaymentGatewayHealthArgs.ProtoReflect.Descriptor instead.
+func (*CheckPaymentGatewayHealthArgs) Descriptor() ([]byte, []int) {
+	return file_makola_subscriptions_v1_tasks_proto_rawDescGZIP(), []int{16}
+}
+
+// CheckPaymentGatewayHealthResult is the result of subscriptions.check_payment_gateway_health.
+type CheckPaymentGatewayHealthResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// status is done.
+	Status string `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	// gateways are the configured providers, in the order of their names.
+	Gateways []*GatewayHealth `protobuf:"bytes,2,rep,name=gateways,proto3" json:"gateways,omitempty"`
+	// mails is how many mails were queued for those who run Makola.
+	Mails         int32 `protobuf:"varint,3,opt,name=mails,proto3" json:"mails,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckPaymentGatewayHealthResult) Reset() {
+	*x = CheckPaymentGatewayHealthResult{}
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckPaymentGatewayHealthResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckPaymentGatewayHealthResult) ProtoMessage() {}
+
+func (x *CheckPaymentGatewayHealthResult) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckPaymentGatewayHealthResult.ProtoReflect.Descriptor instead.
+func (*CheckPaymentGatewayHealthResult) Descriptor() ([]byte, []int) {
+	return file_makola_subscriptions_v1_tasks_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *CheckPaymentGatewayHealthResult) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *CheckPaymentGatewayHealthResult) GetGateways() []*GatewayHealth {
+	if x != nil {
+		return x.Gateways
+	}
+	return nil
+}
+
+func (x *CheckPaymentGatewayHealthResult) GetMails() int32 {
+	if x != nil {
+		return x.Mails
+	}
+	return 0
+}
+
+// GatewayHealth is how one payment provider fares.
+type GatewayHealth struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// provider is paystack, flutterwave or stripe.
+	Provider string `protobuf:"bytes,1,opt,name=provider,proto3" json:"provider,omitempty"`
+	// state is the breaker's now: CLOSED, OPEN or HALF_OPEN.
+	State string `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"`
+	// probe is ok, refused (it answered, and does not take our key), unavailable, or left_alone (it was asked a moment ago, or has just gone down).
+	Probe string `protobuf:"bytes,3,opt,name=probe,proto3" json:"probe,omitempty"`
+	// latency_ms is how long the answer took; zero without one.
+	LatencyMs int64 `protobuf:"varint,4,opt,name=latency_ms,json=latencyMs,proto3" json:"latency_ms,omitempty"`
+	// consecutive_failures is how many calls in a row, of all processes, got no answer.
+	ConsecutiveFailures int32 `protobuf:"varint,5,opt,name=consecutive_failures,json=consecutiveFailures,proto3" json:"consecutive_failures,omitempty"`
+	unknownFields       protoimpl.UnknownFields
+	sizeCache           protoimpl.SizeCache
+}
+
+func (x *GatewayHealth) Reset() {
+	*x = GatewayHealth{}
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GatewayHealth) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GatewayHealth) ProtoMessage() {}
+
+func (x *GatewayHealth) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GatewayHealth.ProtoReflect.Descriptor instead.
+func (*GatewayHealth) Descriptor() ([]byte, []int) {
+	return file_makola_subscriptions_v1_tasks_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *GatewayHealth) GetProvider() string {
+	if x != nil {
+		return x.Provider
+	}
+	return ""
+}
+
+func (x *GatewayHealth) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *GatewayHealth) GetProbe() string {
+	if x != nil {
+		return x.Probe
+	}
+	return ""
+}
+
+func (x *GatewayHealth) GetLatencyMs() int64 {
+	if x != nil {
+		return x.LatencyMs
+	}
+	return 0
+}
+
+func (x *GatewayHealth) GetConsecutiveFailures() int32 {
+	if x != nil {
+		return x.ConsecutiveFailures
+	}
+	return 0
+}
+
 var File_makola_subscriptions_v1_tasks_proto protoreflect.FileDescriptor
 
 const file_makola_subscriptions_v1_tasks_proto_rawDesc = "" +
@@ -994,7 +1177,19 @@ const file_makola_subscriptions_v1_tasks_proto_rawDesc = "" +
 	"\x05actor\x18\x02 \x01(\tR\x05actor\x12\x16\n" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\"4\n" +
 	"\x1aActivateSubscriptionResult\x12\x16\n" +
-	"\x06status\x18\x01 \x01(\tR\x06status2\xbe\v\n" +
+	"\x06status\x18\x01 \x01(\tR\x06status\"\x1f\n" +
+	"\x1dCheckPaymentGatewayHealthArgs\"\x93\x01\n" +
+	"\x1fCheckPaymentGatewayHealthResult\x12\x16\n" +
+	"\x06status\x18\x01 \x01(\tR\x06status\x12B\n" +
+	"\bgateways\x18\x02 \x03(\v2&.makola.subscriptions.v1.GatewayHealthR\bgateways\x12\x14\n" +
+	"\x05mails\x18\x03 \x01(\x05R\x05mails\"\xa9\x01\n" +
+	"\rGatewayHealth\x12\x1a\n" +
+	"\bprovider\x18\x01 \x01(\tR\bprovider\x12\x14\n" +
+	"\x05state\x18\x02 \x01(\tR\x05state\x12\x14\n" +
+	"\x05probe\x18\x03 \x01(\tR\x05probe\x12\x1d\n" +
+	"\n" +
+	"latency_ms\x18\x04 \x01(\x03R\tlatencyMs\x121\n" +
+	"\x14consecutive_failures\x18\x05 \x01(\x05R\x13consecutiveFailures2\xe2\r\n" +
 	"\fTasksService\x12\xa7\x01\n" +
 	"\x0eProcessPayment\x12+.makola.subscriptions.v1.ProcessPaymentArgs\x1a-.makola.subscriptions.v1.ProcessPaymentResult\"9\xaa\xd4\x185\n" +
 	"\x1dsubscriptions.process_payment\x18\x02\"\x02\b<($2\t\n" +
@@ -1013,7 +1208,9 @@ const file_makola_subscriptions_v1_tasks_proto_rawDesc = "" +
 	"\x13SuspendSubscription\x120.makola.subscriptions.v1.SuspendSubscriptionArgs\x1a2.makola.subscriptions.v1.SuspendSubscriptionResult\"(\xaa\xd4\x18$\n" +
 	"\"subscriptions.suspend_subscription\x12\xa9\x01\n" +
 	"\x14ActivateSubscription\x121.makola.subscriptions.v1.ActivateSubscriptionArgs\x1a3.makola.subscriptions.v1.ActivateSubscriptionResult\")\xaa\xd4\x18%\n" +
-	"#subscriptions.activate_subscriptionB4Z2makola/proto/makola/subscriptions/v1;subscriptionsb\x06proto3"
+	"#subscriptions.activate_subscription\x12\xa1\x02\n" +
+	"\x19CheckPaymentGatewayHealth\x126.makola.subscriptions.v1.CheckPaymentGatewayHealthArgs\x1a8.makola.subscriptions.v1.CheckPaymentGatewayHealthResult\"\x91\x01\xaa\xd4\x18\x8c\x01\n" +
+	"*subscriptions.check_payment_gateway_health\x120subscriptions.tasks.check_payment_gateway_health\x12&app.tasks.check_payment_gateway_health\x18\x03\"\x02\bxB4Z2makola/proto/makola/subscriptions/v1;subscriptionsb\x06proto3"
 
 var (
 	file_makola_subscriptions_v1_tasks_proto_rawDescOnce sync.Once
@@ -1027,7 +1224,7 @@ func file_makola_subscriptions_v1_tasks_proto_rawDescGZIP() []byte {
 	return file_makola_subscriptions_v1_tasks_proto_rawDescData
 }
 
-var file_makola_subscriptions_v1_tasks_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_makola_subscriptions_v1_tasks_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_makola_subscriptions_v1_tasks_proto_goTypes = []any{
 	(*ProcessPaymentArgs)(nil),                // 0: makola.subscriptions.v1.ProcessPaymentArgs
 	(*ProcessPaymentResult)(nil),              // 1: makola.subscriptions.v1.ProcessPaymentResult
@@ -1045,29 +1242,35 @@ var file_makola_subscriptions_v1_tasks_proto_goTypes = []any{
 	(*SuspendSubscriptionResult)(nil),         // 13: makola.subscriptions.v1.SuspendSubscriptionResult
 	(*ActivateSubscriptionArgs)(nil),          // 14: makola.subscriptions.v1.ActivateSubscriptionArgs
 	(*ActivateSubscriptionResult)(nil),        // 15: makola.subscriptions.v1.ActivateSubscriptionResult
+	(*CheckPaymentGatewayHealthArgs)(nil),     // 16: makola.subscriptions.v1.CheckPaymentGatewayHealthArgs
+	(*CheckPaymentGatewayHealthResult)(nil),   // 17: makola.subscriptions.v1.CheckPaymentGatewayHealthResult
+	(*GatewayHealth)(nil),                     // 18: makola.subscriptions.v1.GatewayHealth
 }
 var file_makola_subscriptions_v1_tasks_proto_depIdxs = []int32{
-	0,  // 0: makola.subscriptions.v1.TasksService.ProcessPayment:input_type -> makola.subscriptions.v1.ProcessPaymentArgs
-	2,  // 1: makola.subscriptions.v1.TasksService.ProcessWebhookEvent:input_type -> makola.subscriptions.v1.ProcessWebhookEventArgs
-	4,  // 2: makola.subscriptions.v1.TasksService.VerifyPayment:input_type -> makola.subscriptions.v1.VerifyPaymentArgs
-	6,  // 3: makola.subscriptions.v1.TasksService.ReconcilePayments:input_type -> makola.subscriptions.v1.ReconcilePaymentsArgs
-	8,  // 4: makola.subscriptions.v1.TasksService.CleanupExpiredSubscriptions:input_type -> makola.subscriptions.v1.CleanupExpiredSubscriptionsArgs
-	10, // 5: makola.subscriptions.v1.TasksService.RefundPayment:input_type -> makola.subscriptions.v1.RefundPaymentArgs
-	12, // 6: makola.subscriptions.v1.TasksService.SuspendSubscription:input_type -> makola.subscriptions.v1.SuspendSubscriptionArgs
-	14, // 7: makola.subscriptions.v1.TasksService.ActivateSubscription:input_type -> makola.subscriptions.v1.ActivateSubscriptionArgs
-	1,  // 8: makola.subscriptions.v1.TasksService.ProcessPayment:output_type -> makola.subscriptions.v1.ProcessPaymentResult
-	3,  // 9: makola.subscriptions.v1.TasksService.ProcessWebhookEvent:output_type -> makola.subscriptions.v1.ProcessWebhookEventResult
-	5,  // 10: makola.subscriptions.v1.TasksService.VerifyPayment:output_type -> makola.subscriptions.v1.VerifyPaymentResult
-	7,  // 11: makola.subscriptions.v1.TasksService.ReconcilePayments:output_type -> makola.subscriptions.v1.ReconcilePaymentsResult
-	9,  // 12: makola.subscriptions.v1.TasksService.CleanupExpiredSubscriptions:output_type -> makola.subscriptions.v1.CleanupExpiredSubscriptionsResult
-	11, // 13: makola.subscriptions.v1.TasksService.RefundPayment:output_type -> makola.subscriptions.v1.RefundPaymentResult
-	13, // 14: makola.subscriptions.v1.TasksService.SuspendSubscription:output_type -> makola.subscriptions.v1.SuspendSubscriptionResult
-	15, // 15: makola.subscriptions.v1.TasksService.ActivateSubscription:output_type -> makola.subscriptions.v1.ActivateSubscriptionResult
-	8,  // [8:16] is the sub-list for method output_type
-	0,  // [0:8] is the sub-list for method input_type
-	0,  // [0:0] is the sub-list for extension type_name
-	0,  // [0:0] is the sub-list for extension extendee
-	0,  // [0:0] is the sub-list for field type_name
+	18, // 0: makola.subscriptions.v1.CheckPaymentGatewayHealthResult.gateways:type_name -> makola.subscriptions.v1.GatewayHealth
+	0,  // 1: makola.subscriptions.v1.TasksService.ProcessPayment:input_type -> makola.subscriptions.v1.ProcessPaymentArgs
+	2,  // 2: makola.subscriptions.v1.TasksService.ProcessWebhookEvent:input_type -> makola.subscriptions.v1.ProcessWebhookEventArgs
+	4,  // 3: makola.subscriptions.v1.TasksService.VerifyPayment:input_type -> makola.subscriptions.v1.VerifyPaymentArgs
+	6,  // 4: makola.subscriptions.v1.TasksService.ReconcilePayments:input_type -> makola.subscriptions.v1.ReconcilePaymentsArgs
+	8,  // 5: makola.subscriptions.v1.TasksService.CleanupExpiredSubscriptions:input_type -> makola.subscriptions.v1.CleanupExpiredSubscriptionsArgs
+	10, // 6: makola.subscriptions.v1.TasksService.RefundPayment:input_type -> makola.subscriptions.v1.RefundPaymentArgs
+	12, // 7: makola.subscriptions.v1.TasksService.SuspendSubscription:input_type -> makola.subscriptions.v1.SuspendSubscriptionArgs
+	14, // 8: makola.subscriptions.v1.TasksService.ActivateSubscription:input_type -> makola.subscriptions.v1.ActivateSubscriptionArgs
+	16, // 9: makola.subscriptions.v1.TasksService.CheckPaymentGatewayHealth:input_type -> makola.subscriptions.v1.CheckPaymentGatewayHealthArgs
+	1,  // 10: makola.subscriptions.v1.TasksService.ProcessPayment:output_type -> makola.subscriptions.v1.ProcessPaymentResult
+	3,  // 11: makola.subscriptions.v1.TasksService.ProcessWebhookEvent:output_type -> makola.subscriptions.v1.ProcessWebhookEventResult
+	5,  // 12: makola.subscriptions.v1.TasksService.VerifyPayment:output_type -> makola.subscriptions.v1.VerifyPaymentResult
+	7,  // 13: makola.subscriptions.v1.TasksService.ReconcilePayments:output_type -> makola.subscriptions.v1.ReconcilePaymentsResult
+	9,  // 14: makola.subscriptions.v1.TasksService.CleanupExpiredSubscriptions:output_type -> makola.subscriptions.v1.CleanupExpiredSubscriptionsResult
+	11, // 15: makola.subscriptions.v1.TasksService.RefundPayment:output_type -> makola.subscriptions.v1.RefundPaymentResult
+	13, // 16: makola.subscriptions.v1.TasksService.SuspendSubscription:output_type -> makola.subscriptions.v1.SuspendSubscriptionResult
+	15, // 17: makola.subscriptions.v1.TasksService.ActivateSubscription:output_type -> makola.subscriptions.v1.ActivateSubscriptionResult
+	17, // 18: makola.subscriptions.v1.TasksService.CheckPaymentGatewayHealth:output_type -> makola.subscriptions.v1.CheckPaymentGatewayHealthResult
+	10, // [10:19] is the sub-list for method output_type
+	1,  // [1:10] is the sub-list for method input_type
+	1,  // [1:1] is the sub-list for extension type_name
+	1,  // [1:1] is the sub-list for extension extendee
+	0,  // [0:1] is the sub-list for field type_name
 }
 
 func init() { file_makola_subscriptions_v1_tasks_proto_init() }
@@ -1083,7 +1286,7 @@ func file_makola_subscriptions_v1_tasks_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_makola_subscriptions_v1_tasks_proto_rawDesc), len(file_makola_subscriptions_v1_tasks_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   16,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

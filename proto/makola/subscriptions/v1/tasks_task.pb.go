@@ -150,6 +150,25 @@ var ActivateSubscriptionTask = &contract.Descriptor{
 	NewResult:   func() proto.Message { return new(ActivateSubscriptionResult) },
 }
 
+// CheckPaymentGatewayHealthTask describes the task subscriptions.check_payment_gateway_health.
+//
+// CheckPaymentGatewayHealth asks each configured payment provider something cheap that needs our key, and keeps what came of it and how long it took, for 30 days. A provider that
+// is down is asked after five minutes: its breaker is then half open, an answer closes it, and none keeps it open. Nobody is asked twice within four minutes. Those who run Makola are mailed once when a provider
+// goes down and once when it has recovered.
+// A provider that does not answer is a result, not an error. Running it twice mails once.
+var CheckPaymentGatewayHealthTask = &contract.Descriptor{
+	Name:        "subscriptions.check_payment_gateway_health",
+	Aliases:     []string{"subscriptions.tasks.check_payment_gateway_health", "app.tasks.check_payment_gateway_health"},
+	Queue:       "subscriptions",
+	Mode:        contract.ModeLong,
+	Timeout:     2 * time.Minute,
+	MaxAttempts: 12,
+	BackoffBase: 5 * time.Second,
+	BackoffCap:  time.Hour,
+	NewArgs:     func() proto.Message { return new(CheckPaymentGatewayHealthArgs) },
+	NewResult:   func() proto.Message { return new(CheckPaymentGatewayHealthResult) },
+}
+
 // AllTasks returns the descriptors of every task of this package, in the order of the contract.
 func AllTasks() []*contract.Descriptor {
 	return []*contract.Descriptor{
@@ -161,6 +180,7 @@ func AllTasks() []*contract.Descriptor {
 		RefundPaymentTask,
 		SuspendSubscriptionTask,
 		ActivateSubscriptionTask,
+		CheckPaymentGatewayHealthTask,
 	}
 }
 
@@ -248,6 +268,16 @@ func (t *Tasks) ActivateSubscription(ctx context.Context, tx *gorm.DB, args *Act
 	return t.q.Enqueue(ctx, tx, ActivateSubscriptionTask, args, opts...)
 }
 
+// CheckPaymentGatewayHealth enqueues the task subscriptions.check_payment_gateway_health in tx and returns its id.
+//
+// CheckPaymentGatewayHealth asks each configured payment provider something cheap that needs our key, and keeps what came of it and how long it took, for 30 days. A provider that
+// is down is asked after five minutes: its breaker is then half open, an answer closes it, and none keeps it open. Nobody is asked twice within four minutes. Those who run Makola are mailed once when a provider
+// goes down and once when it has recovered.
+// A provider that does not answer is a result, not an error. Running it twice mails once.
+func (t *Tasks) CheckPaymentGatewayHealth(ctx context.Context, tx *gorm.DB, args *CheckPaymentGatewayHealthArgs, opts ...contract.Option) (contract.ID, error) {
+	return t.q.Enqueue(ctx, tx, CheckPaymentGatewayHealthTask, args, opts...)
+}
+
 // TasksHandler runs the tasks of this package. Any method may run twice for the same task, and may be killed anywhere.
 type TasksHandler interface {
 	// ProcessPayment settles one subscription payment on the evidence of its provider, as ai_features.process_payment_webhook does a credit purchase: a payment that matches in
@@ -289,6 +319,12 @@ type TasksHandler interface {
 	// ActivateSubscription lifts a suspension, as an operator decided, with an entry in the audit log: the subscription is then what its period says.
 	// Fails for good when the business's subscription is not suspended. Running it twice lifts it once.
 	ActivateSubscription(ctx context.Context, tx *gorm.DB, args *ActivateSubscriptionArgs) (*ActivateSubscriptionResult, error)
+
+	// CheckPaymentGatewayHealth asks each configured payment provider something cheap that needs our key, and keeps what came of it and how long it took, for 30 days. A provider that
+	// is down is asked after five minutes: its breaker is then half open, an answer closes it, and none keeps it open. Nobody is asked twice within four minutes. Those who run Makola are mailed once when a provider
+	// goes down and once when it has recovered.
+	// A provider that does not answer is a result, not an error. Running it twice mails once.
+	CheckPaymentGatewayHealth(ctx context.Context, run contract.Run, args *CheckPaymentGatewayHealthArgs) (contract.Commit[*CheckPaymentGatewayHealthResult], error)
 }
 
 // HandleTasks registers h with r for every task of this package.
@@ -301,4 +337,5 @@ func HandleTasks(r contract.Registrar, h TasksHandler) {
 	r.Register(contract.LongHandler(RefundPaymentTask, h.RefundPayment))
 	r.Register(contract.ShortHandler(SuspendSubscriptionTask, h.SuspendSubscription))
 	r.Register(contract.ShortHandler(ActivateSubscriptionTask, h.ActivateSubscription))
+	r.Register(contract.LongHandler(CheckPaymentGatewayHealthTask, h.CheckPaymentGatewayHealth))
 }

@@ -43,6 +43,7 @@ const (
 	cursorImports     byte = 'U'
 	cursorReports     byte = 'E'
 	cursorSchedules   byte = 'X'
+	cursorActivity    byte = 'V'
 )
 
 // errCursor reports a cursor that we did not make.

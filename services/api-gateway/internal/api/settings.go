@@ -97,6 +97,7 @@ func settingsChange(b *gen.SettingsChangeRequest) (c accounts.SettingsChange, er
 	if n := b.Notifications; n != nil {
 		c.EmailNotifications, c.LowStockAlerts, c.SalesUpdates, c.SystemUpdates = n.EmailNotifications, n.LowStockAlerts, n.SalesUpdates, n.SystemUpdates
 		c.MarketingEmails, c.SMSNotifications, c.PushNotifications = n.MarketingEmails, n.SmsNotifications, n.PushNotifications
+		c.ActivityReports = n.ActivityReports
 		quiet, err := written[gen.QuietHours](n.QuietHours)
 		if err != nil {
 			return c, fmt.Errorf("read quiet_hours: %w", err)
@@ -133,6 +134,7 @@ func settingsBody(s accounts.Settings) (b gen.Settings) {
 	n := &b.Notifications
 	n.EmailNotifications, n.LowStockAlerts, n.SalesUpdates, n.SystemUpdates = s.Switches.EmailNotifications, s.Switches.LowStockAlerts, s.Switches.SalesUpdates, s.Switches.SystemUpdates
 	n.MarketingEmails, n.SmsNotifications, n.PushNotifications = s.Switches.MarketingEmails, s.Switches.SMSNotifications, s.Switches.PushNotifications
+	n.ActivityReports = s.Switches.ActivityReports
 	if s.Quiet != nil {
 		n.QuietHours = &gen.QuietHours{Start: s.Quiet.Start, End: s.Quiet.End}
 	}

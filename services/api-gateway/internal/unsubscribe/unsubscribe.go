@@ -34,6 +34,7 @@ var kinds = map[notifications.Switch]string{
 	notifications.LowStockAlerts:     "mails about stock that runs low or expires",
 	notifications.SalesUpdates:       "mails about how business goes",
 	notifications.SystemUpdates:      "mails about AI credits and about Makola itself",
+	notifications.ActivityReports:    "weekly mails about what its people did",
 }
 
 // Pages answers /unsubscribe/:token. Set its fields before the first request.
@@ -75,6 +76,8 @@ func (p *Pages) turnOff(c *gin.Context) {
 		change.SalesUpdates = &off
 	case notifications.SystemUpdates:
 		change.SystemUpdates = &off
+	case notifications.ActivityReports:
+		change.ActivityReports = &off
 	}
 	who := accounts.Principal{Tenant: business, Email: "link:unsubscribe"}
 	client := accounts.Client{IP: c.ClientIP(), UserAgent: c.Request.UserAgent()}

@@ -495,6 +495,12 @@ func TestEveryTaskPassesTheTrial(t *testing.T) {
 					return tasktest.Sample{Args: &subscriptionspb.CleanupExpiredSubscriptionsArgs{}}
 				})
 			},
+			"subscriptions.check_payment_gateway_health": func(t *testing.T, pg *postgrestest.Database) tasktest.Sample {
+				t.Helper()
+				_, err := pg.Admin().Exec(t.Context(), "insert into billing.gateway_health (provider, state, consecutive_failures, opened_at, last_error) values ('paystack', 'OPEN', 5, now() - interval '6 minutes', 'HTTP 502')")
+				require.NoError(t, err)
+				return tasktest.Sample{Args: &subscriptionspb.CheckPaymentGatewayHealthArgs{}}
+			},
 			"subscriptions.suspend_subscription": func(t *testing.T, pg *postgrestest.Database) tasktest.Sample {
 				t.Helper()
 				return arrange(t, pg, func(s *shop, _ *billing.Purchase) tasktest.Sample {

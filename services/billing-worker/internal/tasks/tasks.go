@@ -27,7 +27,7 @@ type AIFeatures struct {
 	Subscriptions *subscriptionspb.Tasks
 	// Bell rings for whoever watches the notices of a business. Nil rings for nobody.
 	Bell *task.Queue
-	// PlatformEmail is told of each payment that waits for a person. Empty is nobody.
+	// PlatformEmail is told of each payment that waits for a person, and of providers that are down. Empty is nobody.
 	PlatformEmail string
 }
 

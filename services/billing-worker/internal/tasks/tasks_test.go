@@ -81,6 +81,14 @@ func (p *provider) Initialize(context.Context, payments.InitRequest) (payments.C
 	return payments.Checkout{}, payments.ErrInvalidRequest
 }
 
+func (p *provider) Probe(ctx context.Context) error {
+	p.asked++
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return p.err
+}
+
 func (p *provider) VerifyWebhook([]byte, http.Header) (payments.Event, error) {
 	return payments.Event{}, payments.ErrSignature
 }

@@ -60,8 +60,8 @@ const (
 func Table() []Entry {
 	return []Entry{
 		// The fourteen jobs that the Django application scheduled, with its intervals.
-		{Name: "cleanup-inactive-users", Task: "accounts.cleanup_inactive_users", Every: day, Waits: true},
-		{Name: "generate-user-activity-report", Task: "accounts.generate_user_activity_report", Every: week, Waits: true},
+		{Name: "cleanup-inactive-users", Task: "accounts.cleanup_inactive_users", Every: day},
+		{Name: "generate-user-activity-report", Task: "accounts.generate_user_activity_report", Every: week, Offset: mondaySeven},
 		{Name: "check-subscription-renewals", Task: "accounts.check_subscription_renewals", Every: time.Hour, Waits: true},
 		{Name: "check-stock-alerts", Task: "inventory.check_stock_levels", Every: 30 * time.Minute, Missed: Skip},
 		{Name: "release-expired-stock-reservations", Task: "sales.release_expired_reservations", Every: 15 * time.Minute, Missed: Skip},
@@ -69,7 +69,7 @@ func Table() []Entry {
 		{Name: "check-low-ai-credits", Task: "ai_features.check_low_ai_credits", Every: 6 * time.Hour},
 		{Name: "cleanup-expired-subscriptions", Task: "subscriptions.cleanup_expired_subscriptions", Every: day},
 		{Name: "cleanup-expired-stock-reservations", Task: "sales.cleanup_expired_stock_reservations", Every: 15 * time.Minute, Missed: Skip},
-		{Name: "check-payment-gateway-health", Task: "subscriptions.check_payment_gateway_health", Every: 5 * time.Minute, Missed: Skip, Waits: true},
+		{Name: "check-payment-gateway-health", Task: "subscriptions.check_payment_gateway_health", Every: 5 * time.Minute, Missed: Skip},
 		{Name: "send-subscription-expiry-reminders", Task: "subscriptions.send_subscription_expiry_reminders", Every: day, Offset: sevenOClock, Waits: true},
 		{Name: "send-low-stock-alerts", Task: "inventory.send_low_stock_alert", Every: 6 * time.Hour},
 		{Name: "check-expiring-products", Task: "inventory.check_expiring_products", Every: day, Offset: sevenOClock},

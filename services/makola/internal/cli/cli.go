@@ -83,7 +83,7 @@ func newRoot(e *env) *cobra.Command {
 	}
 	root.PersistentFlags().StringVarP(&e.format, "output", "o", "table", "table or json")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return fmt.Errorf("%w: %w", errUsage, err) })
-	root.AddCommand(newMigrate(e), newTopology(e), newSeed(e), newTask(e), newDead(e), newLedger(e), newCredits(e), newSubscription(e), newReview(e), newWebhook(e), newDocs(e), newDemo(e))
+	root.AddCommand(newMigrate(e), newTopology(e), newSeed(e), newTask(e), newDead(e), newLedger(e), newCredits(e), newSubscription(e), newReview(e), newWebhook(e), newGateways(e), newActivity(e), newDocs(e), newDemo(e))
 	return root
 }
 

@@ -20,7 +20,7 @@ func TestContract(t *testing.T) {
 	t.Parallel()
 	server := mailtest.New(t)
 	shop, owner, mailID, invitation := uuid.New(), uuid.New(), uuid.New(), uuid.New()
-	token := uuid.NewString()
+	token, shopText := uuid.NewString(), shop.String()
 	arrange := func(tenant uuid.UUID, args proto.Message) func(*testing.T, *postgrestest.Database) tasktest.Sample {
 		return func(t *testing.T, pg *postgrestest.Database) tasktest.Sample {
 			t.Helper()
@@ -36,6 +36,9 @@ func TestContract(t *testing.T) {
 					[]any{invitation, shop, owner}},
 				{`insert into accounts.invitation (id, tenant_id, email, role, invited_by, expires_at) values (gen_random_uuid(), $1, 'yaa@example.com', 'STAFF', $2, now() - interval '1 minute')`,
 					[]any{shop, owner}},
+				{`insert into accounts.user (id, email, name, password_hash, is_active, created_at, updated_at) values (gen_random_uuid(), 'gone@example.com', 'Gone', 'x', false, now() - interval '1 year', now() - interval '91 days')`, nil},
+				{`update accounts.business_settings set activity_reports = true`, nil},
+				{`insert into audit.entry (id, tenant_id, at, user_id, actor, action, entity) select 'ffffffff-0000-7000-8000-000000000001', $1, date_trunc('week', now()) - interval '3 days', $2, 'ama@example.com', 'LOGIN', 'session'`, []any{shop, owner}},
 				{`insert into notifications.email (id, tenant_id, key, recipient, template) values ($1, $2, 'k', 'ama@example.com', 'welcome')`, []any{mailID, shop}},
 			} {
 				_, err := admin.Exec(t.Context(), row.sql, row.args...)
@@ -50,13 +53,15 @@ func TestContract(t *testing.T) {
 			handle(t, r, db.Open("makola_notifier"), q, server.URL())
 		},
 		Samples: map[string]func(*testing.T, *postgrestest.Database) tasktest.Sample{
-			accountspb.SendWelcomeEmailTask.Name:         arrange(shop, &accountspb.SendWelcomeEmailArgs{UserId: owner.String()}),
-			accountspb.SendVerificationEmailTask.Name:    arrange(shop, &accountspb.SendVerificationEmailArgs{UserId: owner.String(), TokenId: token}),
-			accountspb.SendPasswordResetEmailTask.Name:   arrange(uuid.Nil, &accountspb.SendPasswordResetEmailArgs{Email: "Ama@example.com", TokenId: token}),
-			accountspb.SendPasswordChangedEmailTask.Name: arrange(shop, &accountspb.SendPasswordChangedEmailArgs{UserId: owner.String(), ChangeId: token, Ip: "192.0.2.1"}),
-			accountspb.SendInvitationEmailTask.Name:      arrange(shop, &accountspb.SendInvitationEmailArgs{InvitationId: invitation.String(), Number: 1}),
-			accountspb.ExpireInvitationsTask.Name:        arrange(uuid.Nil, &accountspb.ExpireInvitationsArgs{}),
-			notificationspb.SendEmailTask.Name:           arrange(shop, &notificationspb.SendEmailArgs{EmailId: mailID.String()}),
+			accountspb.SendWelcomeEmailTask.Name:           arrange(shop, &accountspb.SendWelcomeEmailArgs{UserId: owner.String()}),
+			accountspb.SendVerificationEmailTask.Name:      arrange(shop, &accountspb.SendVerificationEmailArgs{UserId: owner.String(), TokenId: token}),
+			accountspb.SendPasswordResetEmailTask.Name:     arrange(uuid.Nil, &accountspb.SendPasswordResetEmailArgs{Email: "Ama@example.com", TokenId: token}),
+			accountspb.SendPasswordChangedEmailTask.Name:   arrange(shop, &accountspb.SendPasswordChangedEmailArgs{UserId: owner.String(), ChangeId: token, Ip: "192.0.2.1"}),
+			accountspb.SendInvitationEmailTask.Name:        arrange(shop, &accountspb.SendInvitationEmailArgs{InvitationId: invitation.String(), Number: 1}),
+			accountspb.ExpireInvitationsTask.Name:          arrange(uuid.Nil, &accountspb.ExpireInvitationsArgs{}),
+			accountspb.CleanupInactiveUsersTask.Name:       arrange(uuid.Nil, &accountspb.CleanupInactiveUsersArgs{}),
+			accountspb.GenerateUserActivityReportTask.Name: arrange(shop, &accountspb.GenerateUserActivityReportArgs{BusinessId: &shopText}),
+			notificationspb.SendEmailTask.Name:             arrange(shop, &notificationspb.SendEmailArgs{EmailId: mailID.String()}),
 		},
 	})
 }

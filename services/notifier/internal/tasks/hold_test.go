@@ -63,6 +63,19 @@ func TestAMailThatTheBusinessDoesNotWantIsSuppressed(t *testing.T) {
 	}
 }
 
+func TestAReportOfActivityGoesOutWhileItsSwitchIsOn(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	summary := notifications.ActivitySummary{Name: "Ama", Business: "Ama's Provisions", From: "2026-03-23", To: "2026-03-29", Actions: 1}
+	off, _ := w.queue("activity:1", summary)
+	w.Drain(t.Context())
+	require.Equal(t, 1, w.count(`select count(*) from notifications.email where id = $1 and state = 'suppressed' and error = 'activityReports is off'`, off), "it is off until somebody wants it")
+	w.exec(`update accounts.business_settings set activity_reports = true, system_updates = false, sales_updates = false`)
+	w.queue("activity:2", summary)
+	w.Drain(t.Context())
+	require.Len(t, w.server.Mails(), 1)
+}
+
 func TestAMailOfASwitchThatIsNotItsOwnIsSent(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

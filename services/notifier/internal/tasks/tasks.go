@@ -17,7 +17,8 @@ import (
 
 // Accounts runs the tasks of the queue accounts. It is safe for concurrent use.
 type Accounts struct {
-	// Notify enqueues the mails.
+	// Tasks enqueues what follows, Notify the mails.
+	Tasks  *accountspb.Tasks
 	Notify *notificationspb.Tasks
 }
 

@@ -41,7 +41,7 @@ func handle(t *testing.T, r contract.Registrar, db *postgres.DB, q *task.Queue, 
 	require.NoError(t, err)
 	unsubscribe, err := notifications.ParseUnsubscribeKeys(linkKey)
 	require.NoError(t, err)
-	accountspb.HandleTasks(r, &tasks.Accounts{Notify: notificationspb.NewTasks(q)})
+	accountspb.HandleTasks(r, &tasks.Accounts{Tasks: accountspb.NewTasks(q), Notify: notificationspb.NewTasks(q)})
 	files, err := storage.Open(t.Context(), storage.Config{URL: "file://" + t.TempDir()})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = files.Close() })

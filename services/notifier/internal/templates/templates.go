@@ -84,6 +84,12 @@ func (s *Set) RenderWith(c notifications.Content, unsubscribe string) (Message, 
 		l = s.expiringStock(c)
 	case notifications.StockMovement:
 		l = s.stockMovement(c)
+	case notifications.ActivitySummary:
+		l = s.activitySummary(c)
+	case notifications.GatewayDown:
+		l = s.gatewayDown(c)
+	case notifications.GatewayRecovered:
+		l = s.gatewayRecovered(c)
 	case notifications.ReportReady:
 		l = s.reportReady(c)
 	case notifications.ReportFailed:

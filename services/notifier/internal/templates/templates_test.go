@@ -82,6 +82,17 @@ func exported() notifications.ExportReady {
 	}
 }
 
+func activity() notifications.ActivitySummary {
+	return notifications.ActivitySummary{
+		Name: "Ama Mensah", Business: "Ama's Provisions", From: "2026-03-23", To: "2026-03-29", Logins: 41, Logouts: 12, People: 5, Actions: 1_873,
+		MostActive: []notifications.ActivePerson{{Name: "Kofi Boateng", Logins: 12, Actions: 912}, {Name: "Yaa Asantewaa", Logins: 9, Actions: 700}, {Name: "Ama Mensah", Logins: 20, Actions: 60}},
+		ByAction: []notifications.ActionCount{
+			{Action: "SALE", Count: 1_602}, {Action: "PAYMENT", Count: 120}, {Action: "LOGIN", Count: 41}, {Action: "invitation.created", Count: 2}, {Action: "stock.released", Count: 1},
+		},
+		OtherActions: 107,
+	}
+}
+
 // token is as long as those that are sent.
 const token = "dGhpcyBpcyBub3QgYSB0b2tlbiBidXQgMzIgYnl0ZXM"
 
@@ -102,14 +113,19 @@ func samples() map[string]notifications.Content {
 		"invitation": notifications.Invitation{
 			Business: "Ama's Provisions", Inviter: "Ama Mensah", Role: "MANAGER", Storefronts: 2, Token: "miv_" + token, ExpiresAt: paidAt, Timezone: "Africa/Accra",
 		},
-		"credit_alert_low":      notifications.CreditAlert{Name: "Ama Mensah", Business: "Ama's Provisions", Kind: "low_balance", Balance: 950, Threshold: 1000, Timezone: "Africa/Accra"},
-		"credit_alert_depleted": notifications.CreditAlert{Name: "Ama Mensah", Business: "Ama's Provisions", Kind: "depleted", Balance: 20, Threshold: 100, Timezone: "Africa/Accra"},
-		"credit_alert_expiring": notifications.CreditAlert{Name: "Ama Mensah", Business: "Ama's Provisions", Kind: "expiring", Balance: 13450, Ending: 5000, EndsAt: paidAt, Timezone: "Africa/Accra"},
-		"low_stock":             lowStock(),
-		"low_stock_manager":     notifications.LowStock{Name: "Kojo", Business: "Ama's Provisions", Currency: money.GHS, Total: 1, New: 1, Items: lowStock().Items[:1]},
-		"expiring_stock":        expiring(),
-		"expired_stock":         notifications.ExpiringStock{Name: "Ama Mensah", Owner: true, Business: "Ama's Provisions", Currency: money.GHS, Total: 1, Expired: 1, ValueMinor: 23_10, ExpiredMinor: 23_10, Items: expiring().Items[:1]},
-		"stock_movement":        moved(),
+		"credit_alert_low":       notifications.CreditAlert{Name: "Ama Mensah", Business: "Ama's Provisions", Kind: "low_balance", Balance: 950, Threshold: 1000, Timezone: "Africa/Accra"},
+		"credit_alert_depleted":  notifications.CreditAlert{Name: "Ama Mensah", Business: "Ama's Provisions", Kind: "depleted", Balance: 20, Threshold: 100, Timezone: "Africa/Accra"},
+		"credit_alert_expiring":  notifications.CreditAlert{Name: "Ama Mensah", Business: "Ama's Provisions", Kind: "expiring", Balance: 13450, Ending: 5000, EndsAt: paidAt, Timezone: "Africa/Accra"},
+		"low_stock":              lowStock(),
+		"low_stock_manager":      notifications.LowStock{Name: "Kojo", Business: "Ama's Provisions", Currency: money.GHS, Total: 1, New: 1, Items: lowStock().Items[:1]},
+		"expiring_stock":         expiring(),
+		"expired_stock":          notifications.ExpiringStock{Name: "Ama Mensah", Owner: true, Business: "Ama's Provisions", Currency: money.GHS, Total: 1, Expired: 1, ValueMinor: 23_10, ExpiredMinor: 23_10, Items: expiring().Items[:1]},
+		"stock_movement":         moved(),
+		"gateway_down":           notifications.GatewayDown{Provider: "paystack", Since: paidAt, Error: "HTTP 502"},
+		"gateway_down_bare":      notifications.GatewayDown{},
+		"gateway_recovered":      notifications.GatewayRecovered{Provider: "flutterwave", Since: paidAt, RecoveredAt: paidAt.Add(47 * time.Minute), Error: "context deadline exceeded"},
+		"activity_summary":       activity(),
+		"activity_summary_first": notifications.ActivitySummary{Business: "Ama's Provisions", From: "2026-03-23", To: "2026-03-29", People: 1, Actions: 1, ByAction: []notifications.ActionCount{{Action: "CREATE", Count: 1}}},
 		"report_ready": notifications.ReportReady{
 			Name: "Ama Mensah", Business: "Ama's Provisions", Title: "Sales Report", Period: "1 to 31 March 2026", FileName: "sales_2026-03-01_2026-03-31_20260401_001500.xlsx", SizeBytes: 2_345_678, Rows: 18_412,
 			ExpiresAt: paidAt.AddDate(0, 0, 30), Timezone: "Africa/Accra",
@@ -178,21 +194,25 @@ func TestPeoplesWordsCannotBreakOut(t *testing.T) {
 			Taxes: []notifications.Tax{{Name: evil}}, Timezone: evil, PaidAt: paidAt},
 		"subscription_activated": notifications.SubscriptionActivated{Name: evil, Business: evil, Reference: evil, Currency: "GHS\r\n", Taxes: []notifications.Tax{{Name: evil}}, Timezone: evil,
 			PaidAt: paidAt, PeriodStart: paidAt, PeriodEnd: paidAt},
-		"verify_email":     notifications.VerifyEmail{Name: evil, Token: "x", Timezone: evil},
-		"password_reset":   notifications.PasswordReset{Name: evil, Token: "x", Timezone: evil},
-		"password_changed": notifications.PasswordChanged{Name: evil, IP: evil, Timezone: evil},
-		"invitation":       notifications.Invitation{Business: evil, Inviter: evil, Role: evil, Token: "x", Timezone: evil},
-		"credit_alert":     notifications.CreditAlert{Name: evil, Business: evil, Kind: evil, Timezone: evil},
-		"low_stock":        notifications.LowStock{Name: evil, Business: evil, Currency: "GHS\r\n", Total: 1, Items: []notifications.LowStockItem{{Product: evil, SKU: evil, Place: evil, Unit: evil, Left: 1, ValueMinor: 1}}},
-		"expiring_stock":   notifications.ExpiringStock{Name: evil, Business: evil, Currency: "GHS\r\n", Total: 1, Items: []notifications.ExpiringItem{{Product: evil, SKU: evil, Place: evil, Date: evil, Unit: evil, Days: 5, ValueMinor: 1}}},
-		"stock_movement":   notifications.StockMovement{Name: evil, Business: evil, Currency: "GHS\r\n", From: evil, To: evil, Now: notifications.Flow{Sales: 1}, Top: []notifications.Seller{{Product: evil, SKU: evil, Units: 1}}},
-		"report_ready":     notifications.ReportReady{Name: evil, Business: evil, Title: evil, Period: evil, FileName: evil, Timezone: evil, ExpiresAt: paidAt},
-		"report_failed":    notifications.ReportFailed{Name: evil, Business: evil, Title: evil, Period: evil},
-		"export_ready":     notifications.ExportReady{Name: evil, Business: evil, Schedule: evil, Title: evil, Period: evil, Subject: evil, Message: evil, FileName: evil, Timezone: evil, ExpiresAt: paidAt},
-		"export_failed":    notifications.ExportFailed{Name: evil, Business: evil, Schedule: evil, Title: evil, Period: evil, Failure: evil, Timezone: evil, NextRun: paidAt},
-		"export_summary":   notifications.ExportSummary{Name: evil, Business: evil, From: evil, To: evil, Failed: 1, Kinds: []notifications.ExportKind{{Title: evil}, {Title: evil}}},
-		"payment_failed":   notifications.PaymentFailed{Name: evil, Business: evil, Reference: evil, ExpectedCurrency: "<b>", Timezone: "../../etc/passwd", ReportedAt: paidAt, Product: evil},
-		"payment_review":   notifications.PaymentReview{Name: evil, Business: evil, Reference: evil, ExpectedCurrency: "<b>", ReceivedCurrency: "<b>", Timezone: "../../etc/passwd", ReportedAt: paidAt},
+		"verify_email":      notifications.VerifyEmail{Name: evil, Token: "x", Timezone: evil},
+		"password_reset":    notifications.PasswordReset{Name: evil, Token: "x", Timezone: evil},
+		"password_changed":  notifications.PasswordChanged{Name: evil, IP: evil, Timezone: evil},
+		"invitation":        notifications.Invitation{Business: evil, Inviter: evil, Role: evil, Token: "x", Timezone: evil},
+		"credit_alert":      notifications.CreditAlert{Name: evil, Business: evil, Kind: evil, Timezone: evil},
+		"low_stock":         notifications.LowStock{Name: evil, Business: evil, Currency: "GHS\r\n", Total: 1, Items: []notifications.LowStockItem{{Product: evil, SKU: evil, Place: evil, Unit: evil, Left: 1, ValueMinor: 1}}},
+		"expiring_stock":    notifications.ExpiringStock{Name: evil, Business: evil, Currency: "GHS\r\n", Total: 1, Items: []notifications.ExpiringItem{{Product: evil, SKU: evil, Place: evil, Date: evil, Unit: evil, Days: 5, ValueMinor: 1}}},
+		"stock_movement":    notifications.StockMovement{Name: evil, Business: evil, Currency: "GHS\r\n", From: evil, To: evil, Now: notifications.Flow{Sales: 1}, Top: []notifications.Seller{{Product: evil, SKU: evil, Units: 1}}},
+		"report_ready":      notifications.ReportReady{Name: evil, Business: evil, Title: evil, Period: evil, FileName: evil, Timezone: evil, ExpiresAt: paidAt},
+		"report_failed":     notifications.ReportFailed{Name: evil, Business: evil, Title: evil, Period: evil},
+		"export_ready":      notifications.ExportReady{Name: evil, Business: evil, Schedule: evil, Title: evil, Period: evil, Subject: evil, Message: evil, FileName: evil, Timezone: evil, ExpiresAt: paidAt},
+		"export_failed":     notifications.ExportFailed{Name: evil, Business: evil, Schedule: evil, Title: evil, Period: evil, Failure: evil, Timezone: evil, NextRun: paidAt},
+		"export_summary":    notifications.ExportSummary{Name: evil, Business: evil, From: evil, To: evil, Failed: 1, Kinds: []notifications.ExportKind{{Title: evil}, {Title: evil}}},
+		"payment_failed":    notifications.PaymentFailed{Name: evil, Business: evil, Reference: evil, ExpectedCurrency: "<b>", Timezone: "../../etc/passwd", ReportedAt: paidAt, Product: evil},
+		"payment_review":    notifications.PaymentReview{Name: evil, Business: evil, Reference: evil, ExpectedCurrency: "<b>", ReceivedCurrency: "<b>", Timezone: "../../etc/passwd", ReportedAt: paidAt},
+		"gateway_down":      notifications.GatewayDown{Provider: evil, Error: evil, Since: paidAt},
+		"gateway_recovered": notifications.GatewayRecovered{Provider: evil, Error: evil, Since: paidAt, RecoveredAt: paidAt},
+		"activity_summary": notifications.ActivitySummary{Name: evil, Business: evil, From: evil, To: evil, Actions: 1, MostActive: []notifications.ActivePerson{{Name: evil, Actions: 1}},
+			ByAction: []notifications.ActionCount{{Action: evil, Count: 1}}},
 	}
 	for name, content := range contents {
 		t.Run(name, func(t *testing.T) {

@@ -540,6 +540,27 @@ func (e ExportScheduleRequestPeriod) Valid() bool {
 	}
 }
 
+// Defines values for GatewayProbeResult.
+const (
+	ProbeOk          GatewayProbeResult = "ok"
+	ProbeRefused     GatewayProbeResult = "refused"
+	ProbeUnavailable GatewayProbeResult = "unavailable"
+)
+
+// Valid indicates whether the value is a known member of the GatewayProbeResult enum.
+func (e GatewayProbeResult) Valid() bool {
+	switch e {
+	case ProbeOk:
+		return true
+	case ProbeRefused:
+		return true
+	case ProbeUnavailable:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ImportKind.
 const (
 	ImportKindCustomers    ImportKind = "customers"
@@ -933,6 +954,27 @@ func (e NoticePriority) Valid() bool {
 	case LOW:
 		return true
 	case MEDIUM:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PaymentGatewayState.
+const (
+	CLOSED   PaymentGatewayState = "CLOSED"
+	HALFOPEN PaymentGatewayState = "HALF_OPEN"
+	OPEN     PaymentGatewayState = "OPEN"
+)
+
+// Valid indicates whether the value is a known member of the PaymentGatewayState enum.
+func (e PaymentGatewayState) Valid() bool {
+	switch e {
+	case CLOSED:
+		return true
+	case HALFOPEN:
+		return true
+	case OPEN:
 		return true
 	default:
 		return false
@@ -1998,6 +2040,37 @@ type AccountPayment struct {
 	Payment  SalePayment `json:"payment"`
 }
 
+// ActivityReport defines model for ActivityReport.
+type ActivityReport struct {
+	// Actions Entries of the audit log, those of tasks included.
+	Actions int64 `json:"actions"`
+
+	// ByAction How often each kind of action was done, the fifty most frequent kinds.
+	//
+	// Examples: {"LOGIN":12,"SALE":340}
+	ByAction  json.RawMessage    `json:"by_action"`
+	CreatedAt time.Time          `json:"created_at"`
+	ID        openapi_types.UUID `json:"id"`
+
+	// Logins How often somebody signed in.
+	Logins int64 `json:"logins"`
+
+	// Logouts How often somebody signed out.
+	Logouts int64 `json:"logouts"`
+
+	// People How many different people did something.
+	People int64 `json:"people"`
+
+	// WeekStart The Monday on which the week began.
+	WeekStart openapi_types.Date `json:"week_start"`
+}
+
+// ActivityReportPage defines model for ActivityReportPage.
+type ActivityReportPage struct {
+	Items      []ActivityReport `json:"items"`
+	NextCursor *string          `json:"next_cursor"`
+}
+
 // Adjustment defines model for Adjustment.
 type Adjustment struct {
 	CompletedAt *time.Time          `json:"completed_at"`
@@ -2754,6 +2827,28 @@ type FieldError struct {
 	Values *map[string]interface{} `json:"values,omitempty"`
 }
 
+// GatewayOutage defines model for GatewayOutage.
+type GatewayOutage struct {
+	ClosedAt *time.Time `json:"closed_at"`
+
+	// Error What came instead of an answer when it began.
+	Error    *string   `json:"error"`
+	OpenedAt time.Time `json:"opened_at"`
+}
+
+// GatewayProbe defines model for GatewayProbe.
+type GatewayProbe struct {
+	At        time.Time `json:"at"`
+	Error     *string   `json:"error"`
+	LatencyMs int64     `json:"latency_ms"`
+
+	// Result refused: it answered, and not as it should, for example because our key is not accepted.
+	Result GatewayProbeResult `json:"result"`
+}
+
+// GatewayProbeResult refused: it answered, and not as it should, for example because our key is not accepted.
+type GatewayProbeResult string
+
 // Import defines model for Import.
 type Import struct {
 	Created   int64              `json:"created"`
@@ -3241,6 +3336,54 @@ type PasswordChangeRequest struct {
 type PasswordResetRequest struct {
 	NewPassword string `json:"new_password"`
 	Token       string `json:"token"`
+}
+
+// PaymentGateway defines model for PaymentGateway.
+type PaymentGateway struct {
+	// Configured Whether checkouts can be opened with it.
+	Configured bool `json:"configured"`
+
+	// ConsecutiveFailures How many calls in a row, of all processes, got no answer. Five open the breaker.
+	ConsecutiveFailures int `json:"consecutive_failures"`
+
+	// LastError What came instead of an answer the last time; it may be long ago.
+	LastError *string       `json:"last_error"`
+	LastProbe *GatewayProbe `json:"last_probe"`
+
+	// LastSuccessAt When it answered last.
+	LastSuccessAt *time.Time `json:"last_success_at"`
+
+	// MeanLatencyMs24H How long its answers took.
+	MeanLatencyMs24H int64 `json:"mean_latency_ms_24h"`
+
+	// OpenedAt Since when it is down.
+	OpenedAt *time.Time `json:"opened_at"`
+
+	// Outages The latest ten, the latest first.
+	Outages []GatewayOutage `json:"outages"`
+
+	// ProbedAt When it was asked since.
+	ProbedAt *time.Time `json:"probed_at"`
+
+	// Probes24H How often it was asked within 24 hours.
+	Probes24H int `json:"probes_24h"`
+
+	// Provider Examples: paystack
+	Provider string `json:"provider"`
+
+	// State The breaker's: CLOSED lets checkouts through, OPEN refuses them, HALF_OPEN waits for what one call finds.
+	State PaymentGatewayState `json:"state"`
+
+	// Unanswered24H How often in vain.
+	Unanswered24H int `json:"unanswered_24h"`
+}
+
+// PaymentGatewayState The breaker's: CLOSED lets checkouts through, OPEN refuses them, HALF_OPEN waits for what one call finds.
+type PaymentGatewayState string
+
+// PaymentGatewayList defines model for PaymentGatewayList.
+type PaymentGatewayList struct {
+	Items []PaymentGateway `json:"items"`
 }
 
 // PaymentMethod defines model for PaymentMethod.
@@ -4160,6 +4303,9 @@ type Settings struct {
 		SeparateApproverEffective bool `json:"separate_approver_effective"`
 	} `json:"inventory"`
 	Notifications struct {
+		// ActivityReports A mail to the owner each Monday on what the business's people did. Off at first.
+		ActivityReports bool `json:"activityReports"`
+
 		// EmailNotifications Mails at all. Those on security and payments are sent all the same.
 		EmailNotifications bool `json:"emailNotifications"`
 
@@ -4230,6 +4376,9 @@ type SettingsChangeRequest struct {
 		SeparateApprover json.RawMessage `json:"separate_approver,omitempty"`
 	} `json:"inventory,omitempty"`
 	Notifications *struct {
+		// ActivityReports A mail to the owner each Monday on what the business's people did. Off at first.
+		ActivityReports *bool `json:"activityReports,omitempty"`
+
 		// EmailNotifications Mails at all. Those on security and payments are sent all the same.
 		EmailNotifications *bool `json:"emailNotifications,omitempty"`
 
@@ -5078,6 +5227,15 @@ type GetTaskStatusAliasParams struct {
 type GetTaskStatusAliasSlashParams struct {
 	// IfNoneMatch The ETag of the answer you have.
 	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
+// ListActivityReportsParams defines parameters for ListActivityReports.
+type ListActivityReportsParams struct {
+	// Limit Most items on the page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The next_cursor of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // GetCreditBalanceParams defines parameters for GetCreditBalance.
@@ -5961,6 +6119,9 @@ type ServerInterface interface {
 	// GetTaskStatusAliasSlash One task, at the address of the Django application
 	// (GET /api/tasks/{id}/status/)
 	GetTaskStatusAliasSlash(c *gin.Context, id TaskID, params GetTaskStatusAliasSlashParams)
+	// ListActivityReports What people did, week by week
+	// (GET /api/v1/activity-reports)
+	ListActivityReports(c *gin.Context, params ListActivityReportsParams)
 	// GetCreditBalance What may be spent, now or at a past instant
 	// (GET /api/v1/ai/credits/balance)
 	GetCreditBalance(c *gin.Context, params GetCreditBalanceParams)
@@ -6171,6 +6332,9 @@ type ServerInterface interface {
 	// ReadNotification Mark one notification read
 	// (POST /api/v1/notifications/{id}/read)
 	ReadNotification(c *gin.Context, id NotificationID)
+	// ListPaymentGateways How the payment providers fare
+	// (GET /api/v1/ops/payment-gateways)
+	ListPaymentGateways(c *gin.Context)
 	// ListProducts Products and their stock, by name
 	// (GET /api/v1/products)
 	ListProducts(c *gin.Context, params ListProductsParams)
@@ -6524,6 +6688,41 @@ func (siw *ServerInterfaceWrapper) GetTaskStatusAliasSlash(c *gin.Context) {
 	}
 
 	siw.Handler.GetTaskStatusAliasSlash(c, id, params)
+}
+
+// ListActivityReports operation middleware
+func (siw *ServerInterfaceWrapper) ListActivityReports(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListActivityReportsParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListActivityReports(c, params)
 }
 
 // GetCreditBalance operation middleware
@@ -8486,6 +8685,19 @@ func (siw *ServerInterfaceWrapper) ReadNotification(c *gin.Context) {
 	}
 
 	siw.Handler.ReadNotification(c, id)
+}
+
+// ListPaymentGateways operation middleware
+func (siw *ServerInterfaceWrapper) ListPaymentGateways(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListPaymentGateways(c)
 }
 
 // ListProducts operation middleware
@@ -11539,6 +11751,8 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.POST(options.BaseURL+"/api/v1/notifications/:id/read", wrapper.ReadNotification)
 	router.POST(options.BaseURL+"/api/v1/notifications/:id/dismiss", wrapper.DismissNotification)
 	router.GET(options.BaseURL+"/api/v1/audit-logs", wrapper.ListAuditLogs)
+	router.GET(options.BaseURL+"/api/v1/ops/payment-gateways", wrapper.ListPaymentGateways)
+	router.GET(options.BaseURL+"/api/v1/activity-reports", wrapper.ListActivityReports)
 	router.GET(options.BaseURL+"/api/v1/ai/credits/packages", wrapper.ListCreditPackages)
 	router.GET(options.BaseURL+"/api/v1/ai/credits/balance", wrapper.GetCreditBalance)
 	router.GET(options.BaseURL+"/api/v1/ai/credits/ledger", wrapper.ListCreditLedger)
@@ -11979,6 +12193,139 @@ type GetTaskStatusAliasSlashdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetTaskStatusAliasSlashdefaultApplicationProblemPlusJSONResponse) VisitGetTaskStatusAliasSlashResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListActivityReportsRequestObject struct {
+	Params ListActivityReportsParams
+}
+
+type ListActivityReportsResponseObject interface {
+	VisitListActivityReportsResponse(w http.ResponseWriter) error
+}
+
+type ListActivityReports200JSONResponse ActivityReportPage
+
+func (response ListActivityReports200JSONResponse) VisitListActivityReportsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListActivityReports401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ListActivityReports401ApplicationProblemPlusJSONResponse) VisitListActivityReportsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListActivityReports403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListActivityReports403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ListActivityReports403ResponseHeaders
+}
+
+func (response ListActivityReports403ApplicationProblemPlusJSONResponse) VisitListActivityReportsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListActivityReports422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListActivityReports422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ListActivityReports422ResponseHeaders
+}
+
+func (response ListActivityReports422ApplicationProblemPlusJSONResponse) VisitListActivityReportsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListActivityReports429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListActivityReports429ApplicationProblemPlusJSONResponse) VisitListActivityReportsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListActivityReportsdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListActivityReportsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    ListActivityReportsdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response ListActivityReportsdefaultApplicationProblemPlusJSONResponse) VisitListActivityReportsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -23369,6 +23716,114 @@ type ReadNotificationdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ReadNotificationdefaultApplicationProblemPlusJSONResponse) VisitReadNotificationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPaymentGatewaysRequestObject struct {
+}
+
+type ListPaymentGatewaysResponseObject interface {
+	VisitListPaymentGatewaysResponse(w http.ResponseWriter) error
+}
+
+type ListPaymentGateways200JSONResponse PaymentGatewayList
+
+func (response ListPaymentGateways200JSONResponse) VisitListPaymentGatewaysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPaymentGateways401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ListPaymentGateways401ApplicationProblemPlusJSONResponse) VisitListPaymentGatewaysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPaymentGateways403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListPaymentGateways403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ListPaymentGateways403ResponseHeaders
+}
+
+func (response ListPaymentGateways403ApplicationProblemPlusJSONResponse) VisitListPaymentGatewaysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPaymentGateways429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListPaymentGateways429ApplicationProblemPlusJSONResponse) VisitListPaymentGatewaysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPaymentGatewaysdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListPaymentGatewaysdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    ListPaymentGatewaysdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response ListPaymentGatewaysdefaultApplicationProblemPlusJSONResponse) VisitListPaymentGatewaysResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -38095,6 +38550,9 @@ type StrictServerInterface interface {
 	// GetTaskStatusAliasSlash One task, at the address of the Django application
 	// (GET /api/tasks/{id}/status/)
 	GetTaskStatusAliasSlash(ctx context.Context, request GetTaskStatusAliasSlashRequestObject) (GetTaskStatusAliasSlashResponseObject, error)
+	// ListActivityReports What people did, week by week
+	// (GET /api/v1/activity-reports)
+	ListActivityReports(ctx context.Context, request ListActivityReportsRequestObject) (ListActivityReportsResponseObject, error)
 	// GetCreditBalance What may be spent, now or at a past instant
 	// (GET /api/v1/ai/credits/balance)
 	GetCreditBalance(ctx context.Context, request GetCreditBalanceRequestObject) (GetCreditBalanceResponseObject, error)
@@ -38305,6 +38763,9 @@ type StrictServerInterface interface {
 	// ReadNotification Mark one notification read
 	// (POST /api/v1/notifications/{id}/read)
 	ReadNotification(ctx context.Context, request ReadNotificationRequestObject) (ReadNotificationResponseObject, error)
+	// ListPaymentGateways How the payment providers fare
+	// (GET /api/v1/ops/payment-gateways)
+	ListPaymentGateways(ctx context.Context, request ListPaymentGatewaysRequestObject) (ListPaymentGatewaysResponseObject, error)
 	// ListProducts Products and their stock, by name
 	// (GET /api/v1/products)
 	ListProducts(ctx context.Context, request ListProductsRequestObject) (ListProductsResponseObject, error)
@@ -38657,6 +39118,32 @@ func (sh *strictHandler) GetTaskStatusAliasSlash(ctx *gin.Context, id TaskID, pa
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(GetTaskStatusAliasSlashResponseObject); ok {
 		if err := validResponse.VisitGetTaskStatusAliasSlashResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListActivityReports operation middleware
+func (sh *strictHandler) ListActivityReports(ctx *gin.Context, params ListActivityReportsParams) {
+	var request ListActivityReportsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListActivityReports(ctx.Request.Context(), request.(ListActivityReportsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListActivityReports")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListActivityReportsResponseObject); ok {
+		if err := validResponse.VisitListActivityReportsResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -40909,6 +41396,30 @@ func (sh *strictHandler) ReadNotification(ctx *gin.Context, id NotificationID) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(ReadNotificationResponseObject); ok {
 		if err := validResponse.VisitReadNotificationResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListPaymentGateways operation middleware
+func (sh *strictHandler) ListPaymentGateways(ctx *gin.Context) {
+	var request ListPaymentGatewaysRequestObject
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListPaymentGateways(ctx.Request.Context(), request.(ListPaymentGatewaysRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListPaymentGateways")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListPaymentGatewaysResponseObject); ok {
+		if err := validResponse.VisitListPaymentGatewaysResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
