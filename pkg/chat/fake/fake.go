@@ -97,7 +97,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func Say(w http.ResponseWriter, text string) { reply(w, "stop", map[string]any{"content": text}) }
 
 // Call answers with one call of a function.
-func Call(w http.ResponseWriter, name, arguments string) { Calls(w, chat.Call{Name: name, Arguments: arguments}) }
+func Call(w http.ResponseWriter, name, arguments string) {
+	Calls(w, chat.Call{Name: name, Arguments: arguments})
+}
 
 // Calls answers with several calls.
 func Calls(w http.ResponseWriter, calls ...chat.Call) {
