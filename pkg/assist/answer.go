@@ -192,8 +192,9 @@ func (m *Model) word(ctx context.Context, question string, tables []Table) (stri
 		Question string       `json:"question"`
 		Figures  []shownTable `json:"figures"`
 	}{Question: question}
+	known := customers(tables)
 	for _, t := range tables {
-		shown.Figures = append(shown.Figures, t.shown())
+		shown.Figures = append(shown.Figures, t.shown(known))
 	}
 	messages, err := messages(wordPrompt, shown)
 	if err != nil {
@@ -206,8 +207,8 @@ func (m *Model) word(ctx context.Context, question string, tables []Table) (stri
 	return plain(reply.Text), reply.Usage, nil
 }
 
-// shown is the table without what is about people.
-func (t Table) shown() shownTable {
+// shown is the table without what is about people: a customer is a number, the place among those known.
+func (t Table) shown(known []string) shownTable {
 	s := shownTable{Title: t.Title, Rows: make([][]string, len(t.Rows)), More: t.More}
 	for _, c := range t.Columns {
 		s.Columns = append(s.Columns, c.Name)
@@ -216,7 +217,7 @@ func (t Table) shown() shownTable {
 		s.Rows[i] = slices.Clone(row)
 		for j, c := range t.Columns {
 			if c.Kind == Customer {
-				s.Rows[i][j] = "customer " + strconv.Itoa(i+1)
+				s.Rows[i][j] = "customer " + strconv.Itoa(slices.Index(known, row[j])+1)
 			}
 		}
 	}

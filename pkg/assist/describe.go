@@ -1,6 +1,7 @@
 package assist
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -8,14 +9,11 @@ import (
 	"makola/pkg/chat"
 )
 
-// Bounds of a description, in words.
+// What a description is like when nobody says.
 const (
-	MinWords, MaxWords, DefaultWords = 15, 120, 60
+	defaultWords = 60
+	defaultTone  = "plain"
 )
-
-// Tones and Languages are what descriptions may be in, the default first. The caller owns the slices.
-func Tones() []string     { return []string{"plain", "friendly", "premium"} }
-func Languages() []string { return []string{"en", "fr"} }
 
 const describePrompt = `You write the text that describes one product of a shop to its customers: at most %d words, in %s, in a %s tone, without markup, prices, addresses or promises about health.
 Say nothing that the given facts do not say or that is not plain common knowledge about such a product. Use no number that is not in them.
@@ -31,11 +29,8 @@ func (m *Model) describe(ctx context.Context, r *Request) (*Answer, chat.Usage, 
 	if language == "" {
 		language = "English"
 	}
-	words := in.MaxWords
-	if words == 0 {
-		words = DefaultWords
-	}
-	messages, err := messages(fmt.Sprintf(describePrompt, words, language, in.Tone), struct {
+	words := cmp.Or(in.MaxWords, defaultWords)
+	messages, err := messages(fmt.Sprintf(describePrompt, words, language, cmp.Or(in.Tone, defaultTone)), struct {
 		Product *Product `json:"product"`
 	}{in.Product})
 	if err != nil {

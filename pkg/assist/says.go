@@ -23,6 +23,9 @@ var (
 func saysOnly(words, question string, tables []Table) bool {
 	known := map[string]bool{}
 	learn(known, question)
+	for i := range customers(tables) {
+		known[strconv.Itoa(i+1)] = true
+	}
 	for _, t := range tables {
 		learn(known, t.Title)
 		for i, row := range t.Rows {

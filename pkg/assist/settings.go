@@ -20,8 +20,8 @@ type Limits struct {
 
 // Prices are what the model costs us. They are not what customers pay, which billing.feature_price says.
 type Prices struct {
-	Input  Price `env:"AI_PRICE_INPUT" envDefault:"10.00" doc:"What a million tokens of prompts cost us, in GHS with two decimals. The limits in GHS are counted by it; 0.00 for a model that costs nothing by the call."`
-	Output Price `env:"AI_PRICE_OUTPUT" envDefault:"40.00" doc:"What a million tokens of answers cost us, in GHS with two decimals."`
+	Input  Price `env:"AI_PRICE_INPUT" envDefault:"5.00" doc:"What a million tokens of prompts cost us, in GHS with two decimals. The limits in GHS are counted by it; 0.00 for a model that costs nothing by the call."`
+	Output Price `env:"AI_PRICE_OUTPUT" envDefault:"20.00" doc:"What a million tokens of answers cost us, in GHS with two decimals."`
 }
 
 // Price is GHS for a million tokens, in pesewas.
@@ -66,17 +66,17 @@ func (p Prices) Cost(u chat.Usage) int64 {
 }
 
 const (
-	// maxPrompt is more tokens than any prompt of ours has: a catalogue of 6 functions, 50 storefronts, 500 characters of question, three tables of 31 rows.
-	maxPrompt = 12_000
+	// choicePrompt and wordsPrompt are more tokens than our prompts have: the first a catalogue of 6 functions (1,200), 50 storefronts and a question, the second three tables.
+	choicePrompt, wordsPrompt = 3000, 6000
 	// maxChoice and maxWords bound the model's answers, in tokens. Three calls of functions take 200, and three sentences 150; models that think first need room for it.
 	maxChoice, maxWords = 1500, 1500
 )
 
-// Budget is the most that one request of the feature may cost us, in 1/10000 GHS: all its attempts.
+// Budget is what is set aside for one request of the feature, in 1/10000 GHS: what all its attempts would cost if every prompt and every answer were as long as they get.
 func (p Prices) Budget(f Feature) int64 {
-	calls := chat.Usage{Prompt: maxPrompt, Completion: maxWords}
+	calls := chat.Usage{Prompt: wordsPrompt, Completion: maxWords}
 	if f == Question {
-		calls = calls.Add(chat.Usage{Prompt: maxPrompt, Completion: maxChoice})
+		calls = calls.Add(chat.Usage{Prompt: choicePrompt, Completion: maxChoice})
 	}
 	return p.Cost(calls) * Attempts
 }

@@ -42,6 +42,7 @@ const (
 	cursorAlerts      byte = 'L'
 	cursorImports     byte = 'U'
 	cursorReports     byte = 'E'
+	cursorAnswers     byte = 'Q'
 )
 
 // errCursor reports a cursor that we did not make.
