@@ -8,7 +8,7 @@ import (
 	"makola/pkg/service"
 )
 
-// Limits are what one business, and all of them, may ask of the model. Both the gateway and billing-worker read them, so they count alike.
+// Limits are what one business, and all of them, may ask of the model. Its zero value allows nothing.
 type Limits struct {
 	PerMinute     int64 `env:"AI_REQUESTS_PER_MINUTE" envDefault:"10" doc:"Questions and descriptions that one business may ask for within a minute."`
 	PerHour       int64 `env:"AI_REQUESTS_PER_HOUR" envDefault:"100" doc:"The same within an hour."`
@@ -18,7 +18,8 @@ type Limits struct {
 	PlatformMonth int64 `env:"AI_GHS_PER_MONTH_PLATFORM" envDefault:"10000" doc:"Most that the model may cost us for all businesses together in a month (UTC), in GHS."`
 }
 
-// Prices are what the model costs us. They are not what customers pay, which billing.feature_price says.
+// Prices are what the model costs us: the gateway sets budgets aside by them, and billing-worker counts what was spent, so both must have the same. What customers pay is in
+// billing.feature_price.
 type Prices struct {
 	Input  Price `env:"AI_PRICE_INPUT" envDefault:"5.00" doc:"What a million tokens of prompts cost us, in GHS with two decimals. The limits in GHS are counted by it; 0.00 for a model that costs nothing by the call."`
 	Output Price `env:"AI_PRICE_OUTPUT" envDefault:"20.00" doc:"What a million tokens of answers cost us, in GHS with two decimals."`
