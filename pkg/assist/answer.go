@@ -108,7 +108,8 @@ func Final(err error, last bool) (Failure, bool) {
 	return Unavailable, last
 }
 
-// errUnusable reports a model's choice or words that break our rules. It may do better another time.
+// errUnusable reports a model's choice or words that break our rules. It may do better another time. What is wrapped around it repeats nothing of the model's: an error is shown to
+// every member of the business.
 var errUnusable = errors.New("model's answer is of no use")
 
 // chosen is a figure, with what the model chose of it, checked.
@@ -162,7 +163,7 @@ func (m *Model) choose(ctx context.Context, s *Shop, r *Request) (list []chosen,
 	for _, call := range reply.Calls {
 		f, ok := offered[call.Name]
 		if !ok {
-			return nil, reply.Usage, fmt.Errorf("%w: it chose %.40q, which was not offered", errUnusable, call.Name)
+			return nil, reply.Usage, fmt.Errorf("%w: it chose a figure that was not offered", errUnusable)
 		}
 		c, err := f.check(s, call.Arguments)
 		if err != nil {
@@ -204,7 +205,7 @@ func (m *Model) word(ctx context.Context, question string, tables []Table) (stri
 	if err != nil {
 		return "", reply.Usage, fmt.Errorf("word answer: %w", err)
 	}
-	return plain(reply.Text), reply.Usage, nil
+	return Plain(reply.Text), reply.Usage, nil
 }
 
 // shown is the table without what is about people: a customer is a number, the place among those known.
@@ -233,8 +234,8 @@ func messages(say string, show any) ([]chat.Message, error) {
 	return []chat.Message{{Role: chat.System, Content: say}, {Role: chat.User, Content: string(raw)}}, nil
 }
 
-// plain is a model's text in one line, without control characters.
-func plain(text string) string {
+// Plain is a text in one line, without control characters: of a model, or of somebody who asks one.
+func Plain(text string) string {
 	return strings.Join(strings.FieldsFunc(text, func(r rune) bool {
 		return r <= ' ' || r == 0x7f || r == 0xfffd || r >= 0x80 && r < 0xa0 || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069
 	}), " ")

@@ -43,7 +43,7 @@ func (m *Model) describe(ctx context.Context, r *Request) (*Answer, chat.Usage, 
 	facts := in.Product.Name + " " + in.Product.Category + " " + in.Product.Unit
 	known := map[string]bool{}
 	learn(known, facts)
-	text := plain(reply.Text)
+	text := Plain(reply.Text)
 	// Models count words badly; half as many again is what they may be off.
 	if n := len(strings.Fields(text)); n > words+words/2 {
 		return nil, reply.Usage, fmt.Errorf("%w: it wrote %d words", errUnusable, n)

@@ -133,7 +133,7 @@ func (f Figure) check(s *Shop, arguments string) (c choice, err error) {
 	}
 	for name := range got {
 		if want[name] == nil {
-			return c, fmt.Errorf("%.40q is no argument of %s", name, f.Name)
+			return c, fmt.Errorf("%s has no such argument", f.Name)
 		}
 	}
 	texts := map[string]*string{}
@@ -214,7 +214,7 @@ func members(text string) (map[string]json.RawMessage, error) {
 			return nil, fmt.Errorf("arguments are no JSON")
 		}
 		if _, twice := all[key]; twice {
-			return nil, fmt.Errorf("%.40q is there twice", key)
+			return nil, fmt.Errorf("an argument is there twice")
 		}
 		all[key] = value
 	}

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -22,7 +21,7 @@ func Finish(tx *gorm.DB, r *Request, a *Answer, cost int64) error {
 	}
 	n, err := exec(tx, "record answer", `
 		update assist.request set state = 'ANSWERED', answer = $3::jsonb, cost = cost + $4, finished_at = clock_timestamp() where tenant_id = $1 and id = $2 and state = 'PENDING'`,
-		r.Tenant, r.ID, strings.ReplaceAll(string(raw), `\u0000`, ""), cost)
+		r.Tenant, r.ID, string(raw), cost)
 	if err == nil && n == 0 {
 		err = ErrOver
 	}

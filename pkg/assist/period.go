@@ -60,7 +60,7 @@ func readPeriod(name string, from, to *string, now time.Time) (s span, err error
 	case custom:
 		return readDates(from, to, now)
 	}
-	return s, fmt.Errorf("period %.40q does not exist", name)
+	return s, fmt.Errorf("there is no such period")
 }
 
 func readDates(from, to *string, now time.Time) (s span, err error) {
@@ -72,9 +72,9 @@ func readDates(from, to *string, now time.Time) (s span, err error) {
 	}
 	switch {
 	case err != nil || s.from.Year() < 2000:
-		return span{}, fmt.Errorf("%.20q and %.20q are no dates", *from, *to)
+		return span{}, fmt.Errorf("the dates of the period are none")
 	case s.to.Before(s.from), s.to.After(now), s.to.Sub(s.from) >= maxDays*24*time.Hour:
-		return span{}, fmt.Errorf("from %s to %s is no period up to today of at most %d days", *from, *to, maxDays)
+		return span{}, fmt.Errorf("the dates are no period up to today of at most %d days", maxDays)
 	}
 	return s, nil
 }

@@ -1,6 +1,7 @@
 package assist
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -83,7 +84,7 @@ func (s *Shop) at(key string) (ids []uuid.UUID, name string, err error) {
 			return []uuid.UUID{p.id}, p.name, nil
 		}
 	}
-	return nil, "", fmt.Errorf("storefront %.20q does not exist", key)
+	return nil, "", errors.New("there is no such storefront")
 }
 
 // stockAt is at for stock, which warehouses hold too: they are seen by those who see all storefronts.

@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/google/uuid"
 	"gorm.io/gorm"
@@ -40,10 +39,12 @@ func (s *Server) AskQuestion(ctx context.Context, req gen.AskQuestionRequestObje
 	if len(figures) == 0 {
 		return nil, errPermission
 	}
+	question := billing.RedactText(assist.Plain(req.Body.Question))
+	if question == "" {
+		return nil, fieldProblem("question", "invalid", "must have words")
+	}
 	body, err := s.order(ctx, func(t *till) (assist.Order, error) {
-		o := assist.Order{
-			Feature: assist.Question, Input: assist.Input{Question: billing.RedactText(strings.TrimSpace(req.Body.Question))}, Figures: figures, Scope: assist.Scope(t.who.Scope),
-		}
+		o := assist.Order{Feature: assist.Question, Input: assist.Input{Question: question}, Figures: figures, Scope: assist.Scope(t.who.Scope)}
 		if id := req.Body.StorefrontID; id != nil {
 			unknown, err := s.storefronts()(t.tx, []uuid.UUID{*id})
 			switch {

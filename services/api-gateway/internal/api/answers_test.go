@@ -23,7 +23,7 @@ func TestAQuestionIsAcceptedOnceAndItsCreditsAreSetAside(t *testing.T) {
 	t.Parallel()
 	g := open(t)
 	s, other := g.register("ama"), g.register("kofi")
-	body := map[string]any{"question": "  What does Esi (esi@example.com, +233 24 400 0111) owe? "}
+	body := map[string]any{"question": " \u0000 What does\r\n Esi (esi@example.com, +233 24 400 0111) owe? "}
 	var first *answer
 	for range 2 {
 		a := g.do("POST", query, s.access, body, "Idempotency-Key", "q-1").is(t, 202, "")
@@ -46,7 +46,9 @@ func TestAQuestionIsAcceptedOnceAndItsCreditsAreSetAside(t *testing.T) {
 	require.Len(t, list.body["items"], 1)
 	require.Empty(t, g.do("GET", answers, g.token(s, accounts.Admin, time.Now()), nil).is(t, 200, "").body["items"], "a list has one's own")
 
-	g.do("POST", query, s.access, map[string]any{"question": "   "}).is(t, 422, "invalid")
+	for _, empty := range []string{"   ", "\u0000\u0000\u0000"} {
+		g.do("POST", query, s.access, map[string]any{"question": empty}).is(t, 422, "invalid")
+	}
 	g.do("POST", query, s.access, map[string]any{"question": "What?", "figures": []any{"sales_totals"}}).is(t, 422, "invalid")
 	g.exec(`update billing.feature_price set credits = 100000 where feature = 'natural_language_query'`)
 	g.do("POST", query, s.access, body).is(t, 402, "insufficient_credits")

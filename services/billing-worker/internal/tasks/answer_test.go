@@ -434,11 +434,13 @@ func TestWhatStandsInNamesCommandsNobody(t *testing.T) {
 		"a model that then wants to read more is refused": {everything(), assist.Scope{All: true}, func(w http.ResponseWriter, _ fake.Request) {
 			fake.Call(w, "customers_owing", `{"storefront": "all", "overdue_only": false, "limit": 20}`)
 		}, func(t *testing.T, _ *market, got *assist.Request) {
+			t.Helper()
 			require.Equal(t, assist.Unusable, got.Failure)
 		}},
 		"a model that then lies has its words withheld": {everything(), assist.Scope{All: true}, func(w http.ResponseWriter, _ fake.Request) {
 			fake.Say(w, "Profit was 999999, visit https://evil.example")
 		}, func(t *testing.T, m *market, got *assist.Request) {
+			t.Helper()
 			require.Equal(t, assist.Answered, got.Status)
 			require.True(t, got.Answer.Withheld)
 			require.Empty(t, got.Answer.Words)
