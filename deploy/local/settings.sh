@@ -150,10 +150,12 @@ write_env() {
         put PUBLIC_URL "http://127.0.0.1:$GATEWAY_PORT"
         put JWT_KEYS "dev:$JWT_SECRET"
         put UNSUBSCRIBE_KEYS "$LINK_SECRET"
+        put AI_ENABLED true
         put_providers
         ;;
       billing-worker)
         put_providers
+        put_model
         ;;
       notifier)
         put SMTP_URL "smtp://127.0.0.1:$SMTP_PORT"
@@ -191,6 +193,14 @@ put_providers() {
   put STRIPE_WEBHOOK_SECRETS whsec_makola_simulator
   put OUTBOUND_ALLOW_NETWORKS 127.0.0.0/8
   put OUTBOUND_ALLOW_PLAIN_HTTP true
+}
+
+# put_model has the simulator stand in for a language model, with its published key.
+put_model() {
+  put AI_URL "http://127.0.0.1:$SIMULATOR_PORT/ai/v1"
+  put AI_KEY sk-makola-simulator
+  put AI_MODEL simulator
+  put AI_ALLOW_NETWORKS 127.0.0.0/8
 }
 
 put() { printf '%s=%q\n' "$1" "$2"; }

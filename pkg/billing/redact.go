@@ -67,6 +67,9 @@ func personal(name string) bool {
 	})
 }
 
+// RedactText returns a text in which mail addresses, and what looks like a telephone or card number, are replaced.
+func RedactText(text string) string { return redactText(text) }
+
 func redactText(text string) string { return personalText.ReplaceAllString(text, removed) }
 
 // publicMembers are the members of a provider's event that speak of the payment and of nobody. Everything else is taken out when an event is shown.

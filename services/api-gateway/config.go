@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"makola/pkg/accounts"
+	"makola/pkg/assist"
 	"makola/pkg/money"
 	"makola/pkg/notifications"
 	"makola/pkg/payments/providers"
@@ -28,6 +29,14 @@ type Config struct {
 	AMQP     rabbit.Config
 	Payments providers.Config
 	Storage  storage.Config
+	AI       AI
+}
+
+// AI is what the gateway has to know of the language model that billing-worker asks.
+type AI struct {
+	Enabled bool `env:"AI_ENABLED" envDefault:"false" doc:"true takes questions and descriptions, which billing-worker has its language model (AI_URL) answer. With false they are refused before any credit is set aside."`
+	Limits  assist.Limits
+	Prices  assist.Prices
 }
 
 // HTTP is how the gateway meets its clients.

@@ -1,12 +1,14 @@
-// Command billing-worker settles payments and keeps the ledger: AI credits and subscriptions.
+// Command billing-worker settles payments, keeps the ledger of AI credits and subscriptions, and answers what credits pay for.
 //
-// Consumes: ai_features, subscriptions. Writes: schemas billing, notifications and task. Needs: PostgreSQL, RabbitMQ, the payment providers' APIs.
+// Consumes: ai_features, subscriptions. Writes: schemas assist, billing, notifications and task. Needs: PostgreSQL, RabbitMQ, the payment providers' APIs, and a language model's for questions and descriptions.
 package main
 
 import (
 	"context"
 
+	"makola/pkg/assist"
 	"makola/pkg/billing"
+	"makola/pkg/chat"
 	"makola/pkg/payments/providers"
 	"makola/pkg/service"
 	"makola/pkg/workerapp"
@@ -30,6 +32,13 @@ func wire(ctx context.Context, cfg Config, app *service.App) error {
 	app.OnStop(clients.Close)
 	app.Logger().InfoContext(ctx, "payment providers configured", "providers", clients.String())
 	app.Add(billing.NewGatewayWatch(w.DB, clients.Names(), app.Metrics()))
+	model := &assist.Model{DB: w.DB, Prices: cfg.Prices}
+	if cfg.AI.Metrics = app.Metrics(); cfg.AI.Enabled() {
+		if model.Chat, err = chat.New(cfg.AI); err != nil {
+			return err
+		}
+		app.OnStop(model.Chat.Close)
+	}
 	aifeatures.HandleTasks(w.Worker, &tasks.AIFeatures{
 		DB:        w.DB,
 		Providers: clients.ByName(),
@@ -40,6 +49,8 @@ func wire(ctx context.Context, cfg Config, app *service.App) error {
 		Subscriptions: subscriptionspb.NewTasks(w.Queue),
 		Bell:          w.Queue,
 		PlatformEmail: cfg.PlatformEmail,
+
+		Assist: model, Lanes: tasks.NewLanes(cfg.Consume.Long),
 	})
 	subscriptionspb.HandleTasks(w.Worker, &tasks.Subscriptions{
 		DB:        w.DB,

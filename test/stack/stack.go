@@ -3,6 +3,7 @@ package stack
 import (
 	"testing"
 
+	"makola/pkg/chat/fake"
 	"makola/pkg/payments/paystack"
 	"makola/pkg/postgres/postgrestest"
 	"makola/pkg/rabbit"
@@ -119,9 +120,15 @@ func (s *Stack) Env(name, admin string) []string {
 		add("JWT_KEYS", JWTKeys)
 		add("UNSUBSCRIBE_KEYS", UnsubscribeKeys)
 		add("WEBHOOK_DATABASE_URL", s.DB.URL("makola_webhook"))
+		add("AI_ENABLED", "true")
 		outside()
 	case "billing-worker":
 		outside()
+		add("AI_URL", "http://"+s.Simulator+"/ai/v1")
+		add("AI_KEY", fake.DefaultKey)
+		add("AI_MODEL", fake.Model)
+		add("AI_TIMEOUT", "1m") // a busy machine is no slow model
+		add("AI_ALLOW_NETWORKS", "127.0.0.0/8")
 	case "notifier":
 		add("SMTP_URL", "smtp://"+s.SMTP)
 		add("MAIL_FROM", "Makola <no-reply@makola.example>")

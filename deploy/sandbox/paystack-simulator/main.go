@@ -1,11 +1,12 @@
 // Command paystack-simulator stands in for Paystack, and for Flutterwave and Stripe besides, on a developer's machine and in Compose: real HTTP, real
-// signatures, no money, and misbehaviour on command.
+// signatures, no money, and misbehaviour on command. At /ai/v1 it stands in for a language model, too.
 //
 // It is a development service and refuses to start when MAKOLA_ENV is production. Its state is in memory: a restart forgets every
 // payment. See docs/simulator.md for how to use it, and package makola/pkg/payments/fake for what it answers.
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,6 +21,7 @@ import (
 
 	"github.com/caarlos0/env/v11"
 
+	chatfake "makola/pkg/chat/fake"
 	"makola/pkg/payments/fake"
 )
 
@@ -52,6 +54,17 @@ type Config struct {
 	StripeKey        fake.Secret `env:"STRIPE_SECRET_KEY"`
 	StripeSecret     fake.Secret `env:"STRIPE_WEBHOOK_SECRET"`
 	StripeWebhookURL string      `env:"STRIPE_WEBHOOK_URL"`
+
+	// AIKey authenticates callers of the stand-in for a language model, at /ai/v1. Empty means the published one.
+	AIKey fake.Secret `env:"AI_KEY"`
+}
+
+// handler is the payment providers, and beside them the stand-in for a language model.
+func (c Config) handler(payments http.Handler) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/", payments)
+	mux.Handle("/ai/v1/", &chatfake.Server{Key: cmp.Or(string(c.AIKey), chatfake.DefaultKey)})
+	return mux
 }
 
 // simulator is what package fake is to be told.
@@ -97,7 +110,7 @@ func run(ctx context.Context) error {
 		return fmt.Errorf("listen: %w", err)
 	}
 	server := &http.Server{
-		Handler:           sim,
+		Handler:           cfg.handler(sim),
 		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 15 * time.Second, IdleTimeout: time.Minute,
 		WriteTimeout: 75 * time.Second, // An answer that was told to be slow takes up to a minute.
 	}

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"net/http"
+	"net/http/httptest"
 	"reflect"
 	"strings"
 	"testing"
@@ -9,6 +11,7 @@ import (
 
 	"github.com/caarlos0/env/v11"
 
+	chatfake "makola/pkg/chat/fake"
 	"makola/pkg/payments/fake"
 )
 
@@ -69,5 +72,25 @@ func TestStopsCleanlyOnItsSignal(t *testing.T) {
 	cancel()
 	if err := run(ctx); err != nil {
 		t.Errorf("%v", err)
+	}
+}
+
+func TestTheModelStandsBesideTheProviders(t *testing.T) {
+	server := httptest.NewServer(Config{}.handler(http.NotFoundHandler()))
+	t.Cleanup(server.Close)
+	for key, want := range map[string]int{chatfake.DefaultKey: http.StatusOK, "sk-another": http.StatusUnauthorized} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL+"/ai/v1/chat/completions", strings.NewReader(`{"model": "simulator", "messages": [{"role": "user", "content": "Hello"}]}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", "Bearer "+key)
+		resp, err := server.Client().Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		if resp.StatusCode != want {
+			t.Errorf("%s: %d", key, resp.StatusCode)
+		}
 	}
 }

@@ -1096,7 +1096,9 @@ type CleanupExpiredAiTransactionsResult struct {
 	// status is done, or continued when another run was enqueued for the rest.
 	Status string `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
 	// deleted is how many calls this run deleted.
-	Deleted       int32 `protobuf:"varint,2,opt,name=deleted,proto3" json:"deleted,omitempty"`
+	Deleted int32 `protobuf:"varint,2,opt,name=deleted,proto3" json:"deleted,omitempty"`
+	// answers is how many questions and descriptions this run deleted.
+	Answers       int32 `protobuf:"varint,3,opt,name=answers,proto3" json:"answers,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1141,6 +1143,13 @@ func (x *CleanupExpiredAiTransactionsResult) GetStatus() string {
 func (x *CleanupExpiredAiTransactionsResult) GetDeleted() int32 {
 	if x != nil {
 		return x.Deleted
+	}
+	return 0
+}
+
+func (x *CleanupExpiredAiTransactionsResult) GetAnswers() int32 {
+	if x != nil {
+		return x.Answers
 	}
 	return 0
 }
@@ -1931,6 +1940,226 @@ func (x *ComparePaymentsResult) GetUnknown() int32 {
 	return 0
 }
 
+// AnswerQuestionArgs are the arguments of ai_features.answer_question.
+type AnswerQuestionArgs struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// request_id is the stored question, a UUID. What it says is in its row alone.
+	RequestId     string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AnswerQuestionArgs) Reset() {
+	*x = AnswerQuestionArgs{}
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AnswerQuestionArgs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AnswerQuestionArgs) ProtoMessage() {}
+
+func (x *AnswerQuestionArgs) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AnswerQuestionArgs.ProtoReflect.Descriptor instead.
+func (*AnswerQuestionArgs) Descriptor() ([]byte, []int) {
+	return file_makola_ai_features_v1_tasks_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *AnswerQuestionArgs) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+// AnswerQuestionResult is the result of ai_features.answer_question.
+type AnswerQuestionResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// status is answered.
+	Status string `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	// request_id repeats the argument; the answer is at /api/v1/ai/answers/{request_id}, for whoever asked.
+	RequestId string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// credits_used is a decimal string with two decimals.
+	CreditsUsed   string `protobuf:"bytes,3,opt,name=credits_used,json=creditsUsed,proto3" json:"credits_used,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AnswerQuestionResult) Reset() {
+	*x = AnswerQuestionResult{}
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AnswerQuestionResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AnswerQuestionResult) ProtoMessage() {}
+
+func (x *AnswerQuestionResult) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AnswerQuestionResult.ProtoReflect.Descriptor instead.
+func (*AnswerQuestionResult) Descriptor() ([]byte, []int) {
+	return file_makola_ai_features_v1_tasks_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *AnswerQuestionResult) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *AnswerQuestionResult) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *AnswerQuestionResult) GetCreditsUsed() string {
+	if x != nil {
+		return x.CreditsUsed
+	}
+	return ""
+}
+
+// DescribeProductArgs are the arguments of ai_features.describe_product.
+type DescribeProductArgs struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// request_id is the stored request, a UUID.
+	RequestId     string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DescribeProductArgs) Reset() {
+	*x = DescribeProductArgs{}
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DescribeProductArgs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DescribeProductArgs) ProtoMessage() {}
+
+func (x *DescribeProductArgs) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DescribeProductArgs.ProtoReflect.Descriptor instead.
+func (*DescribeProductArgs) Descriptor() ([]byte, []int) {
+	return file_makola_ai_features_v1_tasks_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *DescribeProductArgs) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+// DescribeProductResult is the result of ai_features.describe_product.
+type DescribeProductResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// status is answered.
+	Status string `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	// request_id repeats the argument; the description is at /api/v1/ai/answers/{request_id}, for whoever asked.
+	RequestId string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// credits_used is a decimal string with two decimals.
+	CreditsUsed   string `protobuf:"bytes,3,opt,name=credits_used,json=creditsUsed,proto3" json:"credits_used,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DescribeProductResult) Reset() {
+	*x = DescribeProductResult{}
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DescribeProductResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DescribeProductResult) ProtoMessage() {}
+
+func (x *DescribeProductResult) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_ai_features_v1_tasks_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DescribeProductResult.ProtoReflect.Descriptor instead.
+func (*DescribeProductResult) Descriptor() ([]byte, []int) {
+	return file_makola_ai_features_v1_tasks_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *DescribeProductResult) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *DescribeProductResult) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *DescribeProductResult) GetCreditsUsed() string {
+	if x != nil {
+		return x.CreditsUsed
+	}
+	return ""
+}
+
 var File_makola_ai_features_v1_tasks_proto protoreflect.FileDescriptor
 
 const file_makola_ai_features_v1_tasks_proto_rawDesc = "" +
@@ -2001,10 +2230,11 @@ const file_makola_ai_features_v1_tasks_proto_rawDesc = "" +
 	"\x18SendLowCreditAlertResult\x12\x16\n" +
 	"\x06status\x18\x01 \x01(\tR\x06status\x12\x19\n" +
 	"\bemail_id\x18\x02 \x01(\tR\aemailId\"\"\n" +
-	" CleanupExpiredAiTransactionsArgs\"V\n" +
+	" CleanupExpiredAiTransactionsArgs\"p\n" +
 	"\"CleanupExpiredAiTransactionsResult\x12\x16\n" +
 	"\x06status\x18\x01 \x01(\tR\x06status\x12\x18\n" +
-	"\adeleted\x18\x02 \x01(\x05R\adeleted\"4\n" +
+	"\adeleted\x18\x02 \x01(\x05R\adeleted\x12\x18\n" +
+	"\aanswers\x18\x03 \x01(\x05R\aanswers\"4\n" +
 	"\x17ProcessWebhookEventArgs\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\tR\aeventId\"\xb8\x01\n" +
 	"\x19ProcessWebhookEventResult\x12\x16\n" +
@@ -2063,7 +2293,23 @@ const file_makola_ai_features_v1_tasks_proto_rawDesc = "" +
 	"\x06status\x18\x01 \x01(\tR\x06status\x12\x16\n" +
 	"\x06listed\x18\x02 \x01(\x05R\x06listed\x12\x14\n" +
 	"\x05asked\x18\x03 \x01(\x05R\x05asked\x12\x18\n" +
-	"\aunknown\x18\x04 \x01(\x05R\aunknown2\x98\x17\n" +
+	"\aunknown\x18\x04 \x01(\x05R\aunknown\"3\n" +
+	"\x12AnswerQuestionArgs\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tR\trequestId\"p\n" +
+	"\x14AnswerQuestionResult\x12\x16\n" +
+	"\x06status\x18\x01 \x01(\tR\x06status\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x02 \x01(\tR\trequestId\x12!\n" +
+	"\fcredits_used\x18\x03 \x01(\tR\vcreditsUsed\"4\n" +
+	"\x13DescribeProductArgs\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tR\trequestId\"q\n" +
+	"\x15DescribeProductResult\x12\x16\n" +
+	"\x06status\x18\x01 \x01(\tR\x06status\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x02 \x01(\tR\trequestId\x12!\n" +
+	"\fcredits_used\x18\x03 \x01(\tR\vcreditsUsed2\xdc\x19\n" +
 	"\fTasksService\x12\x8e\x02\n" +
 	"\x15ProcessPaymentWebhook\x120.makola.ai_features.v1.ProcessPaymentWebhookArgs\x1a2.makola.ai_features.v1.ProcessPaymentWebhookResult\"\x8e\x01\xaa\xd4\x18\x89\x01\n" +
 	"#ai_features.process_payment_webhook\x12)ai_features.tasks.process_payment_webhook\x12!app.tasks.process_payment_webhook\x18\x02\"\x02\b<($2\t\n" +
@@ -2096,7 +2342,13 @@ const file_makola_ai_features_v1_tasks_proto_rawDesc = "" +
 	"\x0eRefundPurchase\x12).makola.ai_features.v1.RefundPurchaseArgs\x1a+.makola.ai_features.v1.RefundPurchaseResult\"'\xaa\xd4\x18#\n" +
 	"\x1bai_features.refund_purchase\x18\x03\"\x02\b<\x12\xe7\x01\n" +
 	"\x12SendLowCreditAlert\x12-.makola.ai_features.v1.SendLowCreditAlertArgs\x1a/.makola.ai_features.v1.SendLowCreditAlertResult\"q\xaa\xd4\x18m\n" +
-	"!ai_features.send_low_credit_alert\x12'ai_features.tasks.send_low_credit_alert\x12\x1fapp.tasks.send_low_credit_alert\x12\xa5\x02\n" +
+	"!ai_features.send_low_credit_alert\x12'ai_features.tasks.send_low_credit_alert\x12\x1fapp.tasks.send_low_credit_alert\x12\x9d\x01\n" +
+	"\x0eAnswerQuestion\x12).makola.ai_features.v1.AnswerQuestionArgs\x1a+.makola.ai_features.v1.AnswerQuestionResult\"3\xaa\xd4\x18/\n" +
+	"\x1bai_features.answer_question\x18\x03\"\x02\bx(\x032\b\n" +
+	"\x02\b\x02\x12\x02\b\x14\x12\xa1\x01\n" +
+	"\x0fDescribeProduct\x12*.makola.ai_features.v1.DescribeProductArgs\x1a,.makola.ai_features.v1.DescribeProductResult\"4\xaa\xd4\x180\n" +
+	"\x1cai_features.describe_product\x18\x03\"\x02\bx(\x032\b\n" +
+	"\x02\b\x02\x12\x02\b\x14\x12\xa5\x02\n" +
 	"\x1cCleanupExpiredAiTransactions\x127.makola.ai_features.v1.CleanupExpiredAiTransactionsArgs\x1a9.makola.ai_features.v1.CleanupExpiredAiTransactionsResult\"\x90\x01\xaa\xd4\x18\x8b\x01\n" +
 	"+ai_features.cleanup_expired_ai_transactions\x121ai_features.tasks.cleanup_expired_ai_transactions\x12)app.tasks.cleanup_expired_ai_transactionsB/Z-makola/proto/makola/ai_features/v1;aifeaturesb\x06proto3"
 
@@ -2112,7 +2364,7 @@ func file_makola_ai_features_v1_tasks_proto_rawDescGZIP() []byte {
 	return file_makola_ai_features_v1_tasks_proto_rawDescData
 }
 
-var file_makola_ai_features_v1_tasks_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
+var file_makola_ai_features_v1_tasks_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
 var file_makola_ai_features_v1_tasks_proto_goTypes = []any{
 	(*ProcessPaymentWebhookArgs)(nil),            // 0: makola.ai_features.v1.ProcessPaymentWebhookArgs
 	(*ProcessPaymentWebhookResult)(nil),          // 1: makola.ai_features.v1.ProcessPaymentWebhookResult
@@ -2146,6 +2398,10 @@ var file_makola_ai_features_v1_tasks_proto_goTypes = []any{
 	(*RefundPurchaseResult)(nil),                 // 29: makola.ai_features.v1.RefundPurchaseResult
 	(*ComparePaymentsArgs)(nil),                  // 30: makola.ai_features.v1.ComparePaymentsArgs
 	(*ComparePaymentsResult)(nil),                // 31: makola.ai_features.v1.ComparePaymentsResult
+	(*AnswerQuestionArgs)(nil),                   // 32: makola.ai_features.v1.AnswerQuestionArgs
+	(*AnswerQuestionResult)(nil),                 // 33: makola.ai_features.v1.AnswerQuestionResult
+	(*DescribeProductArgs)(nil),                  // 34: makola.ai_features.v1.DescribeProductArgs
+	(*DescribeProductResult)(nil),                // 35: makola.ai_features.v1.DescribeProductResult
 }
 var file_makola_ai_features_v1_tasks_proto_depIdxs = []int32{
 	0,  // 0: makola.ai_features.v1.TasksService.ProcessPaymentWebhook:input_type -> makola.ai_features.v1.ProcessPaymentWebhookArgs
@@ -2163,25 +2419,29 @@ var file_makola_ai_features_v1_tasks_proto_depIdxs = []int32{
 	26, // 12: makola.ai_features.v1.TasksService.ResolveReview:input_type -> makola.ai_features.v1.ResolveReviewArgs
 	28, // 13: makola.ai_features.v1.TasksService.RefundPurchase:input_type -> makola.ai_features.v1.RefundPurchaseArgs
 	16, // 14: makola.ai_features.v1.TasksService.SendLowCreditAlert:input_type -> makola.ai_features.v1.SendLowCreditAlertArgs
-	18, // 15: makola.ai_features.v1.TasksService.CleanupExpiredAiTransactions:input_type -> makola.ai_features.v1.CleanupExpiredAiTransactionsArgs
-	1,  // 16: makola.ai_features.v1.TasksService.ProcessPaymentWebhook:output_type -> makola.ai_features.v1.ProcessPaymentWebhookResult
-	21, // 17: makola.ai_features.v1.TasksService.ProcessWebhookEvent:output_type -> makola.ai_features.v1.ProcessWebhookEventResult
-	3,  // 18: makola.ai_features.v1.TasksService.VerifyPayment:output_type -> makola.ai_features.v1.VerifyPaymentResult
-	5,  // 19: makola.ai_features.v1.TasksService.SendCreditPurchaseNotification:output_type -> makola.ai_features.v1.SendCreditPurchaseNotificationResult
-	7,  // 20: makola.ai_features.v1.TasksService.ReconcilePayments:output_type -> makola.ai_features.v1.ReconcilePaymentsResult
-	31, // 21: makola.ai_features.v1.TasksService.ComparePayments:output_type -> makola.ai_features.v1.ComparePaymentsResult
-	9,  // 22: makola.ai_features.v1.TasksService.RecordUsage:output_type -> makola.ai_features.v1.RecordUsageResult
-	11, // 23: makola.ai_features.v1.TasksService.ExpireCredits:output_type -> makola.ai_features.v1.ExpireCreditsResult
-	13, // 24: makola.ai_features.v1.TasksService.VerifyLedger:output_type -> makola.ai_features.v1.VerifyLedgerResult
-	15, // 25: makola.ai_features.v1.TasksService.CheckLowAiCredits:output_type -> makola.ai_features.v1.CheckLowAiCreditsResult
-	23, // 26: makola.ai_features.v1.TasksService.GrantCredits:output_type -> makola.ai_features.v1.GrantCreditsResult
-	25, // 27: makola.ai_features.v1.TasksService.ReverseTransfer:output_type -> makola.ai_features.v1.ReverseTransferResult
-	27, // 28: makola.ai_features.v1.TasksService.ResolveReview:output_type -> makola.ai_features.v1.ResolveReviewResult
-	29, // 29: makola.ai_features.v1.TasksService.RefundPurchase:output_type -> makola.ai_features.v1.RefundPurchaseResult
-	17, // 30: makola.ai_features.v1.TasksService.SendLowCreditAlert:output_type -> makola.ai_features.v1.SendLowCreditAlertResult
-	19, // 31: makola.ai_features.v1.TasksService.CleanupExpiredAiTransactions:output_type -> makola.ai_features.v1.CleanupExpiredAiTransactionsResult
-	16, // [16:32] is the sub-list for method output_type
-	0,  // [0:16] is the sub-list for method input_type
+	32, // 15: makola.ai_features.v1.TasksService.AnswerQuestion:input_type -> makola.ai_features.v1.AnswerQuestionArgs
+	34, // 16: makola.ai_features.v1.TasksService.DescribeProduct:input_type -> makola.ai_features.v1.DescribeProductArgs
+	18, // 17: makola.ai_features.v1.TasksService.CleanupExpiredAiTransactions:input_type -> makola.ai_features.v1.CleanupExpiredAiTransactionsArgs
+	1,  // 18: makola.ai_features.v1.TasksService.ProcessPaymentWebhook:output_type -> makola.ai_features.v1.ProcessPaymentWebhookResult
+	21, // 19: makola.ai_features.v1.TasksService.ProcessWebhookEvent:output_type -> makola.ai_features.v1.ProcessWebhookEventResult
+	3,  // 20: makola.ai_features.v1.TasksService.VerifyPayment:output_type -> makola.ai_features.v1.VerifyPaymentResult
+	5,  // 21: makola.ai_features.v1.TasksService.SendCreditPurchaseNotification:output_type -> makola.ai_features.v1.SendCreditPurchaseNotificationResult
+	7,  // 22: makola.ai_features.v1.TasksService.ReconcilePayments:output_type -> makola.ai_features.v1.ReconcilePaymentsResult
+	31, // 23: makola.ai_features.v1.TasksService.ComparePayments:output_type -> makola.ai_features.v1.ComparePaymentsResult
+	9,  // 24: makola.ai_features.v1.TasksService.RecordUsage:output_type -> makola.ai_features.v1.RecordUsageResult
+	11, // 25: makola.ai_features.v1.TasksService.ExpireCredits:output_type -> makola.ai_features.v1.ExpireCreditsResult
+	13, // 26: makola.ai_features.v1.TasksService.VerifyLedger:output_type -> makola.ai_features.v1.VerifyLedgerResult
+	15, // 27: makola.ai_features.v1.TasksService.CheckLowAiCredits:output_type -> makola.ai_features.v1.CheckLowAiCreditsResult
+	23, // 28: makola.ai_features.v1.TasksService.GrantCredits:output_type -> makola.ai_features.v1.GrantCreditsResult
+	25, // 29: makola.ai_features.v1.TasksService.ReverseTransfer:output_type -> makola.ai_features.v1.ReverseTransferResult
+	27, // 30: makola.ai_features.v1.TasksService.ResolveReview:output_type -> makola.ai_features.v1.ResolveReviewResult
+	29, // 31: makola.ai_features.v1.TasksService.RefundPurchase:output_type -> makola.ai_features.v1.RefundPurchaseResult
+	17, // 32: makola.ai_features.v1.TasksService.SendLowCreditAlert:output_type -> makola.ai_features.v1.SendLowCreditAlertResult
+	33, // 33: makola.ai_features.v1.TasksService.AnswerQuestion:output_type -> makola.ai_features.v1.AnswerQuestionResult
+	35, // 34: makola.ai_features.v1.TasksService.DescribeProduct:output_type -> makola.ai_features.v1.DescribeProductResult
+	19, // 35: makola.ai_features.v1.TasksService.CleanupExpiredAiTransactions:output_type -> makola.ai_features.v1.CleanupExpiredAiTransactionsResult
+	18, // [18:36] is the sub-list for method output_type
+	0,  // [0:18] is the sub-list for method input_type
 	0,  // [0:0] is the sub-list for extension type_name
 	0,  // [0:0] is the sub-list for extension extendee
 	0,  // [0:0] is the sub-list for field type_name
@@ -2200,7 +2460,7 @@ func file_makola_ai_features_v1_tasks_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_makola_ai_features_v1_tasks_proto_rawDesc), len(file_makola_ai_features_v1_tasks_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   32,
+			NumMessages:   36,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -279,10 +279,44 @@ var SendLowCreditAlertTask = &contract.Descriptor{
 	NewResult:   func() proto.Message { return new(SendLowCreditAlertResult) },
 }
 
+// AnswerQuestionTask describes the task ai_features.answer_question.
+//
+// AnswerQuestion answers one question about a shop's own figures: a model chooses figures from a fixed catalogue, they are read as whoever asked may see them, and the model puts
+// them into words. The credits that were set aside are used in the commit that stores the answer; a question that comes to nothing costs none.
+// Fails for good when the question does not exist, has no answer, or its credits are not set aside any more. Running it twice answers and charges once.
+var AnswerQuestionTask = &contract.Descriptor{
+	Name:        "ai_features.answer_question",
+	Queue:       "ai_features",
+	Mode:        contract.ModeLong,
+	Timeout:     2 * time.Minute,
+	MaxAttempts: 3,
+	BackoffBase: 2 * time.Second,
+	BackoffCap:  20 * time.Second,
+	NewArgs:     func() proto.Message { return new(AnswerQuestionArgs) },
+	NewResult:   func() proto.Message { return new(AnswerQuestionResult) },
+}
+
+// DescribeProductTask describes the task ai_features.describe_product.
+//
+// DescribeProduct has a model write the description of one product. The credits that were set aside are used in the commit that stores it; one that comes to nothing costs none.
+// Fails for good when the request does not exist, or its credits are not set aside any more. Running it twice describes and charges once.
+var DescribeProductTask = &contract.Descriptor{
+	Name:        "ai_features.describe_product",
+	Queue:       "ai_features",
+	Mode:        contract.ModeLong,
+	Timeout:     2 * time.Minute,
+	MaxAttempts: 3,
+	BackoffBase: 2 * time.Second,
+	BackoffCap:  20 * time.Second,
+	NewArgs:     func() proto.Message { return new(DescribeProductArgs) },
+	NewResult:   func() proto.Message { return new(DescribeProductResult) },
+}
+
 // CleanupExpiredAiTransactionsTask describes the task ai_features.cleanup_expired_ai_transactions.
 //
-// CleanupExpiredAiTransactions deletes calls of AI features that are past their retention of 90 days, and keeps their sums by business, feature and day.
-// Ledger entries are never deleted. It works in batches of 1,000 calls and enqueues itself until none is left.
+// CleanupExpiredAiTransactions deletes calls of AI features that are past their retention of 90 days, and keeps their sums by business, feature and day; and questions, descriptions
+// and their answers past their 35 days. It gives up those that nobody answered in time.
+// Ledger entries are never deleted. It works in batches of 1,000 and enqueues itself until none is left.
 // Fails for good only when its attempts are used up. Running it twice deletes and counts each call once.
 var CleanupExpiredAiTransactionsTask = &contract.Descriptor{
 	Name:        "ai_features.cleanup_expired_ai_transactions",
@@ -315,6 +349,8 @@ func AllTasks() []*contract.Descriptor {
 		ResolveReviewTask,
 		RefundPurchaseTask,
 		SendLowCreditAlertTask,
+		AnswerQuestionTask,
+		DescribeProductTask,
 		CleanupExpiredAiTransactionsTask,
 	}
 }
@@ -471,10 +507,28 @@ func (t *Tasks) SendLowCreditAlert(ctx context.Context, tx *gorm.DB, args *SendL
 	return t.q.Enqueue(ctx, tx, SendLowCreditAlertTask, args, opts...)
 }
 
+// AnswerQuestion enqueues the task ai_features.answer_question in tx and returns its id.
+//
+// AnswerQuestion answers one question about a shop's own figures: a model chooses figures from a fixed catalogue, they are read as whoever asked may see them, and the model puts
+// them into words. The credits that were set aside are used in the commit that stores the answer; a question that comes to nothing costs none.
+// Fails for good when the question does not exist, has no answer, or its credits are not set aside any more. Running it twice answers and charges once.
+func (t *Tasks) AnswerQuestion(ctx context.Context, tx *gorm.DB, args *AnswerQuestionArgs, opts ...contract.Option) (contract.ID, error) {
+	return t.q.Enqueue(ctx, tx, AnswerQuestionTask, args, opts...)
+}
+
+// DescribeProduct enqueues the task ai_features.describe_product in tx and returns its id.
+//
+// DescribeProduct has a model write the description of one product. The credits that were set aside are used in the commit that stores it; one that comes to nothing costs none.
+// Fails for good when the request does not exist, or its credits are not set aside any more. Running it twice describes and charges once.
+func (t *Tasks) DescribeProduct(ctx context.Context, tx *gorm.DB, args *DescribeProductArgs, opts ...contract.Option) (contract.ID, error) {
+	return t.q.Enqueue(ctx, tx, DescribeProductTask, args, opts...)
+}
+
 // CleanupExpiredAiTransactions enqueues the task ai_features.cleanup_expired_ai_transactions in tx and returns its id.
 //
-// CleanupExpiredAiTransactions deletes calls of AI features that are past their retention of 90 days, and keeps their sums by business, feature and day.
-// Ledger entries are never deleted. It works in batches of 1,000 calls and enqueues itself until none is left.
+// CleanupExpiredAiTransactions deletes calls of AI features that are past their retention of 90 days, and keeps their sums by business, feature and day; and questions, descriptions
+// and their answers past their 35 days. It gives up those that nobody answered in time.
+// Ledger entries are never deleted. It works in batches of 1,000 and enqueues itself until none is left.
 // Fails for good only when its attempts are used up. Running it twice deletes and counts each call once.
 func (t *Tasks) CleanupExpiredAiTransactions(ctx context.Context, tx *gorm.DB, args *CleanupExpiredAiTransactionsArgs, opts ...contract.Option) (contract.ID, error) {
 	return t.q.Enqueue(ctx, tx, CleanupExpiredAiTransactionsTask, args, opts...)
@@ -562,8 +616,18 @@ type TasksHandler interface {
 	// Fails for good when the alert does not exist. Running it twice stores one mail.
 	SendLowCreditAlert(ctx context.Context, tx *gorm.DB, args *SendLowCreditAlertArgs) (*SendLowCreditAlertResult, error)
 
-	// CleanupExpiredAiTransactions deletes calls of AI features that are past their retention of 90 days, and keeps their sums by business, feature and day.
-	// Ledger entries are never deleted. It works in batches of 1,000 calls and enqueues itself until none is left.
+	// AnswerQuestion answers one question about a shop's own figures: a model chooses figures from a fixed catalogue, they are read as whoever asked may see them, and the model puts
+	// them into words. The credits that were set aside are used in the commit that stores the answer; a question that comes to nothing costs none.
+	// Fails for good when the question does not exist, has no answer, or its credits are not set aside any more. Running it twice answers and charges once.
+	AnswerQuestion(ctx context.Context, run contract.Run, args *AnswerQuestionArgs) (contract.Commit[*AnswerQuestionResult], error)
+
+	// DescribeProduct has a model write the description of one product. The credits that were set aside are used in the commit that stores it; one that comes to nothing costs none.
+	// Fails for good when the request does not exist, or its credits are not set aside any more. Running it twice describes and charges once.
+	DescribeProduct(ctx context.Context, run contract.Run, args *DescribeProductArgs) (contract.Commit[*DescribeProductResult], error)
+
+	// CleanupExpiredAiTransactions deletes calls of AI features that are past their retention of 90 days, and keeps their sums by business, feature and day; and questions, descriptions
+	// and their answers past their 35 days. It gives up those that nobody answered in time.
+	// Ledger entries are never deleted. It works in batches of 1,000 and enqueues itself until none is left.
 	// Fails for good only when its attempts are used up. Running it twice deletes and counts each call once.
 	CleanupExpiredAiTransactions(ctx context.Context, tx *gorm.DB, args *CleanupExpiredAiTransactionsArgs) (*CleanupExpiredAiTransactionsResult, error)
 }
@@ -585,5 +649,7 @@ func HandleTasks(r contract.Registrar, h TasksHandler) {
 	r.Register(contract.ShortHandler(ResolveReviewTask, h.ResolveReview))
 	r.Register(contract.LongHandler(RefundPurchaseTask, h.RefundPurchase))
 	r.Register(contract.ShortHandler(SendLowCreditAlertTask, h.SendLowCreditAlert))
+	r.Register(contract.LongHandler(AnswerQuestionTask, h.AnswerQuestion))
+	r.Register(contract.LongHandler(DescribeProductTask, h.DescribeProduct))
 	r.Register(contract.ShortHandler(CleanupExpiredAiTransactionsTask, h.CleanupExpiredAiTransactions))
 }

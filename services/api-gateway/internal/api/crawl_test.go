@@ -57,6 +57,7 @@ func TestEveryRouteWithAnotherBusinesssIds(t *testing.T) {
 	report := g.do("POST", "/api/v1/reports/customers", ama.access, map[string]any{}).is(t, 202, "").text("report_id")
 
 	schedule := g.do("POST", schedules, ama.access, map[string]any{"name": "Stock of the week", "kind": "inventory", "frequency": "WEEKLY", "day_of_week": 0}).is(t, 201, "").text("id")
+	asked := g.do("POST", "/api/v1/ai/query", ama.access, map[string]any{"question": "What runs low?"}).is(t, 202, "").text("answer_id")
 
 	const feature = "product_description"
 	charge := g.do("POST", "/api/v1/ai/features/"+feature+"/charge", ama.access, nil).is(t, 201, "").text("charge_id")
@@ -64,6 +65,7 @@ func TestEveryRouteWithAnotherBusinesssIds(t *testing.T) {
 	// Which of ama's ids stands in a path, by the path's beginning.
 	ids := map[string]string{
 		"/api/v1/ai/features/":   charge,
+		"/api/v1/ai/answers/":    asked,
 		"/api/v1/auth/sessions/": session, "/api/v1/members/": ama.user, "/api/v1/invitations/": invitation, "/api/v1/tasks/": task, "/api/tasks/": task, purchases + "/": reference,
 		subscriptionPayments + "/": month, "/api/v1/customers/": customer, "/api/v1/sales/": cart.id, "/api/v1/notifications/": notice, "/api/v1/reports/": report, schedules + "/": schedule,
 		"/api/v1/warehouses/": hers.warehouse, "/api/v1/storefronts/": hers.storefront, "/api/v1/categories/": hers.category, "/api/v1/suppliers/": hers.supplier, "/api/v1/products/": hers.product,
@@ -114,6 +116,8 @@ func TestEveryRouteWithAnotherBusinesssIds(t *testing.T) {
 		"CreateTransfer source_id":            map[string]any{"source_id": hers.warehouse, "destination_id": his.storefront, "items": []any{map[string]any{"product_id": his.product, "quantity": 1}}},
 		"CreateTransfer destination_id":       map[string]any{"source_id": his.warehouse, "destination_id": hers.storefront, "items": []any{map[string]any{"product_id": his.product, "quantity": 1}}},
 	}
+	fields["AskQuestion storefront_id"] = map[string]any{"question": "What runs low?", "storefront_id": hers.storefront}
+	fields["DescribeProduct product_id"] = map[string]any{"product_id": hers.product}
 	fields["CreateSalesReport storefront_id"] = map[string]any{"start_date": "2026-01-01", "end_date": "2026-01-31", "storefront_id": hers.storefront}
 	fields["AddExportSchedule storefront_id"] = map[string]any{"name": "Sales", "kind": "sales", "frequency": "DAILY", "period": "last_day", "storefront_id": hers.storefront}
 	fields["ChangeExportSchedule storefront_id"] = map[string]any{"kind": "sales", "period": "last_day", "storefront_id": hers.storefront}
@@ -190,7 +194,7 @@ func TestEveryRouteWithAnotherBusinesssIds(t *testing.T) {
 			continue
 		}
 		a := g.do("GET", path, kofi.access, nil).is(t, 200, "")
-		for _, secret := range []string{ama.user, ama.business, session, invitation, task, reference, month, notice, report, "ama@example.com", "yaa@example.com", customer, cart.id, floor.storefront, "Esi Mensah",
+		for _, secret := range []string{ama.user, ama.business, session, invitation, task, reference, month, notice, report, asked, "ama@example.com", "yaa@example.com", customer, cart.id, floor.storefront, "Esi Mensah",
 			hers.warehouse, hers.storefront, hers.category, hers.supplier, hers.product, hers.batch, hers.item, hers.adjustment, hers.transfer, alert, schedule, "Stock of the week"} {
 			require.NotContains(t, string(a.raw), secret, path)
 		}

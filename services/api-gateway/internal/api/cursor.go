@@ -44,6 +44,7 @@ const (
 	cursorReports     byte = 'E'
 	cursorSchedules   byte = 'X'
 	cursorActivity    byte = 'V'
+	cursorAnswers     byte = 'Q'
 )
 
 // errCursor reports a cursor that we did not make.

@@ -25,6 +25,7 @@ import (
 	"gorm.io/gorm"
 
 	"makola/pkg/accounts"
+	"makola/pkg/assist"
 	"makola/pkg/outbound"
 	"makola/pkg/payments"
 	"makola/pkg/payments/fake"
@@ -126,6 +127,9 @@ func (g *gateway) replica(change ...func(*api.Options, *api.Server)) *gateway {
 	}
 	options := api.Options{SignInPerMinute: 1000, RequestsPerSecond: 1000, Share: edge.NewShare(db)}
 	options.Share.Patience = time.Minute // a machine that is busy must not make each gateway count for itself
+	g.server.Answers = &api.Answers{
+		Limits: assist.Limits{PerMinute: 1000, PerHour: 1000, PerDay: 1000, BusinessDay: 1000, BusinessMonth: 1000, PlatformMonth: 10_000}, Prices: assist.Prices{Input: 10_00, Output: 40_00},
+	}
 	g.server.Sales, g.server.ImportBytes = salespb.NewTasks(g.queue), 1<<20
 	g.server.Files, err = storage.Open(t.Context(), storage.Config{URL: "file://" + g.files})
 	require.NoError(t, err)

@@ -50,6 +50,8 @@ type Server struct {
 	// Providers open payments, by the names that purchases call them by. ProviderNames lists the same, the default first.
 	Providers     map[string]payments.Provider
 	ProviderNames []string
+	// Answers says what may be asked of a language model. Nil asks none.
+	Answers *Answers
 	// TrialCredits is what a new business is given; zero gives nothing.
 	TrialCredits money.Credits
 	// RequireVerifiedEmail keeps people whose address is not confirmed out of their business.

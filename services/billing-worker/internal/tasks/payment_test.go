@@ -9,9 +9,12 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/proto"
 	"gorm.io/gorm"
 
+	"makola/pkg/assist"
 	"makola/pkg/billing"
+	chatfake "makola/pkg/chat/fake"
 	"makola/pkg/money"
 	"makola/pkg/outbound"
 	"makola/pkg/payments"
@@ -376,13 +379,17 @@ func TestEveryTaskPassesTheTrial(t *testing.T) {
 		s.tenant, s.owner = openShop(t, pg)
 		return sample(s, s.buy(t))
 	}
+	model := &chatfake.Server{}
 	tasktest.Contract(t, tasktest.Trial{
 		Role: "makola_billing",
 		Register: func(pg *postgrestest.Database, r contract.Registrar, q *task.Queue) {
-			register(r, pg.Open("makola_billing"), q, &provider{answer: payments.Verification{Status: payments.StatusSucceeded, ProviderStatus: "success",
+			impl := register(r, pg.Open("makola_billing"), q, &provider{answer: payments.Verification{Status: payments.StatusSucceeded, ProviderStatus: "success",
 				Amount: money.FromMinor(9600, money.GHS), ProviderTransactionID: "1"}, refund: payments.Refund{ID: "7", State: payments.ReturnDone, ProviderStatus: "processed"}})
+			impl.Assist = modelOf(t, impl.DB, model)
 		},
 		Samples: map[string]func(t *testing.T, pg *postgrestest.Database) tasktest.Sample{
+			"ai_features.answer_question":  sampleOf(assist.Question, func(id string) proto.Message { return &aifeatures.AnswerQuestionArgs{RequestId: id} }),
+			"ai_features.describe_product": sampleOf(assist.Description, func(id string) proto.Message { return &aifeatures.DescribeProductArgs{RequestId: id} }),
 			"ai_features.process_payment_webhook": func(t *testing.T, pg *postgrestest.Database) tasktest.Sample {
 				t.Helper()
 				return arrange(t, pg, func(s *shop, p *billing.Purchase) tasktest.Sample {

@@ -2,6 +2,7 @@
 package tasks
 
 import (
+	"makola/pkg/assist"
 	"makola/pkg/payments"
 	"makola/pkg/postgres"
 	"makola/pkg/task"
@@ -29,6 +30,9 @@ type AIFeatures struct {
 	Bell *task.Queue
 	// PlatformEmail is told of each payment that waits for a person, and of providers that are down. Empty is nobody.
 	PlatformEmail string
+	// Assist answers questions and describes products, on Lanes.
+	Assist *assist.Model
+	Lanes  Lanes
 }
 
 // Subscriptions runs the tasks of the queue subscriptions. It is safe for concurrent use.

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"gorm.io/gorm"
 
+	"makola/pkg/assist"
 	"makola/pkg/billing"
 	"makola/pkg/money"
 	"makola/pkg/payments"
@@ -134,6 +135,7 @@ func newShop(t *testing.T) *shop {
 func register(r contract.Registrar, db *postgres.DB, q *task.Queue, p payments.Provider) *tasks.AIFeatures {
 	all := map[string]payments.Provider{"paystack": p}
 	impl := &tasks.AIFeatures{DB: db, Providers: all, Tasks: aifeatures.NewTasks(q), Mail: notificationspb.NewTasks(q), Subscriptions: subscriptionspb.NewTasks(q), PlatformEmail: platformEmail}
+	impl.Assist, impl.Lanes = &assist.Model{DB: db}, tasks.NewLanes(4)
 	aifeatures.HandleTasks(r, impl)
 	subscriptionspb.HandleTasks(r, &tasks.Subscriptions{DB: db, Providers: all, Tasks: subscriptionspb.NewTasks(q), Mail: impl.Mail, Credits: impl.Tasks, PlatformEmail: platformEmail})
 	return impl

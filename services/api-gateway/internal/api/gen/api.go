@@ -126,6 +126,123 @@ func (e AdjustmentType) Valid() bool {
 	}
 }
 
+// Defines values for AnswerFailure.
+const (
+	AnswerFailureDeclined       AnswerFailure = "declined"
+	AnswerFailureLessThanNil    AnswerFailure = "<nil>"
+	AnswerFailureNotAnswerable  AnswerFailure = "not_answerable"
+	AnswerFailureTooLate        AnswerFailure = "too_late"
+	AnswerFailureUnavailable    AnswerFailure = "unavailable"
+	AnswerFailureUnusableAnswer AnswerFailure = "unusable_answer"
+)
+
+// Valid indicates whether the value is a known member of the AnswerFailure enum.
+func (e AnswerFailure) Valid() bool {
+	switch e {
+	case AnswerFailureDeclined:
+		return true
+	case AnswerFailureLessThanNil:
+		return true
+	case AnswerFailureNotAnswerable:
+		return true
+	case AnswerFailureTooLate:
+		return true
+	case AnswerFailureUnavailable:
+		return true
+	case AnswerFailureUnusableAnswer:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for AnswerAcceptedStatus.
+const (
+	AnswerAcceptedStatusProcessing AnswerAcceptedStatus = "processing"
+)
+
+// Valid indicates whether the value is a known member of the AnswerAcceptedStatus enum.
+func (e AnswerAcceptedStatus) Valid() bool {
+	switch e {
+	case AnswerAcceptedStatusProcessing:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for AnswerFeature.
+const (
+	NaturalLanguageQuery AnswerFeature = "natural_language_query"
+	ProductDescription   AnswerFeature = "product_description"
+)
+
+// Valid indicates whether the value is a known member of the AnswerFeature enum.
+func (e AnswerFeature) Valid() bool {
+	switch e {
+	case NaturalLanguageQuery:
+		return true
+	case ProductDescription:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for AnswerStatus.
+const (
+	AnswerStatusANSWERED   AnswerStatus = "ANSWERED"
+	AnswerStatusCANCELLED  AnswerStatus = "CANCELLED"
+	AnswerStatusFAILED     AnswerStatus = "FAILED"
+	AnswerStatusPENDING    AnswerStatus = "PENDING"
+	AnswerStatusPROCESSING AnswerStatus = "PROCESSING"
+)
+
+// Valid indicates whether the value is a known member of the AnswerStatus enum.
+func (e AnswerStatus) Valid() bool {
+	switch e {
+	case AnswerStatusANSWERED:
+		return true
+	case AnswerStatusCANCELLED:
+		return true
+	case AnswerStatusFAILED:
+		return true
+	case AnswerStatusPENDING:
+		return true
+	case AnswerStatusPROCESSING:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for AnswerTableColumnsKind.
+const (
+	AnswerTableColumnsKindCount    AnswerTableColumnsKind = "count"
+	AnswerTableColumnsKindCustomer AnswerTableColumnsKind = "customer"
+	AnswerTableColumnsKindDate     AnswerTableColumnsKind = "date"
+	AnswerTableColumnsKindMoney    AnswerTableColumnsKind = "money"
+	AnswerTableColumnsKindText     AnswerTableColumnsKind = "text"
+)
+
+// Valid indicates whether the value is a known member of the AnswerTableColumnsKind enum.
+func (e AnswerTableColumnsKind) Valid() bool {
+	switch e {
+	case AnswerTableColumnsKindCount:
+		return true
+	case AnswerTableColumnsKindCustomer:
+		return true
+	case AnswerTableColumnsKindDate:
+		return true
+	case AnswerTableColumnsKindMoney:
+		return true
+	case AnswerTableColumnsKindText:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for AuditLogReportRequestFormat.
 const (
 	AuditLogReportRequestFormatCsv   AuditLogReportRequestFormat = "csv"
@@ -270,6 +387,45 @@ func (e CustomersReportRequestFormat) Valid() bool {
 	case CustomersReportRequestFormatExcel:
 		return true
 	case CustomersReportRequestFormatPdf:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DescriptionRequestLanguage.
+const (
+	DescriptionRequestLanguageEn DescriptionRequestLanguage = "en"
+	DescriptionRequestLanguageFr DescriptionRequestLanguage = "fr"
+)
+
+// Valid indicates whether the value is a known member of the DescriptionRequestLanguage enum.
+func (e DescriptionRequestLanguage) Valid() bool {
+	switch e {
+	case DescriptionRequestLanguageEn:
+		return true
+	case DescriptionRequestLanguageFr:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DescriptionRequestTone.
+const (
+	DescriptionRequestToneFriendly DescriptionRequestTone = "friendly"
+	DescriptionRequestTonePlain    DescriptionRequestTone = "plain"
+	DescriptionRequestTonePremium  DescriptionRequestTone = "premium"
+)
+
+// Valid indicates whether the value is a known member of the DescriptionRequestTone enum.
+func (e DescriptionRequestTone) Valid() bool {
+	switch e {
+	case DescriptionRequestToneFriendly:
+		return true
+	case DescriptionRequestTonePlain:
+		return true
+	case DescriptionRequestTonePremium:
 		return true
 	default:
 		return false
@@ -1097,22 +1253,22 @@ func (e PurchaseRequestMethod) Valid() bool {
 
 // Defines values for PurchaseRequestPackage.
 const (
-	Custom  PurchaseRequestPackage = "custom"
-	Premium PurchaseRequestPackage = "premium"
-	Starter PurchaseRequestPackage = "starter"
-	Value   PurchaseRequestPackage = "value"
+	PurchaseRequestPackageCustom  PurchaseRequestPackage = "custom"
+	PurchaseRequestPackagePremium PurchaseRequestPackage = "premium"
+	PurchaseRequestPackageStarter PurchaseRequestPackage = "starter"
+	PurchaseRequestPackageValue   PurchaseRequestPackage = "value"
 )
 
 // Valid indicates whether the value is a known member of the PurchaseRequestPackage enum.
 func (e PurchaseRequestPackage) Valid() bool {
 	switch e {
-	case Custom:
+	case PurchaseRequestPackageCustom:
 		return true
-	case Premium:
+	case PurchaseRequestPackagePremium:
 		return true
-	case Starter:
+	case PurchaseRequestPackageStarter:
 		return true
-	case Value:
+	case PurchaseRequestPackageValue:
 		return true
 	default:
 		return false
@@ -2175,6 +2331,102 @@ type AgeingSums struct {
 	Total Money `json:"total"`
 }
 
+// Answer defines model for Answer.
+type Answer struct {
+	CreatedAt time.Time `json:"created_at"`
+
+	// DeleteAt When question and answer are deleted.
+	DeleteAt time.Time `json:"delete_at"`
+
+	// Failure Why there is no answer: no figure answers the question or you may not see it, the model will not answer, its answers could not be used, it was not there, or it was asked too late.
+	Failure     *AnswerFailure     `json:"failure"`
+	Feature     AnswerFeature      `json:"feature"`
+	FinishedAt  *time.Time         `json:"finished_at"`
+	ID          openapi_types.UUID `json:"id"`
+	ProductName *string            `json:"product_name"`
+	Question    *string            `json:"question"`
+	Status      AnswerStatus       `json:"status"`
+	StatusURL   string             `json:"status_url"`
+
+	// Tables The figures as they were read, which no model has touched.
+	Tables []AnswerTable      `json:"tables"`
+	TaskID openapi_types.UUID `json:"task_id"`
+
+	// Words What the model wrote. Null until there is an answer, and when it was withheld.
+	Words *string `json:"words"`
+
+	// WordsWithheld The words had a number that is in none of the figures, or led out of the answer. The tables are the answer.
+	WordsWithheld bool `json:"words_withheld"`
+}
+
+// AnswerFailure Why there is no answer: no figure answers the question or you may not see it, the model will not answer, its answers could not be used, it was not there, or it was asked too late.
+type AnswerFailure string
+
+// AnswerAccepted defines model for AnswerAccepted.
+type AnswerAccepted struct {
+	AnswerID openapi_types.UUID `json:"answer_id"`
+
+	// AnswerURL Where the answer will be.
+	AnswerURL string `json:"answer_url"`
+
+	// Credits AI credits with two decimal places.
+	//
+	// Examples: 50.00
+	Credits Credits              `json:"credits"`
+	Status  AnswerAcceptedStatus `json:"status"`
+
+	// StatusURL Where to poll the task.
+	StatusURL string             `json:"status_url"`
+	TaskID    openapi_types.UUID `json:"task_id"`
+}
+
+// AnswerAcceptedStatus defines model for AnswerAccepted.Status.
+type AnswerAcceptedStatus string
+
+// AnswerFeature defines model for AnswerFeature.
+type AnswerFeature string
+
+// AnswerStatus defines model for AnswerStatus.
+type AnswerStatus string
+
+// AnswerTable defines model for AnswerTable.
+type AnswerTable struct {
+	Columns []struct {
+		Kind AnswerTableColumnsKind `json:"kind"`
+		Name string                 `json:"name"`
+	} `json:"columns"`
+
+	// Figure Which figure it is, such as sales_totals.
+	Figure string `json:"figure"`
+
+	// More There were more rows.
+	More  bool       `json:"more"`
+	Rows  [][]string `json:"rows"`
+	Title string     `json:"title"`
+}
+
+// AnswerTableColumnsKind defines model for AnswerTable.Columns.Kind.
+type AnswerTableColumnsKind string
+
+// Asked defines model for Asked.
+type Asked struct {
+	CreatedAt   time.Time          `json:"created_at"`
+	Feature     AnswerFeature      `json:"feature"`
+	ID          openapi_types.UUID `json:"id"`
+	ProductName *string            `json:"product_name"`
+
+	// Question As it was asked, without mail addresses and telephone numbers.
+	Question *string            `json:"question"`
+	Status   AnswerStatus       `json:"status"`
+	TaskID   openapi_types.UUID `json:"task_id"`
+}
+
+// AskedPage defines model for AskedPage.
+type AskedPage struct {
+	Items      []Asked `json:"items"`
+	NextCursor *string `json:"next_cursor"`
+}
+
 // AuditEntry defines model for AuditEntry.
 type AuditEntry struct {
 	// Action Examples: LOGIN, invitation.created
@@ -2554,6 +2806,22 @@ type CustomersReportRequest struct {
 
 // CustomersReportRequestFormat defines model for CustomersReportRequest.Format.
 type CustomersReportRequestFormat string
+
+// DescriptionRequest defines model for DescriptionRequest.
+type DescriptionRequest struct {
+	Language *DescriptionRequestLanguage `json:"language,omitempty"`
+
+	// MaxWords About how long it may be.
+	MaxWords  *int                    `json:"max_words,omitempty"`
+	ProductID openapi_types.UUID      `json:"product_id"`
+	Tone      *DescriptionRequestTone `json:"tone,omitempty"`
+}
+
+// DescriptionRequestLanguage defines model for DescriptionRequest.Language.
+type DescriptionRequestLanguage string
+
+// DescriptionRequestTone defines model for DescriptionRequest.Tone.
+type DescriptionRequestTone string
 
 // EmailRequest defines model for EmailRequest.
 type EmailRequest struct {
@@ -3593,6 +3861,17 @@ type PurchaseRequestPackage string
 
 // PurchaseRequestProvider Who takes the payment. Without it the server's default, Paystack where it is configured. One that is not configured is refused, and the answer names those that are.
 type PurchaseRequestProvider string
+
+// QuestionRequest defines model for QuestionRequest.
+type QuestionRequest struct {
+	// Question The question, in any language.
+	//
+	// Examples: What did we sell this month, by storefront?
+	Question string `json:"question"`
+
+	// StorefrontID Only this storefront's figures.
+	StorefrontID *openapi_types.UUID `json:"storefront_id,omitempty"`
+}
 
 // QuietHours When no mail shall come that can wait, in the business's time zone; perhaps over midnight.
 type QuietHours struct {
@@ -5124,6 +5403,9 @@ type VerifyingSubscription struct {
 // AdjustmentID defines model for AdjustmentId.
 type AdjustmentID = openapi_types.UUID
 
+// AnswerID defines model for AnswerId.
+type AnswerID = openapi_types.UUID
+
 // At defines model for At.
 type At = time.Time
 
@@ -5238,6 +5520,15 @@ type ListActivityReportsParams struct {
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
+// ListAnswersParams defines parameters for ListAnswers.
+type ListAnswersParams struct {
+	// Limit Most items on the page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The next_cursor of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
 // GetCreditBalanceParams defines parameters for GetCreditBalance.
 type GetCreditBalanceParams struct {
 	// At A past instant, RFC 3339. Without it, now.
@@ -5300,6 +5591,18 @@ type CaptureFeatureChargeParams struct {
 
 // ReleaseFeatureChargeParams defines parameters for ReleaseFeatureCharge.
 type ReleaseFeatureChargeParams struct {
+	// IdempotencyKey Your own name for this request, 1 to 100 letters, digits, `.`, `_`, `:` or `-`. Asking again with the same key and body, within a day, does nothing again and answers the same, with `Idempotent-Replayed: true`; with another body it is refused. Keys are a person's own.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// DescribeProductParams defines parameters for DescribeProduct.
+type DescribeProductParams struct {
+	// IdempotencyKey Your own name for this request, 1 to 100 letters, digits, `.`, `_`, `:` or `-`. Asking again with the same key and body, within a day, does nothing again and answers the same, with `Idempotent-Replayed: true`; with another body it is refused. Keys are a person's own.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// AskQuestionParams defines parameters for AskQuestion.
+type AskQuestionParams struct {
 	// IdempotencyKey Your own name for this request, 1 to 100 letters, digits, `.`, `_`, `:` or `-`. Asking again with the same key and body, within a day, does nothing again and answers the same, with `Idempotent-Replayed: true`; with another body it is refused. Keys are a person's own.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
@@ -5946,6 +6249,12 @@ type CaptureFeatureChargeJSONRequestBody = CaptureRequest
 // ReleaseFeatureChargeJSONRequestBody defines body for ReleaseFeatureCharge for application/json ContentType.
 type ReleaseFeatureChargeJSONRequestBody = ReleaseRequest
 
+// DescribeProductJSONRequestBody defines body for DescribeProduct for application/json ContentType.
+type DescribeProductJSONRequestBody = DescriptionRequest
+
+// AskQuestionJSONRequestBody defines body for AskQuestion for application/json ContentType.
+type AskQuestionJSONRequestBody = QuestionRequest
+
 // ChangePasswordJSONRequestBody defines body for ChangePassword for application/json ContentType.
 type ChangePasswordJSONRequestBody = PasswordChangeRequest
 
@@ -6122,6 +6431,12 @@ type ServerInterface interface {
 	// ListActivityReports What people did, week by week
 	// (GET /api/v1/activity-reports)
 	ListActivityReports(c *gin.Context, params ListActivityReportsParams)
+	// ListAnswers What I asked, the newest first
+	// (GET /api/v1/ai/answers)
+	ListAnswers(c *gin.Context, params ListAnswersParams)
+	// GetAnswer One answer
+	// (GET /api/v1/ai/answers/{id})
+	GetAnswer(c *gin.Context, id AnswerID)
 	// GetCreditBalance What may be spent, now or at a past instant
 	// (GET /api/v1/ai/credits/balance)
 	GetCreditBalance(c *gin.Context, params GetCreditBalanceParams)
@@ -6158,6 +6473,12 @@ type ServerInterface interface {
 	// ReleaseFeatureCharge Give the credits of a charge back
 	// (POST /api/v1/ai/features/{feature}/charges/{id}/release)
 	ReleaseFeatureCharge(c *gin.Context, feature Feature, id ChargeID, params ReleaseFeatureChargeParams)
+	// DescribeProduct Have a product described
+	// (POST /api/v1/ai/products/description)
+	DescribeProduct(c *gin.Context, params DescribeProductParams)
+	// AskQuestion Ask a question about the shop's own figures
+	// (POST /api/v1/ai/query)
+	AskQuestion(c *gin.Context, params AskQuestionParams)
 	// GetUsageStats What was used in the last days
 	// (GET /api/v1/ai/usage/stats)
 	GetUsageStats(c *gin.Context, params GetUsageStatsParams)
@@ -6725,6 +7046,66 @@ func (siw *ServerInterfaceWrapper) ListActivityReports(c *gin.Context) {
 	siw.Handler.ListActivityReports(c, params)
 }
 
+// ListAnswers operation middleware
+func (siw *ServerInterfaceWrapper) ListAnswers(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListAnswersParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListAnswers(c, params)
+}
+
+// GetAnswer operation middleware
+func (siw *ServerInterfaceWrapper) GetAnswer(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id AnswerID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetAnswer(c, id)
+}
+
 // GetCreditBalance operation middleware
 func (siw *ServerInterfaceWrapper) GetCreditBalance(c *gin.Context) {
 
@@ -7171,6 +7552,86 @@ func (siw *ServerInterfaceWrapper) ReleaseFeatureCharge(c *gin.Context) {
 	}
 
 	siw.Handler.ReleaseFeatureCharge(c, feature, id, params)
+}
+
+// DescribeProduct operation middleware
+func (siw *ServerInterfaceWrapper) DescribeProduct(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DescribeProductParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.DescribeProduct(c, params)
+}
+
+// AskQuestion operation middleware
+func (siw *ServerInterfaceWrapper) AskQuestion(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params AskQuestionParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.AskQuestion(c, params)
 }
 
 // GetUsageStats operation middleware
@@ -11767,6 +12228,10 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.POST(options.BaseURL+"/api/v1/ai/features/:feature/charges/:id/release", wrapper.ReleaseFeatureCharge)
 	router.GET(options.BaseURL+"/api/v1/ai/usage/stats", wrapper.GetUsageStats)
 	router.GET(options.BaseURL+"/api/v1/ai/usage/transactions", wrapper.ListUsageTransactions)
+	router.POST(options.BaseURL+"/api/v1/ai/query", wrapper.AskQuestion)
+	router.POST(options.BaseURL+"/api/v1/ai/products/description", wrapper.DescribeProduct)
+	router.GET(options.BaseURL+"/api/v1/ai/answers", wrapper.ListAnswers)
+	router.GET(options.BaseURL+"/api/v1/ai/answers/:id", wrapper.GetAnswer)
 	router.GET(options.BaseURL+"/api/v1/subscription", wrapper.GetSubscription)
 	router.GET(options.BaseURL+"/api/v1/subscription/pricing", wrapper.GetSubscriptionPricing)
 	router.GET(options.BaseURL+"/api/v1/subscription/payments", wrapper.ListSubscriptionPayments)
@@ -12326,6 +12791,306 @@ type ListActivityReportsdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListActivityReportsdefaultApplicationProblemPlusJSONResponse) VisitListActivityReportsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAnswersRequestObject struct {
+	Params ListAnswersParams
+}
+
+type ListAnswersResponseObject interface {
+	VisitListAnswersResponse(w http.ResponseWriter) error
+}
+
+type ListAnswers200JSONResponse AskedPage
+
+func (response ListAnswers200JSONResponse) VisitListAnswersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAnswers401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ListAnswers401ApplicationProblemPlusJSONResponse) VisitListAnswersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAnswers403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListAnswers403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ListAnswers403ResponseHeaders
+}
+
+func (response ListAnswers403ApplicationProblemPlusJSONResponse) VisitListAnswersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAnswers422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListAnswers422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ListAnswers422ResponseHeaders
+}
+
+func (response ListAnswers422ApplicationProblemPlusJSONResponse) VisitListAnswersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAnswers429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListAnswers429ApplicationProblemPlusJSONResponse) VisitListAnswersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAnswersdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListAnswersdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    ListAnswersdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response ListAnswersdefaultApplicationProblemPlusJSONResponse) VisitListAnswersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAnswerRequestObject struct {
+	ID AnswerID `json:"id"`
+}
+
+type GetAnswerResponseObject interface {
+	VisitGetAnswerResponse(w http.ResponseWriter) error
+}
+
+type GetAnswer200ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetAnswer200JSONResponse struct {
+	Body    Answer
+	Headers GetAnswer200ResponseHeaders
+}
+
+func (response GetAnswer200JSONResponse) VisitGetAnswerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAnswer401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response GetAnswer401ApplicationProblemPlusJSONResponse) VisitGetAnswerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAnswer403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetAnswer403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetAnswer403ResponseHeaders
+}
+
+func (response GetAnswer403ApplicationProblemPlusJSONResponse) VisitGetAnswerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAnswer404ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetAnswer404ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetAnswer404ResponseHeaders
+}
+
+func (response GetAnswer404ApplicationProblemPlusJSONResponse) VisitGetAnswerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAnswer422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetAnswer422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetAnswer422ResponseHeaders
+}
+
+func (response GetAnswer422ApplicationProblemPlusJSONResponse) VisitGetAnswerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAnswer429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetAnswer429ApplicationProblemPlusJSONResponse) VisitGetAnswerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAnswerdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetAnswerdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    GetAnswerdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response GetAnswerdefaultApplicationProblemPlusJSONResponse) VisitGetAnswerResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -14408,6 +15173,622 @@ type ReleaseFeatureChargedefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ReleaseFeatureChargedefaultApplicationProblemPlusJSONResponse) VisitReleaseFeatureChargeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DescribeProductRequestObject struct {
+	Params DescribeProductParams
+	Body   *DescribeProductJSONRequestBody
+}
+
+type DescribeProductResponseObject interface {
+	VisitDescribeProductResponse(w http.ResponseWriter) error
+}
+
+type DescribeProduct202ResponseHeaders struct {
+	IdempotentReplayed *string
+	Location           *string
+	RetryAfter         *int
+}
+
+type DescribeProduct202JSONResponse struct {
+	Body    AnswerAccepted
+	Headers DescribeProduct202ResponseHeaders
+}
+
+func (response DescribeProduct202JSONResponse) VisitDescribeProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
+	if response.Headers.Location != nil {
+		w.Header().Set("Location", fmt.Sprint(*response.Headers.Location))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DescribeProduct400ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response DescribeProduct400ApplicationProblemPlusJSONResponse) VisitDescribeProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DescribeProduct401ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type DescribeProduct401ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers DescribeProduct401ResponseHeaders
+}
+
+func (response DescribeProduct401ApplicationProblemPlusJSONResponse) VisitDescribeProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DescribeProduct402ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type DescribeProduct402ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers DescribeProduct402ResponseHeaders
+}
+
+func (response DescribeProduct402ApplicationProblemPlusJSONResponse) VisitDescribeProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(402)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DescribeProduct403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type DescribeProduct403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers DescribeProduct403ResponseHeaders
+}
+
+func (response DescribeProduct403ApplicationProblemPlusJSONResponse) VisitDescribeProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DescribeProduct404ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type DescribeProduct404ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers DescribeProduct404ResponseHeaders
+}
+
+func (response DescribeProduct404ApplicationProblemPlusJSONResponse) VisitDescribeProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DescribeProduct409ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type DescribeProduct409ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers DescribeProduct409ResponseHeaders
+}
+
+func (response DescribeProduct409ApplicationProblemPlusJSONResponse) VisitDescribeProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DescribeProduct413ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type DescribeProduct413ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers DescribeProduct413ResponseHeaders
+}
+
+func (response DescribeProduct413ApplicationProblemPlusJSONResponse) VisitDescribeProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DescribeProduct415ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type DescribeProduct415ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers DescribeProduct415ResponseHeaders
+}
+
+func (response DescribeProduct415ApplicationProblemPlusJSONResponse) VisitDescribeProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DescribeProduct422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type DescribeProduct422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers DescribeProduct422ResponseHeaders
+}
+
+func (response DescribeProduct422ApplicationProblemPlusJSONResponse) VisitDescribeProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DescribeProduct429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response DescribeProduct429ApplicationProblemPlusJSONResponse) VisitDescribeProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DescribeProduct503ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type DescribeProduct503ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers DescribeProduct503ResponseHeaders
+}
+
+func (response DescribeProduct503ApplicationProblemPlusJSONResponse) VisitDescribeProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DescribeProductdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type DescribeProductdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    DescribeProductdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response DescribeProductdefaultApplicationProblemPlusJSONResponse) VisitDescribeProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AskQuestionRequestObject struct {
+	Params AskQuestionParams
+	Body   *AskQuestionJSONRequestBody
+}
+
+type AskQuestionResponseObject interface {
+	VisitAskQuestionResponse(w http.ResponseWriter) error
+}
+
+type AskQuestion202ResponseHeaders struct {
+	IdempotentReplayed *string
+	Location           *string
+	RetryAfter         *int
+}
+
+type AskQuestion202JSONResponse struct {
+	Body    AnswerAccepted
+	Headers AskQuestion202ResponseHeaders
+}
+
+func (response AskQuestion202JSONResponse) VisitAskQuestionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
+	if response.Headers.Location != nil {
+		w.Header().Set("Location", fmt.Sprint(*response.Headers.Location))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AskQuestion400ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response AskQuestion400ApplicationProblemPlusJSONResponse) VisitAskQuestionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AskQuestion401ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type AskQuestion401ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers AskQuestion401ResponseHeaders
+}
+
+func (response AskQuestion401ApplicationProblemPlusJSONResponse) VisitAskQuestionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AskQuestion402ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type AskQuestion402ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers AskQuestion402ResponseHeaders
+}
+
+func (response AskQuestion402ApplicationProblemPlusJSONResponse) VisitAskQuestionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(402)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AskQuestion403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type AskQuestion403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers AskQuestion403ResponseHeaders
+}
+
+func (response AskQuestion403ApplicationProblemPlusJSONResponse) VisitAskQuestionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AskQuestion409ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type AskQuestion409ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers AskQuestion409ResponseHeaders
+}
+
+func (response AskQuestion409ApplicationProblemPlusJSONResponse) VisitAskQuestionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AskQuestion413ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type AskQuestion413ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers AskQuestion413ResponseHeaders
+}
+
+func (response AskQuestion413ApplicationProblemPlusJSONResponse) VisitAskQuestionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AskQuestion415ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type AskQuestion415ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers AskQuestion415ResponseHeaders
+}
+
+func (response AskQuestion415ApplicationProblemPlusJSONResponse) VisitAskQuestionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AskQuestion422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type AskQuestion422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers AskQuestion422ResponseHeaders
+}
+
+func (response AskQuestion422ApplicationProblemPlusJSONResponse) VisitAskQuestionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AskQuestion429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response AskQuestion429ApplicationProblemPlusJSONResponse) VisitAskQuestionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AskQuestion503ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type AskQuestion503ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers AskQuestion503ResponseHeaders
+}
+
+func (response AskQuestion503ApplicationProblemPlusJSONResponse) VisitAskQuestionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AskQuestiondefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type AskQuestiondefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    AskQuestiondefaultResponseHeaders
+	StatusCode int
+}
+
+func (response AskQuestiondefaultApplicationProblemPlusJSONResponse) VisitAskQuestionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -38553,6 +39934,12 @@ type StrictServerInterface interface {
 	// ListActivityReports What people did, week by week
 	// (GET /api/v1/activity-reports)
 	ListActivityReports(ctx context.Context, request ListActivityReportsRequestObject) (ListActivityReportsResponseObject, error)
+	// ListAnswers What I asked, the newest first
+	// (GET /api/v1/ai/answers)
+	ListAnswers(ctx context.Context, request ListAnswersRequestObject) (ListAnswersResponseObject, error)
+	// GetAnswer One answer
+	// (GET /api/v1/ai/answers/{id})
+	GetAnswer(ctx context.Context, request GetAnswerRequestObject) (GetAnswerResponseObject, error)
 	// GetCreditBalance What may be spent, now or at a past instant
 	// (GET /api/v1/ai/credits/balance)
 	GetCreditBalance(ctx context.Context, request GetCreditBalanceRequestObject) (GetCreditBalanceResponseObject, error)
@@ -38589,6 +39976,12 @@ type StrictServerInterface interface {
 	// ReleaseFeatureCharge Give the credits of a charge back
 	// (POST /api/v1/ai/features/{feature}/charges/{id}/release)
 	ReleaseFeatureCharge(ctx context.Context, request ReleaseFeatureChargeRequestObject) (ReleaseFeatureChargeResponseObject, error)
+	// DescribeProduct Have a product described
+	// (POST /api/v1/ai/products/description)
+	DescribeProduct(ctx context.Context, request DescribeProductRequestObject) (DescribeProductResponseObject, error)
+	// AskQuestion Ask a question about the shop's own figures
+	// (POST /api/v1/ai/query)
+	AskQuestion(ctx context.Context, request AskQuestionRequestObject) (AskQuestionResponseObject, error)
 	// GetUsageStats What was used in the last days
 	// (GET /api/v1/ai/usage/stats)
 	GetUsageStats(ctx context.Context, request GetUsageStatsRequestObject) (GetUsageStatsResponseObject, error)
@@ -39151,6 +40544,58 @@ func (sh *strictHandler) ListActivityReports(ctx *gin.Context, params ListActivi
 	}
 }
 
+// ListAnswers operation middleware
+func (sh *strictHandler) ListAnswers(ctx *gin.Context, params ListAnswersParams) {
+	var request ListAnswersRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListAnswers(ctx.Request.Context(), request.(ListAnswersRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListAnswers")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListAnswersResponseObject); ok {
+		if err := validResponse.VisitListAnswersResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetAnswer operation middleware
+func (sh *strictHandler) GetAnswer(ctx *gin.Context, id AnswerID) {
+	var request GetAnswerRequestObject
+
+	request.ID = id
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetAnswer(ctx.Request.Context(), request.(GetAnswerRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetAnswer")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetAnswerResponseObject); ok {
+		if err := validResponse.VisitGetAnswerResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // GetCreditBalance operation middleware
 func (sh *strictHandler) GetCreditBalance(ctx *gin.Context, params GetCreditBalanceParams) {
 	var request GetCreditBalanceRequestObject
@@ -39531,6 +40976,94 @@ func (sh *strictHandler) ReleaseFeatureCharge(ctx *gin.Context, feature Feature,
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(ReleaseFeatureChargeResponseObject); ok {
 		if err := validResponse.VisitReleaseFeatureChargeResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// DescribeProduct operation middleware
+func (sh *strictHandler) DescribeProduct(ctx *gin.Context, params DescribeProductParams) {
+	var request DescribeProductRequestObject
+
+	request.Params = params
+
+	var body DescribeProductJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DescribeProduct(ctx.Request.Context(), request.(DescribeProductRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DescribeProduct")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(DescribeProductResponseObject); ok {
+		if err := validResponse.VisitDescribeProductResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// AskQuestion operation middleware
+func (sh *strictHandler) AskQuestion(ctx *gin.Context, params AskQuestionParams) {
+	var request AskQuestionRequestObject
+
+	request.Params = params
+
+	var body AskQuestionJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.AskQuestion(ctx.Request.Context(), request.(AskQuestionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "AskQuestion")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(AskQuestionResponseObject); ok {
+		if err := validResponse.VisitAskQuestionResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
