@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"io"
 	"io/fs"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -20,6 +21,7 @@ import (
 	"makola/pkg/postgres/postgrestest"
 	"makola/pkg/reporting"
 	"makola/pkg/storage"
+	"makola/pkg/storage/storagetest"
 	"makola/pkg/task"
 	"makola/pkg/task/tasktest"
 	"makola/pkg/tenant"
@@ -75,11 +77,18 @@ type worker struct {
 
 func newWorker(t *testing.T) *worker {
 	t.Helper()
+	path := t.TempDir()
+	w := workerWith(t, folderAt(t, path))
+	w.path = path
+	return w
+}
+
+func workerWith(t *testing.T, files *storage.Files) *worker {
+	t.Helper()
 	pg := postgrestest.New(t)
-	w := &worker{t: t, db: pg.Open("makola_reports"), gateway: pg.Open("makola_gateway"), look: pg.Admin(), path: t.TempDir()}
+	w := &worker{t: t, db: pg.Open("makola_reports"), gateway: pg.Open("makola_gateway"), look: pg.Admin(), files: files}
 	fill(t, w.look)
 	w.h = tasktest.New(t, w.db)
-	w.files = folderAt(t, w.path)
 	register(w.db, w.files, w.h, w.h.Queue)
 	w.reports = reportspb.NewTasks(w.h.Queue)
 	return w
@@ -309,9 +318,34 @@ func TestAReportThatIsGivenUpLeavesNoFile(t *testing.T) {
 
 func TestAStoreThatIsDownIsTriedAgainAndThenFailsClearly(t *testing.T) {
 	t.Parallel()
-	w := newWorker(t)
+	t.Run("a disk", func(t *testing.T) {
+		t.Parallel()
+		w := newWorker(t)
+		require.NoError(t, os.WriteFile(filepath.Join(w.path, "reports"), nil, 0o600), "where a folder should be")
+		r := w.failsAtLast("not a directory")
+		require.NoError(t, os.Remove(filepath.Join(w.path, "reports")))
+		w.recovers(r)
+	})
+	t.Run("an object store", func(t *testing.T) {
+		t.Parallel()
+		b := storagetest.New(t)
+		files, err := storage.Open(t.Context(), b.Config())
+		require.NoError(t, err)
+		w := workerWith(t, files)
+		b.Fail(storagetest.Down(http.StatusServiceUnavailable))
+		r := w.failsAtLast("write file: the object store answered 503 ServiceUnavailable")
+		require.Empty(t, b.Keys(t))
+		b.Fail(nil)
+		w.recovers(r)
+		require.Len(t, b.Keys(t), 1)
+	})
+}
+
+// failsAtLast asks for a report that cannot be kept, and waits until that is given up.
+func (w *worker) failsAtLast(reason string) *reporting.Report {
+	t := w.t
+	t.Helper()
 	r := w.request(march())
-	require.NoError(t, os.WriteFile(filepath.Join(w.path, "reports"), nil, 0o600), "where a folder should be")
 	w.h.Drain(t.Context())
 	require.Equal(t, "queued", w.h.View(t.Context(), r.Task).Status())
 	require.Equal(t, reporting.Pending, w.get(r.ID).Status)
@@ -322,10 +356,26 @@ func TestAStoreThatIsDownIsTriedAgainAndThenFailsClearly(t *testing.T) {
 	require.Equal(t, "failed", w.h.View(t.Context(), r.Task).Status())
 	got := w.get(r.ID)
 	require.Equal(t, reporting.Failed, got.Status)
-	require.NotEmpty(t, got.Reason)
+	require.Contains(t, got.Reason, reason)
+	require.NotContains(t, got.Reason, id("10").String(), "no place in the store")
 	require.Equal(t, 1, w.count(`select count(*) from notifications.notice where kind = 'REPORT_FAILED'`))
 	require.Equal(t, 1, w.count(`select count(*) from notifications.email where template = 'report_failed'`))
-	require.NotEqual(t, r.ID, w.request(march()).ID, "it may be asked for again")
+	return r
+}
+
+// recovers asks for the same once more, when the store is back.
+func (w *worker) recovers(failed *reporting.Report) {
+	t := w.t
+	t.Helper()
+	r := w.request(march())
+	require.NotEqual(t, failed.ID, r.ID, "it may be asked for again")
+	w.h.Drain(t.Context())
+	got := w.get(r.ID)
+	require.Equal(t, reporting.Completed, got.Status)
+	file, err := w.files.Open(t.Context(), got.File.Key)
+	require.NoError(t, err)
+	defer file.Close()
+	require.Equal(t, got.File.Size, file.Size)
 }
 
 func TestOldFilesGoAndTheirReportsStay(t *testing.T) {
