@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"gorm.io/gorm"
 
+	"makola/pkg/postgres"
 	"makola/pkg/problem"
 	"makola/pkg/reporting"
 	"makola/pkg/storage"
@@ -27,7 +28,12 @@ const (
 	maxBytes = 4 << 30
 	// failTime bounds the writing down of a failure, also when the task's own time is over.
 	failTime = 5 * time.Second
+	// turnWait is after how long a report whose turn it is not looks again, if none that ends makes way for it before.
+	turnWait = 10 * time.Second
 )
+
+// errTurn puts a report off whose turn it is not. It has not failed, whatever the number of its attempts.
+var errTurn = task.Waiting(reporting.WaitingForTurn, turnWait)
 
 // wanted is a report as a task's arguments ask for it.
 type wanted struct {
@@ -59,7 +65,7 @@ func (r *Reports) make(ctx context.Context, run contract.Run, w wanted) (func(tx
 	}
 	ctx = tenant.With(ctx, business)
 	commit, final, err := r.attempt(ctx, run, business, w)
-	if err != nil && (final || run.Attempt >= run.MaxAttempts) && !errors.Is(ctx.Err(), context.Canceled) { // a cancelled one has not failed
+	if err != nil && !errors.Is(err, errTurn) && (final || run.Attempt >= run.MaxAttempts) && !errors.Is(ctx.Err(), context.Canceled) { // a cancelled one has not failed
 		r.fail(ctx, run.ID, business, err)
 	}
 	if final {
@@ -84,12 +90,15 @@ func businessOf(run contract.Run, text string) (uuid.UUID, error) {
 func (r *Reports) attempt(ctx context.Context, run contract.Run, business uuid.UUID, w wanted) (commit func(tx *gorm.DB) (result, error), final bool, err error) {
 	begun := time.Now()
 	var report *reporting.Report
-	active := false
+	active, turn := false, false
 	err = r.DB.InTenant(ctx, func(tx *gorm.DB) (err error) {
 		if active, err = task.TenantActive(ctx, tx); err != nil || !active {
 			return err
 		}
-		report, err = begin(tx, run, w)
+		if report, err = begin(tx, run, w); err != nil || !report.Open() {
+			return err
+		}
+		turn, err = reporting.Turn(tx, report)
 		return err
 	})
 	switch _, fault := errors.AsType[*problem.Error](err); {
@@ -107,8 +116,15 @@ func (r *Reports) attempt(ctx context.Context, run contract.Run, business uuid.U
 		return nil, true, reporting.ErrOver
 	case reporting.Pending, reporting.Processing, reporting.Failed: // a failed one was asked for anew by an operator
 	}
+	if !turn {
+		return nil, false, errTurn
+	}
+	db, err := r.source(ctx, run)
+	if err != nil {
+		return nil, false, err
+	}
 	key := storage.Key(purpose, business, uuid.Must(uuid.NewV7()), begun)
-	made, written, err := r.write(ctx, key, report.Order, run.Progress)
+	made, written, err := r.write(ctx, db, key, report.Order, run.Progress)
 	switch {
 	case errors.Is(err, storage.ErrNone), errors.Is(err, storage.ErrTooLarge):
 		return nil, true, err
@@ -139,15 +155,23 @@ func begin(tx *gorm.DB, run contract.Run, w wanted) (*reporting.Report, error) {
 	return reporting.Begin(tx, run.ID, o)
 }
 
+// source is where a report is read from. Whatever the first attempt failed of, such as a replica that cancels long queries, the next ones read the primary.
+func (r *Reports) source(ctx context.Context, run contract.Run) (*postgres.DB, error) {
+	if run.Attempt > 1 {
+		return r.DB, nil
+	}
+	return reporting.Databases{Primary: r.DB, Read: r.Read}.Current(ctx)
+}
+
 // write writes the report into a file, row by row. There is none after an error.
-func (r *Reports) write(ctx context.Context, key string, o reporting.Order, progress func(done, total int64, note string)) (made reporting.Made, written storage.Written, err error) {
+func (r *Reports) write(ctx context.Context, db *postgres.DB, key string, o reporting.Order, progress func(done, total int64, note string)) (made reporting.Made, written storage.Written, err error) {
 	if r.Files == nil {
 		return made, written, storage.ErrNone
 	}
 	from, to := io.Pipe()
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() (err error) {
-		made, err = reporting.Write(gctx, r.DB, to, o, progress)
+		made, err = reporting.Write(gctx, db, to, o, progress)
 		_ = to.CloseWithError(err) // nil is the end of the file; never fails
 		return err
 	})
@@ -189,6 +213,9 @@ func (r *Reports) fail(ctx context.Context, id, business uuid.UUID, cause error)
 		}
 		news, err := reporting.Fail(tx, report.ID, cause.Error())
 		if err != nil || !news {
+			return err
+		}
+		if err := reporting.PassTurn(tx); err != nil {
 			return err
 		}
 		return r.tellFailed(ctx, tx, business, report)
