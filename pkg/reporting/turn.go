@@ -12,7 +12,7 @@ import (
 )
 
 // longest is how long a task may make a report: its time limit.
-const longest = 10 * time.Minute
+const longest = 20 * time.Minute
 
 // WaitingForTurn is what a report waits for while others of its business are being made.
 var WaitingForTurn = fmt.Sprintf("%d reports of this business are being made; this one waits for its turn", MaxRunning)

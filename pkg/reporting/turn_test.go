@@ -155,7 +155,7 @@ func TestReportsFromElsewhereTakeTurnsToo(t *testing.T) {
 	for i, r := range list {
 		require.Equal(t, i < reporting.MaxRunning, s.turn(t, "10", r))
 	}
-	_, err := s.admin.Exec(t.Context(), `update reporting.report set turn_at = turn_at - interval '11 minutes' where id = $1`, list[0].ID)
+	_, err := s.admin.Exec(t.Context(), `update reporting.report set turn_at = turn_at - interval '21 minutes' where id = $1`, list[0].ID)
 	require.NoError(t, err)
 	require.True(t, s.turn(t, "10", list[3]), "longer than a task may run")
 }
