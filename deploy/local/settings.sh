@@ -1,7 +1,7 @@
 # What `make up` decides once and keeps: ports, secrets, and each process's environment file; sourced, never run.
 # shellcheck shell=bash
 
-roles=(owner gateway webhook billing inventory reports notifier cron operator)
+roles=(owner gateway webhook billing inventory reports reader notifier cron operator)
 
 # remember FILE NAME VALUE adds NAME=VALUE to a file unless the name is there already.
 remember() {
@@ -66,10 +66,11 @@ decide() {
   remember "$state/secrets" AMQP_PASSWORD_MONITOR "$(secret)"
   for role in "${roles[@]}"; do
     remember "$state/secrets" "PG_PASSWORD_${role^^}" "$(secret)"
-    if [ "$role" != owner ] && [ "$role" != webhook ]; then remember "$state/secrets" "AMQP_PASSWORD_${role^^}" "$(secret)"; fi
+    if [ "$role" != owner ] && [ "$role" != webhook ] && [ "$role" != reader ]; then remember "$state/secrets" "AMQP_PASSWORD_${role^^}" "$(secret)"; fi
   done
   remember "$state/secrets" JWT_SECRET "$(secret)"
   remember "$state/secrets" LINK_SECRET "$(secret)"
+  remember "$state/secrets" DOWNLOAD_SECRET "$(secret)"
   remember "$state/secrets" PAYSTACK_SECRET_KEY "sk_test_$(secret)"
   load_settings
 }
@@ -151,7 +152,11 @@ write_env() {
         put JWT_KEYS "dev:$JWT_SECRET"
         put UNSUBSCRIBE_KEYS "$LINK_SECRET"
         put AI_ENABLED true
+        put DOWNLOAD_KEYS "$DOWNLOAD_SECRET"
         put_providers
+        ;;
+      reports-worker)
+        put READ_DATABASE_URL "$(database_url reader)"
         ;;
       billing-worker)
         put_providers

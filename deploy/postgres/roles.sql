@@ -18,6 +18,7 @@ BEGIN
         'makola_billing',    -- billing-worker
         'makola_inventory',  -- inventory-worker
         'makola_reports',    -- reports-worker
+        'makola_reader',     -- what reports-worker reads reports with, where READ_DATABASE_URL says so: from a copy of the database, or from this one
         'makola_notifier',   -- notifier
         'makola_cron',       -- cron
         'makola_operator'    -- the command makola, apart from migrate
@@ -38,6 +39,12 @@ BEGIN
     ALTER ROLE makola_search NOLOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS;
     -- The owner's migrations hand those functions over to it.
     GRANT makola_search TO makola_owner;
+
+    -- It reads, whatever it is granted. A report is one long transaction that holds no locks and waits for its file now and then.
+    ALTER ROLE makola_reader SET default_transaction_read_only = on;
+    ALTER ROLE makola_reader SET statement_timeout = '20min';
+    ALTER ROLE makola_reader SET lock_timeout = '30s';
+    ALTER ROLE makola_reader SET idle_in_transaction_session_timeout = '5min';
 
     -- A migration may sit in its transaction while it waits for a lock or for its own next file.
     ALTER ROLE makola_owner SET idle_in_transaction_session_timeout = '5min';

@@ -3,13 +3,15 @@
 # Migrations come later, by `makola migrate` as makola_owner.
 #
 # The connection (a superuser's) comes from libpq's own variables: PGHOST, PGPORT, PGUSER, PGPASSWORD.
-# Passwords come from PG_PASSWORD_<ROLE>, for OWNER, GATEWAY, WEBHOOK, BILLING, INVENTORY, REPORTS, NOTIFIER, CRON and OPERATOR.
+# Passwords come from PG_PASSWORD_<ROLE>, for OWNER, GATEWAY, WEBHOOK, BILLING, INVENTORY, REPORTS, NOTIFIER, CRON and OPERATOR;
+# and for READER where reports-worker has a READ_DATABASE_URL: without a password that role cannot log in.
 # `make up` and Compose run this file at every start.
 set -euo pipefail
 here=$(dirname "${BASH_SOURCE[0]}")
 psql=(psql -X -q -v ON_ERROR_STOP=1)
 export PGDATABASE=postgres
 roles=(owner gateway webhook billing inventory reports notifier cron operator)
+if [ -n "${PG_PASSWORD_READER:-}" ]; then roles+=(reader); fi
 
 bad=0
 for role in "${roles[@]}"; do
@@ -39,7 +41,7 @@ export PGDATABASE=makola
 -- Nobody but the owner and the services has business here.
 REVOKE ALL ON DATABASE makola FROM PUBLIC;
 GRANT CONNECT ON DATABASE makola TO
-    makola_gateway, makola_webhook, makola_billing, makola_inventory, makola_reports, makola_notifier, makola_cron, makola_operator;
+    makola_gateway, makola_webhook, makola_billing, makola_inventory, makola_reports, makola_reader, makola_notifier, makola_cron, makola_operator;
 -- The owner makes the schemas, and keeps the table of migrations in public.
 GRANT CREATE, USAGE ON SCHEMA public TO makola_owner;
 REVOKE CREATE ON SCHEMA public FROM PUBLIC;

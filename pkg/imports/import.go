@@ -52,11 +52,15 @@ const (
 // MostUnderWay is how many imports of one business may be under way at once: their writes take turns anyway.
 const MostUnderWay = 3
 
-// FilePurpose begins the keys of uploaded files, and FileLife is how long they are kept.
+// FilePurpose begins the keys of uploaded files, and FileLife is how long they are kept. Life is how long an import is, with its faults: the policy of its table says the same.
 const (
 	FilePurpose = "imports"
 	FileLife    = 7 * 24 * time.Hour
+	Life        = 180 * 24 * time.Hour
 )
+
+// pruneBatch is how many imports one Prune deletes at most. Each has up to MaxFaults faults.
+const pruneBatch = 1000
 
 var (
 	// ErrNotFound reports an import that does not exist, or is another business's.
@@ -244,6 +248,15 @@ func Finish(tx *gorm.DB, i *Import, status Status, out *Outcome) error {
 		Tenant: owner, User: i.CreatedBy, Actor: i.Actor, Action: "import." + strings.ToLower(string(status)), Entity: "import", EntityID: i.ID.String(),
 		Changes: map[string]any{"kind": i.Kind, "file": i.FileName, "rows": out.Rows, "created": out.Created, "updated": out.Updated, "skipped": out.Skipped, "faults": out.Faults},
 	})
+}
+
+// Prune deletes imports of all businesses whose time is over, the oldest first, with their faults, and returns how many those were. tx must be a platform transaction.
+func Prune(tx *gorm.DB) (int64, error) {
+	n, err := postgres.Exec(tx, `delete from imports.import where id in (select id from imports.import where created_at < now() - $1::interval order by created_at limit $2)`, Life, pruneBatch)
+	if err != nil {
+		return 0, fmt.Errorf("delete old imports: %w", err)
+	}
+	return n, nil
 }
 
 // Faults returns the first faults of an import, by line.

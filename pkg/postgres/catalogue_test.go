@@ -77,6 +77,7 @@ var widePolicies = map[string]string{
 	"reporting.report/report_sweep":                           "files of reports expire in all businesses",
 	"reporting.export_schedule/export_schedule_sweep":         "schedules fall due in all businesses",
 	"assist.request/request_sweep":                            "questions are given up, and forgotten, in all businesses",
+	"imports.import/import_prune":                             "housekeeping deletes what is 180 days old, of all businesses",
 }
 
 // F26: every table, from the catalogue.
@@ -370,13 +371,25 @@ func TestRolesCannotDoWhatTheyNeedNot(t *testing.T) {
 		{"makola_inventory", "insert into imports.import select * from imports.import"},
 		{"makola_inventory", "update imports.import set file_key = 'x'"},
 		{"makola_inventory", "select count(*) from imports.fault"},
-		{"makola_inventory", "delete from imports.import"},
+		{"makola_inventory", "delete from imports.fault"},
 		{"makola_reports", "select count(*) from imports.import"},
 		{"makola_reports", "update inventory.product set name = 'x'"},
 		{"makola_reports", "select email from accounts.user"},
 		{"makola_reports", "delete from reporting.report"},
 		{"makola_reports", "update reporting.report set storefronts = null"},
 		{"makola_reports", "select data from notifications.email"},
+		{"makola_reader", "begin read write; update sales.sale set status = 'CANCELLED'"},
+		{"makola_reader", "begin read write; insert into inventory.movement select * from inventory.movement"},
+		{"makola_reader", "begin read write; delete from sales.customer"},
+		{"makola_reader", "select name from accounts.business"},
+		{"makola_reader", "select email from accounts.user"},
+		{"makola_reader", "select user_id from accounts.membership"},
+		{"makola_reader", "select count(*) from reporting.report"},
+		{"makola_reader", "select count(*) from task.task"},
+		{"makola_reader", "select count(*) from billing.ledger_account"},
+		{"makola_reader", "select count(*) from notifications.email"},
+		{"makola_reader", "select count(*) from imports.import"},
+		{"makola_reader", "begin read write; create table public.x (id int)"},
 		{"makola_gateway", "delete from reporting.report"},
 		{"makola_gateway", "update reporting.report set storefronts = null"},
 		{"makola_gateway", "update reporting.report set created_by = null"},
@@ -423,6 +436,21 @@ func TestRolesCannotDoWhatTheyNeedNot(t *testing.T) {
 			_, err = conn.Exec(t.Context(), c.sql)
 			require.ErrorContains(t, err, "42501", "%s must not be able to: %s", c.role, c.sql) // insufficient_privilege
 		})
+	}
+}
+
+// Whatever it may be granted one day: what it begins is read only, and it holds nobody up for ever.
+func TestTheReaderReadsAndGivesUp(t *testing.T) {
+	t.Parallel()
+	conn, err := pgx.Connect(t.Context(), postgrestest.New(t).URL("makola_reader"))
+	require.NoError(t, err)
+	defer conn.Close(t.Context())
+	_, err = conn.Exec(t.Context(), "delete from sales.sale")
+	require.ErrorContains(t, err, "25006") // read_only_sql_transaction
+	for name, want := range map[string]string{"statement_timeout": "20min", "lock_timeout": "30s", "idle_in_transaction_session_timeout": "5min"} {
+		var got string
+		require.NoError(t, conn.QueryRow(t.Context(), "show "+name).Scan(&got))
+		require.Equal(t, want, got, name)
 	}
 }
 

@@ -20,6 +20,8 @@
 //     sold, landed, less what went back on the shelf. Paid and outstanding are of the period's sales, as they stand now.
 //   - The total price of a line is what the customer owed for it: after discounts, also its share of the discount on the whole sale, and with tax. So lines add up to sales.
 //
+// Three reports of one business are made at a time, see Turn; whoever has a Link may have the file.
+//
 // Who sees only some storefronts gets only their sales, see Order.Storefronts.
 //
 // The tables are those of other contexts, which are read and never written: sales and inventory by their own names, people and letterhead through views of accounts, the log through

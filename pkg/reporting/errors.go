@@ -12,8 +12,8 @@ import (
 var (
 	// ErrNotFound reports a report that does not exist, is another business's, or is not for the person who asks.
 	ErrNotFound = problem.New(problem.NotFound, "report_not_found", "There is no such report.")
-	// ErrTooMany reports a business that has MaxRunning reports under way.
-	ErrTooMany = problem.Later(problem.TooMany, "too_many_reports", fmt.Sprintf("%d reports of this business are being made. Wait until one is ready, or cancel one.", MaxRunning), 10*time.Second)
+	// ErrTooMany reports a business that has MaxOpen reports under way.
+	ErrTooMany = problem.Later(problem.TooMany, "too_many_reports", fmt.Sprintf("%d reports of this business are being made, or wait. Wait until one is ready, or cancel one.", MaxOpen), 10*time.Second)
 	// ErrNotReady reports a report without a file so far.
 	ErrNotReady = problem.Later(problem.Conflict, "report_not_ready", "The report is not ready yet.", 2*time.Second)
 	// ErrNoFile reports a report that failed or was cancelled.

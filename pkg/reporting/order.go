@@ -18,8 +18,13 @@ import (
 	reportspb "makola/proto/makola/reports/v1"
 )
 
-// MaxRunning is how many reports of one business may be under way: one business does not occupy all workers.
-const MaxRunning = 3
+const (
+	// MaxRunning is how many reports of one business are made at once, whatever the number of workers; the others wait for their turn. It is less than what one worker makes at
+	// once (TASKS_LONG), so that one business does not occupy it.
+	MaxRunning = 3
+	// MaxOpen is how many may be under way, those that wait included.
+	MaxOpen = 20
+)
 
 // Trigger is why a report is made.
 type Trigger string
@@ -132,7 +137,7 @@ func Request(ctx context.Context, tx *gorm.DB, tasks *reportspb.Tasks, o Order) 
 	case same != uuid.Nil:
 		r, err = get(tx, same)
 		return r, false, err
-	case open >= MaxRunning:
+	case open >= MaxOpen:
 		return nil, false, ErrTooMany
 	}
 	o.Trigger = Manual

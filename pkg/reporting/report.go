@@ -37,6 +37,8 @@ type Report struct {
 	Retries  int
 	// Mails is what became of the mails that tell of it; empty when there are none.
 	Mails MailState
+	// WaitingFor says why it does not begin yet; empty for one that does not wait.
+	WaitingFor string
 	// Done and Total are rows, while it is being made; both zero before the first.
 	Done, Total int64
 	// File is what there is to download, or was; nil before.
@@ -72,6 +74,11 @@ func (r *Report) Percent() int {
 	return int(min(99, max(0, r.Done*100/r.Total)))
 }
 
+// Open reports whether it is still to be made. One that failed may be made anew.
+func (r *Report) Open() bool {
+	return r.Status == Pending || r.Status == Processing || r.Status == Failed
+}
+
 // File is a report's file.
 type File struct {
 	Name   string
@@ -102,7 +109,8 @@ func (who Reader) only() *uuid.UUID {
 
 const reportColumns = `r.id, r.kind, r.format, r.trigger, r.period_start, r.period_end, r.storefronts, r.include_zero_stock, r.created_by, r.mail, r.task_id, r.status, r.reason, r.done, r.total,
 	r.file_name, coalesce(r.file_size, 0), coalesce(r.file_sha256, ''), coalesce(r.file_key, ''), coalesce(r.record_count, 0), coalesce(r.sales_count, 0), coalesce(r.payments_count, 0),
-	r.created_at, r.finished_at, r.expires_at, coalesce(r.failure, ''), coalesce(r.mail_state, ''), r.schedule_id, r.retries`
+	r.created_at, r.finished_at, r.expires_at, coalesce(r.failure, ''), coalesce(r.mail_state, ''), r.schedule_id, r.retries,
+	coalesce((select t.error from task.task t where t.id = r.task_id and r.status = 'PENDING' and t.error_kind = 'throttled'), '')`
 
 func scanReport(rows pgx.Rows) (*Report, error) {
 	r := &Report{}
@@ -112,7 +120,7 @@ func scanReport(rows pgx.Rows) (*Report, error) {
 	var name *string
 	err := rows.Scan(&r.ID, &r.Kind, &r.Format, &r.Trigger, &from, &to, &r.Storefronts, &r.IncludeZeroStock, &user, &r.Mail, &r.Task, &r.Status, &r.Reason, &r.Done, &r.Total,
 		&name, &file.Size, &file.SHA256, &file.Key, &r.RecordCount, &r.SalesCount, &r.Payments, &r.CreatedAt, &r.FinishedAt, &r.ExpiresAt,
-		&r.Failure, &r.Mails, &schedule, &r.Retries)
+		&r.Failure, &r.Mails, &schedule, &r.Retries, &r.WaitingFor)
 	if err != nil {
 		return nil, fmt.Errorf("read report: %w", err)
 	}
@@ -206,20 +214,21 @@ func Download(tx *gorm.DB, who Reader, id uuid.UUID, now time.Time) (*Report, er
 // usualWait is how long a report takes of which nothing is known yet.
 const usualWait = 2 * time.Second
 
-// Wait is how long reports like this one took lately in this business: when it is worth asking for the first time. From one second to a minute.
+// Wait is how long reports like this one took lately in this business, as often as others are ahead that take turns with it: when it is worth asking for the first time. From one
+// second to a minute.
 func Wait(tx *gorm.DB, o Order) (time.Duration, error) {
 	id, err := owner(tx)
 	if err != nil {
 		return 0, fmt.Errorf("reckon the wait: %w", err)
 	}
 	wait := usualWait
-	err = query(tx, "reckon the wait", `select coalesce(avg(took_ms), $4)::bigint from (
+	err = query(tx, "reckon the wait", `select coalesce(avg(took_ms), $4)::bigint * (select greatest(1, (count(*) + $5 - 1) / $5) from reporting.report where tenant_id = $1 and state = 'PENDING') from (
 		select took_ms from reporting.report where tenant_id = $1 and kind = $2 and format = $3 and took_ms is not null order by id desc limit 5) l`,
 		func(rows pgx.Rows) error {
 			var ms int64
 			err := rows.Scan(&ms)
 			wait = time.Duration(ms) * time.Millisecond
 			return err
-		}, id, o.Kind, o.Format, usualWait.Milliseconds())
+		}, id, o.Kind, o.Format, usualWait.Milliseconds(), MaxRunning)
 	return min(max(wait, time.Second), time.Minute), err
 }

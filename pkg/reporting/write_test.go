@@ -35,17 +35,18 @@ func id(end string) uuid.UUID {
 	return uuid.MustParse("01900000-0000-7000-8000-" + strings.Repeat("0", 12-len(end)) + end)
 }
 
-// shop is the database of testdata/shop.sql as reports-worker sees it.
+// shop is the database of testdata/shop.sql as reports-worker sees it. Reports are read with the role that can only read.
 type shop struct {
-	db    *postgres.DB
-	pg    *postgrestest.Database
-	admin *pgx.Conn
+	db     *postgres.DB
+	reader *postgres.DB
+	pg     *postgrestest.Database
+	admin  *pgx.Conn
 }
 
 func open(t testing.TB) *shop {
 	t.Helper()
 	pg := postgrestest.New(t)
-	s := &shop{db: pg.Open("makola_reports"), pg: pg, admin: pg.Admin()}
+	s := &shop{db: pg.Open("makola_reports"), reader: pg.Open("makola_reader"), pg: pg, admin: pg.Admin()}
 	sql, err := os.ReadFile("testdata/shop.sql")
 	require.NoError(t, err)
 	_, err = s.admin.Exec(t.Context(), string(sql))
@@ -59,7 +60,7 @@ func of(ctx context.Context) context.Context { return tenant.With(ctx, id("10"))
 func (s *shop) write(t testing.TB, o reporting.Order) ([]byte, reporting.Made) {
 	t.Helper()
 	var b bytes.Buffer
-	made, err := reporting.Write(of(t.Context()), s.db, &b, o, nil)
+	made, err := reporting.Write(of(t.Context()), s.reader, &b, o, nil)
 	require.NoError(t, err)
 	return b.Bytes(), made
 }
@@ -308,7 +309,7 @@ func TestAReportIsOfOneMoment(t *testing.T) {
 	o := s.order(t, reporting.Sales, "csv", "2026-03-20", "2026-03-20")
 	var b bytes.Buffer
 	var told []int64
-	made, err := reporting.Write(of(t.Context()), s.db, &b, o, func(done, total int64, _ string) {
+	made, err := reporting.Write(of(t.Context()), s.reader, &b, o, func(done, total int64, _ string) {
 		if told = append(told, done); len(told) == 1 { // the sums are written, and some rows
 			s.many(t, 1501, 1600)
 		}
@@ -349,12 +350,12 @@ func TestADiskThatIsFullEndsTheReport(t *testing.T) {
 	full := errors.New("no space left on device")
 	for _, format := range []string{"csv", "excel", "pdf"} {
 		o := s.order(t, reporting.Sales, format, "2026-03-10", "2026-03-11")
-		_, err := reporting.Write(of(t.Context()), s.db, writerFunc(func([]byte) (int, error) { return 0, full }), o, nil)
+		_, err := reporting.Write(of(t.Context()), s.reader, writerFunc(func([]byte) (int, error) { return 0, full }), o, nil)
 		require.ErrorIs(t, err, full, format)
 	}
 	ctx, cancel := context.WithCancel(of(t.Context()))
 	cancel()
-	_, err := reporting.Write(ctx, s.db, io.Discard, s.order(t, reporting.Sales, "csv", "2026-03-10", "2026-03-11"), nil)
+	_, err := reporting.Write(ctx, s.reader, io.Discard, s.order(t, reporting.Sales, "csv", "2026-03-10", "2026-03-11"), nil)
 	require.ErrorIs(t, err, context.Canceled)
 }
 

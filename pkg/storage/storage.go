@@ -6,36 +6,14 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
-	"net/url"
-	"os"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
 	"gocloud.dev/blob"
-	_ "gocloud.dev/blob/fileblob" // file:///some/folder
 	"gocloud.dev/gcerrors"
-
-	"makola/pkg/service"
 )
-
-// Config says where files lie.
-type Config struct {
-	URL string `env:"STORAGE_URL" doc:"Where files lie that people upload, such as file:///var/lib/makola/files: a folder that the gateway and the workers share. Without it nothing can be uploaded."`
-}
-
-// Validate checks what can be checked without looking at the disk.
-func (c Config) Validate() []error {
-	if c.URL == "" {
-		return nil
-	}
-	u, err := url.Parse(c.URL)
-	if err != nil || u.Scheme != "file" || u.Host != "" || !strings.HasPrefix(u.Path, "/") || u.RawQuery != "" {
-		return []error{service.Invalid("STORAGE_URL", "is no address of a folder", "write file:///var/lib/makola/files")}
-	}
-	return nil
-}
 
 var (
 	// ErrNone reports that no STORAGE_URL was configured.
@@ -49,19 +27,32 @@ var (
 // Files is where files lie. It is safe for concurrent use. The nil Files has none and keeps none: its methods return ErrNone.
 type Files struct {
 	bucket *blob.Bucket
+	store  store
 }
 
-// Open prepares the place that the configuration names, and makes its folder when there is none. Nothing configured is a nil Files.
+// store is what a folder and an object store do each in their own way.
+type store interface {
+	// put keeps what r yields, whole or not at all, and returns when it outlives this machine's power.
+	put(ctx context.Context, key string, r io.Reader) error
+	// open returns ErrNotFound, or an error of the place.
+	open(ctx context.Context, key string) (*File, error)
+	// deleteUnfinished removes what was begun before an instant, never finished, and is in no listing.
+	deleteUnfinished(ctx context.Context, prefix string, before time.Time) (int64, error)
+}
+
+// Open prepares the place that the configuration names. It makes a folder when there is none; an object store is not asked for anything yet. Nothing configured is a nil Files.
 func Open(ctx context.Context, cfg Config) (*Files, error) {
 	if cfg.URL == "" {
 		return nil, nil
 	}
-	// Temporary names beside the final ones: a rename to another disk would be a copy, which can be seen half done. No files of attributes: rows have those.
-	bucket, err := blob.OpenBucket(ctx, cfg.URL+"?create_dir=true&no_tmp_dir=true&metadata=skip")
+	p, err := cfg.parse()
 	if err != nil {
 		return nil, fmt.Errorf("open STORAGE_URL: %w", err)
 	}
-	return &Files{bucket: bucket}, nil
+	if p.bucket != "" {
+		return openObjects(ctx, p, cfg)
+	}
+	return openFolder(ctx, p.folder)
 }
 
 // Close lets go of it.
@@ -86,48 +77,48 @@ type Written struct {
 	SHA256 string // In hexadecimal digits.
 }
 
-// Put keeps what r yields, at most so many bytes. It streams: memory does not grow with the file. Errors: ErrTooLarge; ErrNone; whatever r or the disk says; nothing is
-// kept then.
+// Put keeps what r yields, at most so many bytes. It streams: memory does not grow with the file. Errors: ErrTooLarge; ErrNone; whatever r or the place says; nothing is
+// kept then, but an object store that does not answer any more may have the file: DeleteBefore finds it.
 func (f *Files) Put(ctx context.Context, key string, r io.Reader, most int64) (Written, error) {
 	if f == nil {
 		return Written{}, ErrNone
 	}
-	ctx, abandon := context.WithCancel(ctx)
-	defer abandon()
-	w, err := f.bucket.NewWriter(ctx, key, &blob.WriterOptions{ContentType: "application/octet-stream"})
-	if err != nil {
-		return Written{}, fmt.Errorf("begin file: %w", err)
+	body := &measured{r: r, most: most, sum: sha256.New()}
+	err := f.store.put(ctx, key, body)
+	switch {
+	case body.err != nil: // what the place says of it is no news
+		return Written{}, fmt.Errorf("write file: %w", body.err)
+	case err != nil:
+		return Written{}, failed("write file", err)
 	}
-	sum := sha256.New()
-	n, err := io.Copy(io.MultiWriter(w, sum), io.LimitReader(r, most+1))
-	if err == nil && n > most {
-		err = ErrTooLarge
-	}
-	if err != nil {
-		abandon() // before Close, which would keep it
-		_ = w.Close()
-		return Written{}, fmt.Errorf("write file: %w", err)
-	}
-	if err := w.Close(); err != nil {
-		return Written{}, fmt.Errorf("finish file: %w", err)
-	}
-	if err := f.flush(ctx, key); err != nil {
-		return Written{}, err
-	}
-	return Written{Size: n, SHA256: hex.EncodeToString(sum.Sum(nil))}, nil
+	return Written{Size: body.n, SHA256: hex.EncodeToString(body.sum.Sum(nil))}, nil
 }
 
-// flush makes a file on a disk outlive the machine: the row that will name it does.
-func (f *Files) flush(ctx context.Context, key string) error {
-	file, err := f.Open(ctx, key)
-	if err != nil {
-		return err
+// measured counts and sums what is read, and refuses what is too much.
+type measured struct {
+	r       io.Reader
+	n, most int64
+	sum     hash.Hash
+	err     error // of r, or ErrTooLarge
+}
+
+func (m *measured) Read(b []byte) (int, error) {
+	if m.err != nil {
+		return 0, m.err
 	}
-	defer file.Close()
-	if err := file.disk.Sync(); err != nil {
-		return fmt.Errorf("flush file: %w", err)
+	if room := m.most - m.n + 1; int64(len(b)) > room { // one byte more tells
+		b = b[:room]
 	}
-	return nil
+	n, err := m.r.Read(b)
+	m.n += int64(n)
+	m.sum.Write(b[:n])
+	if m.n > m.most {
+		err = ErrTooLarge
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
+		m.err = err
+	}
+	return n, err
 }
 
 // File is an open file. Its reader at a place is safe for concurrent use.
@@ -135,38 +126,28 @@ type File struct {
 	io.ReaderAt
 	Size int64
 
-	disk   *os.File
-	reader *blob.Reader
+	close func() error
 }
 
-// Open opens a file. Errors: ErrNotFound; ErrNone.
+// Open opens a file. Read in order it comes in one piece, from the disk or over the network; each jump costs an object store a request. ctx bounds the reading too. Errors:
+// ErrNotFound; ErrNone.
 func (f *Files) Open(ctx context.Context, key string) (*File, error) {
 	if f == nil {
 		return nil, ErrNone
 	}
-	r, err := f.bucket.NewReader(ctx, key, nil)
-	if gcerrors.Code(err) == gcerrors.NotFound {
+	file, err := f.store.open(ctx, key)
+	if errors.Is(err, ErrNotFound) {
 		return nil, ErrNotFound
 	}
 	if err != nil {
-		return nil, fmt.Errorf("open file: %w", err)
+		return nil, failed("open file", err)
 	}
-	// A workbook's directory stands at its end. On a disk the file itself can be read there; a remote store would need a copy on this machine first.
-	var under io.Reader
-	disk, ok := (*os.File)(nil), r.As(&under)
-	if ok {
-		disk, ok = under.(*os.File)
-	}
-	if !ok {
-		_ = r.Close()
-		return nil, errors.New("open file: STORAGE_URL is not on a disk")
-	}
-	return &File{ReaderAt: disk, Size: r.Size(), disk: disk, reader: r}, nil
+	return file, nil
 }
 
 // Close lets go of the file.
 func (f *File) Close() error {
-	if err := f.reader.Close(); err != nil {
+	if err := f.close(); err != nil {
 		return fmt.Errorf("close file: %w", err)
 	}
 	return nil
@@ -178,7 +159,7 @@ func (f *Files) Delete(ctx context.Context, key string) error {
 		return ErrNone
 	}
 	if err := f.bucket.Delete(ctx, key); err != nil && gcerrors.Code(err) != gcerrors.NotFound {
-		return fmt.Errorf("delete file: %w", err)
+		return failed("delete file", err)
 	}
 	return nil
 }
@@ -189,14 +170,15 @@ func (f *Files) DeleteBefore(ctx context.Context, purpose string, before time.Ti
 	if f == nil {
 		return 0, ErrNone
 	}
-	list := f.bucket.List(&blob.ListOptions{Prefix: purpose + "/"})
+	prefix := purpose + "/"
+	list := f.bucket.List(&blob.ListOptions{Prefix: prefix})
 	for {
 		object, err := list.Next(ctx)
 		if errors.Is(err, io.EOF) {
-			return deleted, nil
+			break
 		}
 		if err != nil {
-			return deleted, fmt.Errorf("list files: %w", err)
+			return deleted, failed("list files", err)
 		}
 		if object.IsDir || !object.ModTime.Before(before) {
 			continue
@@ -206,4 +188,9 @@ func (f *Files) DeleteBefore(ctx context.Context, purpose string, before time.Ti
 		}
 		deleted++
 	}
+	n, err := f.store.deleteUnfinished(ctx, prefix, before)
+	if err != nil {
+		return deleted, failed("delete unfinished files", err)
+	}
+	return deleted + n, nil
 }

@@ -53,6 +53,11 @@ func Throttled(d time.Duration) error {
 	return &classified{err: fmt.Errorf("throttled for %s", d), kind: KindThrottled, after: d}
 }
 
+// Waiting puts the task off by d, like Throttled, and says for what it waits to whoever looks at it: see View.WaitingFor.
+func Waiting(reason string, d time.Duration) error {
+	return &classified{err: errors.New(reason), kind: KindThrottled, after: d}
+}
+
 // panicked is a handler's panic turned into an error. The value is not part of the text, because it may hold anything.
 type panicked struct{ value any }
 

@@ -38,7 +38,7 @@ func (w *Worker) runLong(ctx context.Context, j *job, mine bool) error {
 	}
 	w.tell(c, Running, nil)
 	started := time.Now()
-	l := &longRun{w: w, c: c}
+	l := &longRun{w: w, c: c, begun: started}
 	run := c.run(d)
 	run.Progress = l.progress
 	hctx, cancel := context.WithTimeoutCause(withRun(ctx, c, run), d.Timeout, errTimeLimit)
@@ -167,8 +167,9 @@ func (w *Worker) commitLong(ctx context.Context, c *claimed, most time.Duration,
 
 // longRun is a LONG task while its handler works.
 type longRun struct {
-	w *Worker
-	c *claimed
+	w     *Worker
+	c     *claimed
+	begun time.Time
 
 	mu      sync.Mutex
 	pending *Progress // not yet written
@@ -179,6 +180,8 @@ type Progress struct {
 	Done  int64  `json:"done"`
 	Total int64  `json:"total"`
 	Note  string `json:"note,omitempty"`
+	// LeftMS is about how many milliseconds it still takes, when it goes on as it went so far; 0 when that cannot be said.
+	LeftMS int64 `json:"left_ms,omitempty"`
 }
 
 // Percent is Done of Total, 0 to 100; 0 when the total is unknown.
@@ -189,9 +192,18 @@ func (p *Progress) Percent() int {
 	return int(min(100, max(0, p.Done*100/p.Total)))
 }
 
+// left is how many milliseconds the rest takes, when done of total took so long.
+func left(took time.Duration, done, total int64) int64 {
+	if done <= 0 || total <= done {
+		return 0
+	}
+	return int64(took.Seconds() / float64(done) * float64(total-done) * 1000)
+}
+
 func (l *longRun) progress(done, total int64, note string) {
+	p := &Progress{Done: done, Total: total, Note: clip(text(note)), LeftMS: left(time.Since(l.begun), done, total)}
 	l.mu.Lock()
-	l.pending = &Progress{Done: done, Total: total, Note: clip(text(note))}
+	l.pending = p
 	l.mu.Unlock()
 }
 

@@ -15,14 +15,15 @@ import (
 )
 
 // failSQL records failed attempts of many tasks at once. A new attempt starts with a clean slate: no holders, no suspicion.
-// A task whose cancel was promised while it ran gets no new attempt.
+// A task whose cancel was promised while it ran gets no new attempt. One that waits for its turn again and again has one entry for it in its history, the last.
 const failSQL = `update task.task t set
 	state = case when v.state = 'pending' and t.cancel_requested then 'cancelled' else v.state end, attempt = t.attempt + v.spend, result = null, error = v.error,
 	error_kind = case when v.state = 'pending' and t.cancel_requested then 'cancelled' else v.kind end, cancel_requested = false,
 	available_at = case when v.state = 'pending' then clock_timestamp() + v.delay_ms * interval '1 ms' else t.available_at end,
 	started_at = coalesce(t.started_at, now()), finished_at = case when v.state = 'pending' and not t.cancel_requested then null else clock_timestamp() end,
 	lease_until = null, worker_id = null, holders = '{}', suspect = false,
-	history = t.history || jsonb_build_object('at', clock_timestamp(), 'event', case when v.state = 'pending' then 'retry' else v.state end, 'attempt', t.attempt, 'kind', v.kind, 'error', v.error)
+	history = case when v.kind = 'throttled' and t.history -> -1 ->> 'kind' = 'throttled' then t.history - -1 else t.history end
+		|| jsonb_build_object('at', clock_timestamp(), 'event', case when v.state = 'pending' then 'retry' else v.state end, 'attempt', t.attempt, 'kind', v.kind, 'error', v.error)
 from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::int[], $7::int[]) v(id, state, kind, error, delay_ms, spend, attempt)
 where t.id = v.id and t.attempt = v.attempt and t.state not in ('succeeded', 'failed', 'cancelled')`
 
@@ -127,6 +128,10 @@ func (w *Worker) reportFailure(ctx context.Context, c *claimed, v verdict, cause
 	case Cancelled:
 		slog.InfoContext(ctx, "task cancelled")
 	default:
+		if v.kind == KindThrottled { // nothing is wrong
+			slog.DebugContext(ctx, "task waits", "in", v.delay.String(), "for", clip(cause.Error()))
+			break
+		}
 		slog.WarnContext(ctx, "task will be tried again", "kind", v.kind, "in", v.delay.String(), "error", clip(cause.Error()))
 	}
 	w.answerFailure(ctx, c, v, cause)

@@ -53,6 +53,22 @@ func (v *View) Status() string {
 	}
 }
 
+// WaitingFor says why a task that is queued does not start yet, when that is known; else it is empty.
+func (v *View) WaitingFor() string {
+	if v.ErrorKind == KindThrottled && (v.State == Pending || v.State == Published) {
+		return v.Error
+	}
+	return ""
+}
+
+// LastError is what the last attempt failed of. To wait is not to fail.
+func (v *View) LastError() string {
+	if v.ErrorKind == KindThrottled {
+		return ""
+	}
+	return v.Error
+}
+
 // Percent is the progress from 0 to 100; a completed task is at 100.
 func (v *View) Percent() int {
 	if v.State == Succeeded {
@@ -135,6 +151,16 @@ func list(tx *gorm.DB, query string, args ...any) (views []*View, err error) {
 		return nil, fmt.Errorf("list tasks: %w", err)
 	}
 	return views, nil
+}
+
+// Hasten lets tasks that wait (see Waiting) try again at once, because what they wait for may have come. Others, and those that somebody is just about to start, stay as they are.
+func Hasten(tx *gorm.DB, ids []uuid.UUID) error {
+	_, err := postgres.Exec(tx, `update task.task t set available_at = clock_timestamp() from (
+		select id from task.task where id = any($1) and state = 'pending' and error_kind = 'throttled' and available_at > clock_timestamp() for update skip locked) w where t.id = w.id`, ids)
+	if err != nil {
+		return fmt.Errorf("hasten tasks: %w", err)
+	}
+	return nil
 }
 
 // CancelResult says what Cancel achieved.

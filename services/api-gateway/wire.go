@@ -4,12 +4,14 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"strings"
 
 	"makola/pkg/accounts"
 	"makola/pkg/billing"
 	"makola/pkg/payments/providers"
 	"makola/pkg/postgres"
 	"makola/pkg/rabbit"
+	"makola/pkg/reporting"
 	"makola/pkg/service"
 	"makola/pkg/task"
 	accountspb "makola/proto/makola/accounts/v1"
@@ -68,8 +70,13 @@ func newServer(cfg HTTP, sessions *accounts.Sessions, queue *task.Queue, clients
 	if err != nil {
 		return nil, fmt.Errorf("read TRIAL_CREDITS: %w", err)
 	}
+	links, err := reporting.ParseLinkKeys(cfg.DownloadKeys.Reveal())
+	if err != nil {
+		return nil, fmt.Errorf("read DOWNLOAD_KEYS: %w", err)
+	}
 	return &api.Server{
 		DB: sessions.DB, Sessions: sessions, Queue: queue, Accounts: accountspb.NewTasks(queue), Providers: clients.ByName(), ProviderNames: clients.Names(),
 		RequireVerifiedEmail: cfg.RequireVerifiedEmail, TrialCredits: trial, CallbackOrigins: origins, ImportBytes: cfg.ImportBytes,
+		Links: links, PublicURL: strings.TrimRight(cfg.PublicURL, "/"),
 	}, nil
 }

@@ -5,7 +5,9 @@ package main
 
 import (
 	"context"
+	"fmt"
 
+	"makola/pkg/postgres"
 	"makola/pkg/service"
 	"makola/pkg/storage"
 	"makola/pkg/workerapp"
@@ -26,6 +28,23 @@ func wire(ctx context.Context, cfg Config, app *service.App) error {
 	if err != nil {
 		return err
 	}
-	reportspb.HandleTasks(w.Worker, &tasks.Reports{Instance: app.Instance(), DB: w.DB, Files: files, Mail: notificationspb.NewTasks(w.Queue), Bell: w.Queue, Tasks: reportspb.NewTasks(w.Queue)})
+	read, err := openRead(ctx, cfg.Read, app)
+	if err != nil {
+		return err
+	}
+	reportspb.HandleTasks(w.Worker, &tasks.Reports{Instance: app.Instance(), DB: w.DB, Read: read, Files: files, Mail: notificationspb.NewTasks(w.Queue), Bell: w.Queue, Tasks: reportspb.NewTasks(w.Queue)})
 	return nil
+}
+
+// openRead prepares the database that reports are read from; nil when there is none of its own. It is not waited for, and is no condition for readiness: reports do without it.
+func openRead(ctx context.Context, cfg Read, app *service.App) (*postgres.DB, error) {
+	if cfg.URL == "" {
+		return nil, nil //nolint:nilnil // none is no error
+	}
+	db, err := postgres.Open(ctx, postgres.Config{URL: cfg.URL, MaxConns: cfg.MaxConns})
+	if err != nil {
+		return nil, fmt.Errorf("open the database of READ_DATABASE_URL: %w", err)
+	}
+	app.OnStop(db.Close)
+	return db, nil
 }

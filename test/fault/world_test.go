@@ -156,7 +156,7 @@ func (w *world) prepare(admin string) {
 // roles makes sure of every role that the migrations grant to.
 const roles = `do $$ declare r text; begin
 	perform pg_advisory_xact_lock(7261001);
-	foreach r in array array['makola_owner','makola_gateway','makola_webhook','makola_billing','makola_inventory','makola_reports','makola_notifier','makola_cron','makola_operator'] loop
+	foreach r in array array['makola_owner','makola_gateway','makola_webhook','makola_billing','makola_inventory','makola_reports','makola_reader','makola_notifier','makola_cron','makola_operator'] loop
 		if not exists (select from pg_roles where rolname = r) then execute format('create role %I login', r); end if;
 		execute format('alter role %I password %L', r, r);
 	end loop;

@@ -18,7 +18,7 @@ import (
 )
 
 // Roles are the database roles of the product, as deploy/postgres/roles.sql creates them.
-var roles = []string{"makola_owner", "makola_gateway", "makola_webhook", "makola_billing", "makola_inventory", "makola_reports", "makola_notifier", "makola_cron", "makola_operator"}
+var roles = []string{"makola_owner", "makola_gateway", "makola_webhook", "makola_billing", "makola_inventory", "makola_reports", "makola_reader", "makola_notifier", "makola_cron", "makola_operator"}
 
 // Database is one test's own database. It is dropped when the test ends.
 type Database struct {

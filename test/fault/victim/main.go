@@ -25,6 +25,7 @@ type Config struct {
 	Lease  time.Duration `env:"VICTIM_LEASE" envDefault:"2s" doc:"Lease of a LONG task."`
 	Sweep  time.Duration `env:"VICTIM_SWEEP" envDefault:"500ms" doc:"Time between two sweeps."`
 	Resend time.Duration `env:"VICTIM_RESEND" envDefault:"4s" doc:"How long a published task may go without an end before it is published again."`
+	Early  time.Duration `env:"VICTIM_EARLY_ACK" envDefault:"10m" doc:"How long a LONG task keeps its message."`
 	Beat   time.Duration `env:"VICTIM_BEAT" envDefault:"250ms" doc:"Time between two signs of life."`
 	Poll   time.Duration `env:"VICTIM_POLL" envDefault:"100ms" doc:"Time between two looks of the relay."`
 	// Work is false in a process that only relays, Relay in one that only works.
@@ -59,7 +60,7 @@ func wire(ctx context.Context, cfg Config, app *service.App) error {
 		return nil
 	}
 	worker := task.NewWorker(db, consume, queue, task.WorkerConfig{
-		Service: "victim", Queues: []string{queueName}, Lease: cfg.Lease, SweepEvery: cfg.Sweep, ResendAfter: cfg.Resend, WorkerBeat: cfg.Beat,
+		Service: "victim", Queues: []string{queueName}, Lease: cfg.Lease, EarlyAck: cfg.Early, SweepEvery: cfg.Sweep, ResendAfter: cfg.Resend, WorkerBeat: cfg.Beat,
 		Grace: cfg.ShutdownTimeout * 5 / 6,
 	})
 	selftest.HandleTasks(worker, &handlers{db: db, tasks: selftest.NewTasks(queue)})

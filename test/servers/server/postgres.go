@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -110,6 +112,47 @@ func (p *Postgres) Restart(ctx context.Context) error {
 		}
 		return conn.Close(ctx)
 	})
+}
+
+// StartReplica makes a copy of the running cluster in dir/pg that follows it, and starts it on a port of its own. The caller must call Stop or Kill on it too.
+func (p *Postgres) StartReplica(ctx context.Context, dir string) (*Postgres, error) {
+	ports, err := freePorts(ctx, 1)
+	if err != nil {
+		return nil, err
+	}
+	r := &Postgres{dir: filepath.Join(dir, "pg"), log: filepath.Join(dir, "replica.log"), bin: p.bin, port: ports[0], user: p.user}
+	if err := os.MkdirAll(r.dir, 0o700); err != nil {
+		return nil, fmt.Errorf("create data folder: %w", err)
+	}
+	if err := handOver(r.dir, r.user); err != nil {
+		return nil, err
+	}
+	proc, err := start(ctx, spec{
+		name: filepath.Join(p.bin, "pg_basebackup"),
+		args: []string{"-D", r.dir, "-h", "127.0.0.1", "-p", strconv.Itoa(p.port), "-U", "postgres", "-R", "-X", "stream", "--checkpoint=fast", "--no-sync"},
+		env:  os.Environ(), dir: r.dir, log: r.log, user: r.user,
+	})
+	if err != nil {
+		return nil, err
+	}
+	<-proc.exited
+	if proc.err != nil {
+		return nil, fmt.Errorf("pg_basebackup: %w, see %s: %s", proc.err, r.log, tail(r.log))
+	}
+	if err := r.Restart(ctx); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// At is a URL of one cluster turned into that of the same database of this one, for the same role.
+func (p *Postgres) At(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return address
+	}
+	u.Host = net.JoinHostPort("127.0.0.1", strconv.Itoa(p.port))
+	return u.String()
 }
 
 // create runs initdb. The folder is given to the account that the server will run under.

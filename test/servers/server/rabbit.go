@@ -83,6 +83,16 @@ func (r *Rabbit) Kill() error {
 	return errors.Join(r.node.kill(), r.mapper.kill())
 }
 
+// Advanced replaces what the node reads of advanced.config, Erlang terms, from its next start on.
+func (r *Rabbit) Advanced(terms string) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err := os.WriteFile(filepath.Join(r.dir, "advanced.config"), []byte(terms), 0o600); err != nil {
+		return fmt.Errorf("configure RabbitMQ: %w", err)
+	}
+	return nil
+}
+
 // Erase removes the data of a node that does not run: queues, messages, vhosts, users. Restart then brings up an empty node
 // on the same ports.
 func (r *Rabbit) Erase() error {

@@ -1089,7 +1089,9 @@ func (*DeleteImportFilesArgs) Descriptor() ([]byte, []int) {
 type DeleteImportFilesResult struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// deleted is how many files were.
-	Deleted       int64 `protobuf:"varint,1,opt,name=deleted,proto3" json:"deleted,omitempty"`
+	Deleted int64 `protobuf:"varint,1,opt,name=deleted,proto3" json:"deleted,omitempty"`
+	// imports is how many imports were deleted with their faults, at most 1000 at a time.
+	Imports       int64 `protobuf:"varint,2,opt,name=imports,proto3" json:"imports,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1127,6 +1129,13 @@ func (*DeleteImportFilesResult) Descriptor() ([]byte, []int) {
 func (x *DeleteImportFilesResult) GetDeleted() int64 {
 	if x != nil {
 		return x.Deleted
+	}
+	return 0
+}
+
+func (x *DeleteImportFilesResult) GetImports() int64 {
+	if x != nil {
+		return x.Imports
 	}
 	return 0
 }
@@ -1227,9 +1236,10 @@ const file_makola_inventory_v1_tasks_proto_rawDesc = "" +
 	"\acreated\x18\x03 \x01(\x03R\acreated\x12\x18\n" +
 	"\aupdated\x18\x04 \x01(\x03R\aupdated\x12\x16\n" +
 	"\x06faults\x18\x05 \x01(\x03R\x06faults\"\x17\n" +
-	"\x15DeleteImportFilesArgs\"3\n" +
+	"\x15DeleteImportFilesArgs\"M\n" +
 	"\x17DeleteImportFilesResult\x12\x18\n" +
-	"\adeleted\x18\x01 \x01(\x03R\adeleted2\x8b\r\n" +
+	"\adeleted\x18\x01 \x01(\x03R\adeleted\x12\x18\n" +
+	"\aimports\x18\x02 \x01(\x03R\aimports2\x8b\r\n" +
 	"\fTasksService\x12m\n" +
 	"\bSelfTest\x12!.makola.inventory.v1.SelfTestArgs\x1a#.makola.inventory.v1.SelfTestResult\"\x19\xaa\xd4\x18\x15\n" +
 	"\x13inventory.self_test\x12\xd5\x01\n" +

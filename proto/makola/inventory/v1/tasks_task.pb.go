@@ -156,8 +156,8 @@ var ImportOpeningStockTask = &contract.Descriptor{
 
 // DeleteImportFilesTask describes the task inventory.delete_import_files.
 //
-// DeleteImportFiles deletes the files that were uploaded for imports more than 7 days ago, of all businesses, also those that no import names.
-// Running it twice deletes nothing more.
+// DeleteImportFiles deletes the files that were uploaded for imports more than 7 days ago, of all businesses, also those that no import names;
+// and the imports themselves with their faults, 180 days after they were uploaded. Running it twice deletes nothing more.
 var DeleteImportFilesTask = &contract.Descriptor{
 	Name:        "inventory.delete_import_files",
 	Queue:       "inventory",
@@ -272,8 +272,8 @@ func (t *Tasks) ImportOpeningStock(ctx context.Context, tx *gorm.DB, args *Impor
 
 // DeleteImportFiles enqueues the task inventory.delete_import_files in tx and returns its id.
 //
-// DeleteImportFiles deletes the files that were uploaded for imports more than 7 days ago, of all businesses, also those that no import names.
-// Running it twice deletes nothing more.
+// DeleteImportFiles deletes the files that were uploaded for imports more than 7 days ago, of all businesses, also those that no import names;
+// and the imports themselves with their faults, 180 days after they were uploaded. Running it twice deletes nothing more.
 func (t *Tasks) DeleteImportFiles(ctx context.Context, tx *gorm.DB, args *DeleteImportFilesArgs, opts ...contract.Option) (contract.ID, error) {
 	return t.q.Enqueue(ctx, tx, DeleteImportFilesTask, args, opts...)
 }
@@ -321,8 +321,8 @@ type TasksHandler interface {
 	// Fails for good when the import does not exist or its file is gone. Running it twice imports once.
 	ImportOpeningStock(ctx context.Context, run contract.Run, args *ImportOpeningStockArgs) (contract.Commit[*ImportOpeningStockResult], error)
 
-	// DeleteImportFiles deletes the files that were uploaded for imports more than 7 days ago, of all businesses, also those that no import names.
-	// Running it twice deletes nothing more.
+	// DeleteImportFiles deletes the files that were uploaded for imports more than 7 days ago, of all businesses, also those that no import names;
+	// and the imports themselves with their faults, 180 days after they were uploaded. Running it twice deletes nothing more.
 	DeleteImportFiles(ctx context.Context, run contract.Run, args *DeleteImportFilesArgs) (contract.Commit[*DeleteImportFilesResult], error)
 }
 

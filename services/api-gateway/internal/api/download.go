@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"regexp"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -36,22 +38,27 @@ func (s *Server) sendReport(c *gin.Context) error {
 	if s.Files == nil {
 		return errNoFiles
 	}
-	ctx := c.Request.Context()
-	r, err := s.downloadable(ctx, id)
+	r, err := s.downloadable(c.Request.Context(), id)
 	if err != nil {
 		return err
 	}
+	return s.sendFile(c, r)
+}
+
+// sendFile sends the file of a report, or the one range of it that is asked for.
+func (s *Server) sendFile(c *gin.Context, r *reporting.Report) error {
+	ctx := c.Request.Context()
 	file, err := s.Files.Open(ctx, r.File.Key)
 	if errors.Is(err, storage.ErrNotFound) { // it has been swept, and the row is about to say so
 		return reporting.ErrExpired
 	}
 	if err != nil {
-		return fmt.Errorf("open file of report %s: %w", id, err)
+		return fmt.Errorf("open file of report %s: %w", r.ID, err)
 	}
 	defer file.Close()
 	h := c.Writer.Header()
 	h.Set("Content-Type", r.Format.ContentType())
-	h.Set("Content-Disposition", `attachment; filename="`+r.File.Name+`"`)
+	h.Set("Content-Disposition", disposition(r.File.Name))
 	h.Set("ETag", `"`+r.File.SHA256+`"`)
 	h.Set("Cache-Control", "private, no-cache")
 	req := c.Request
@@ -62,6 +69,21 @@ func (s *Server) sendReport(c *gin.Context) error {
 	w := &patient{ResponseWriter: c.Writer, control: http.NewResponseController(c.Writer)}
 	http.ServeContent(w, req, "", value(r.FinishedAt), io.NewSectionReader(file, 0, file.Size))
 	return nil
+}
+
+// disposition names a file for the client's disk (RFC 6266). What old clients cannot read of the name they get as _.
+func disposition(name string) string {
+	plain := strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' || r == '"' || r == '\\' {
+			return '_'
+		}
+		return r
+	}, name)
+	text := `attachment; filename="` + plain + `"`
+	if plain != name {
+		text += "; filename*=UTF-8''" + strings.ReplaceAll(url.QueryEscape(name), "+", "%20")
+	}
+	return text
 }
 
 // rangePattern is one range of bytes: from a place on, up to a place, or the last ones.

@@ -31,6 +31,7 @@ import (
 	"makola/pkg/payments/fake"
 	"makola/pkg/payments/paystack"
 	"makola/pkg/postgres/postgrestest"
+	"makola/pkg/reporting"
 	"makola/pkg/storage"
 	"makola/pkg/task"
 	"makola/pkg/tenant"
@@ -95,6 +96,9 @@ type gateway struct {
 	files    string // the folder that uploads go to
 }
 
+// linkKey signs links to files.
+const linkKey = "0123456789abcdef0123456789abcdef"
+
 // open starts a gateway. change may alter the options.
 func open(t *testing.T, change ...func(*api.Options, *api.Server)) *gateway {
 	t.Helper()
@@ -133,6 +137,9 @@ func (g *gateway) replica(change ...func(*api.Options, *api.Server)) *gateway {
 	g.server.Sales, g.server.ImportBytes = salespb.NewTasks(g.queue), 1<<20
 	g.server.Files, err = storage.Open(t.Context(), storage.Config{URL: "file://" + g.files})
 	require.NoError(t, err)
+	g.server.Links, err = reporting.ParseLinkKeys(linkKey)
+	require.NoError(t, err)
+	g.server.PublicURL = "https://api.example.com"
 	for _, fn := range change {
 		fn(&options, g.server)
 	}

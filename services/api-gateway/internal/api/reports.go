@@ -238,7 +238,7 @@ func (s *Server) DeleteReport(ctx context.Context, req gen.DeleteReportRequestOb
 func reportBody(r *reporting.Report) gen.Report {
 	b := gen.Report{
 		ID: r.ID, Kind: gen.ReportKind(r.Kind), Format: gen.ReportFormat(r.Format), Trigger: gen.ReportTrigger(r.Trigger), Status: gen.ReportStatus(r.Status), IncludeZeroStock: r.IncludeZeroStock,
-		TaskID: r.Task, StatusURL: taskURL(r.Task), Error: optional(r.Reason), CreatedAt: r.CreatedAt.UTC(), FinishedAt: utc(r.FinishedAt), ExpiresAt: utc(r.ExpiresAt), Progress: r.Percent(),
+		TaskID: r.Task, StatusURL: taskURL(r.Task), Error: optional(r.Reason), WaitingFor: optional(r.WaitingFor), CreatedAt: r.CreatedAt.UTC(), FinishedAt: utc(r.FinishedAt), ExpiresAt: utc(r.ExpiresAt), Progress: r.Percent(),
 		ErrorCode: optional(string(r.Failure)), EmailState: optional(string(r.Mails)), Retries: r.Retries,
 	}
 	if r.Schedule != uuid.Nil {

@@ -6,6 +6,8 @@ import (
 	"encoding/hex"
 	"io/fs"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -148,22 +150,35 @@ func TestReportsThatCannotBeAreRefusedAndLeaveNothing(t *testing.T) {
 	require.Zero(t, g.count(`select count(*) from task.task where queue = 'reports'`))
 }
 
-func TestOneBusinessDoesNotOccupyAllWorkers(t *testing.T) {
+func TestManyReportsOfOneBusinessWaitAndNoMore(t *testing.T) {
 	t.Parallel()
 	g := open(t)
 	ama, kofi := g.register("ama"), g.register("kofi")
-	statuses := map[int]int{}
-	for i, body := range []map[string]any{{"format": "csv"}, {"format": "pdf"}, {"format": "excel"}, {"format": "csv", "include_zero_stock": true}} {
-		a := g.do("POST", reports+"/inventory", ama.access, body)
-		statuses[a.StatusCode]++
-		if i == 3 {
-			a.is(t, 429, "too_many_reports")
-			require.NotEmpty(t, a.Header.Get("Retry-After"))
+	ask := func(i int) *answer {
+		day := time.Now().UTC().AddDate(0, 0, -i).Format(time.DateOnly)
+		return g.do("POST", reports+"/sales", ama.access, map[string]any{"start_date": day, "end_date": day, "format": "csv"})
+	}
+	for i := range reporting.MaxOpen {
+		a := ask(i).is(t, 202, "")
+		require.Equal(t, strconv.Itoa(2*(i/reporting.MaxRunning+1)), a.Header.Get("Retry-After"), "as long as those that are ahead take, too")
+		if i == 4 {
+			g.exec(`update task.task set error = 'the others are first', error_kind = 'throttled' where id = $1`, a.text("task_id"))
+			require.Equal(t, "the others are first", g.do("GET", reports+"/"+a.text("report_id"), ama.access, nil).is(t, 200, "").text("waiting_for"))
 		}
 	}
-	require.Equal(t, map[int]int{202: 3, 429: 1}, statuses)
+	a := ask(reporting.MaxOpen).is(t, 429, "too_many_reports")
+	require.NotEmpty(t, a.Header.Get("Retry-After"))
 	require.Equal(t, map[int]int{202: 10}, g.together(10, "POST", reports+"/customers", kofi.access, map[string]any{}), "another business goes on, and ten times the same is one")
 	require.Equal(t, 1, g.count(`select count(*) from reporting.report where tenant_id = $1`, kofi.business))
+}
+
+func TestReportsAreListedByPages(t *testing.T) {
+	t.Parallel()
+	g := open(t)
+	ama := g.register("ama")
+	for _, format := range []string{"csv", "pdf", "excel"} {
+		g.do("POST", reports+"/inventory", ama.access, map[string]any{"format": format}).is(t, 202, "")
+	}
 	list := g.do("GET", reports+"?limit=2", ama.access, nil).is(t, 200, "")
 	require.Len(t, list.body["items"], 2)
 	rest := g.do("GET", reports+"?limit=2&cursor="+list.text("next_cursor"), ama.access, nil).is(t, 200, "")
@@ -233,6 +248,88 @@ func TestAManagersReportIsOfTheirStorefronts(t *testing.T) {
 	cashier := g.token(ama, "STAFF", time.Now())
 	g.do("POST", reports+"/sales", cashier, lastWeek()).is(t, 403, "permission_missing")
 	g.do("GET", reports, cashier, nil).is(t, 403, "permission_missing")
+}
+
+func TestALinkWorksForAWhileForWhoeverHasIt(t *testing.T) {
+	t.Parallel()
+	g := open(t)
+	ama, kofi := g.register("ama"), g.register("kofi")
+	f := g.floor(ama)
+	g.sold(ama, f.storefront, f.rice)
+	id := g.do("POST", reports+"/sales", ama.access, lastWeek()).is(t, 202, "").text("report_id")
+	ask := reports + "/" + id + "/link"
+	g.do("GET", ask, ama.access, nil).is(t, 409, "report_not_ready")
+	want := g.make(ama, id)
+	for _, life := range []string{"59", "604801", "x"} {
+		g.do("GET", ask+"?expires_in="+life, ama.access, nil).is(t, 422, "")
+	}
+	g.do("GET", ask, g.token(ama, "STAFF", time.Now()), nil).is(t, 403, "permission_missing")
+	g.do("GET", ask, kofi.access, nil).is(t, 404, "report_not_found")
+	require.Zero(t, g.count(`select count(*) from audit.entry where action = 'report.link_made'`))
+
+	before := time.Now().Truncate(time.Second)
+	a := g.do("GET", ask+"?expires_in=120", ama.access, nil).is(t, 200, "")
+	until, err := time.Parse(time.RFC3339, a.text("expires_at"))
+	require.NoError(t, err)
+	require.False(t, until.Before(before.Add(2*time.Minute)) || until.After(time.Now().Add(2*time.Minute)), "%s", until)
+	require.Equal(t, g.do("GET", reports+"/"+id, ama.access, nil).text("file_name"), a.text("file_name"))
+	require.Equal(t, 1, g.count(`select count(*) from audit.entry where action = 'report.link_made' and entity_id = $1 and actor = 'ama@example.com' and (changes ->> 'until')::timestamptz = $2`, id, until))
+	path, ours := strings.CutPrefix(a.text("url"), "https://api.example.com")
+	require.True(t, ours)
+
+	file := g.do("GET", path, "", nil).is(t, 200, "")
+	require.Equal(t, want, file.raw)
+	require.Equal(t, `attachment; filename="`+a.text("file_name")+`"`, file.Header.Get("Content-Disposition"))
+	require.Equal(t, want[3:10], g.do("GET", path, "", nil, "Range", "bytes=3-9", "If-Range", file.Header.Get("ETag")).is(t, 206, "").raw)
+	g.do("GET", path, "", nil, "If-None-Match", file.Header.Get("ETag")).is(t, 304, "")
+	require.Equal(t, want, g.do("GET", path, kofi.access, nil).is(t, 200, "").raw, "whoever has it")
+
+	token := func(l reporting.Link) string { return "/api/v1/report-files/" + g.server.Links.Token(l) }
+	mine := reporting.Link{Business: uuid.MustParse(ama.business), Report: uuid.MustParse(id), Until: until}
+	require.Equal(t, path, token(mine))
+	theirs, past := mine, mine
+	theirs.Business, past.Until = uuid.MustParse(kofi.business), time.Now().Add(-time.Second)
+	g.do("GET", token(theirs), "", nil).is(t, 404, "link_not_found")
+	g.do("GET", token(past), "", nil).is(t, 410, "link_expired")
+	g.do("GET", path[:len(path)-1], "", nil).is(t, 404, "link_not_found")
+	g.do("GET", path[:len(path)-4]+"AAAA", "", nil).is(t, 404, "link_not_found")
+	g.do("GET", path+"?until=9999999999", "", nil).is(t, 422, "")
+	g.do("GET", "/api/v1/report-files/"+strings.Repeat("x", 201), "", nil).is(t, 422, "")
+
+	other := "fedcba9876543210fedcba9876543210"
+	with := func(keys string, change ...func(*api.Options, *api.Server)) *gateway {
+		return g.replica(append(change, func(_ *api.Options, s *api.Server) {
+			var err error
+			s.Links, err = reporting.ParseLinkKeys(keys)
+			require.NoError(t, err)
+		})...)
+	}
+	rotated := with(other+","+linkKey, func(o *api.Options, _ *api.Server) { o.SignInPerMinute = 1 })
+	for range 3 { // a download in parts is no attempt to sign in
+		rotated.do("GET", path, "", nil).is(t, 200, "")
+	}
+	with(other).do("GET", path, "", nil).is(t, 404, "link_not_found")
+	none := with("")
+	none.do("GET", path, "", nil).is(t, 404, "link_not_found")
+	none.do("GET", ask, ama.access, nil).is(t, 503, "no_download_links")
+
+	require.Equal(t, 7*24*time.Hour, lifeOf(t, g.do("GET", ask+"?expires_in=604800", ama.access, nil).is(t, 200, "").text("expires_at")))
+	g.exec(`update reporting.report set expires_at = now() + interval '90 minutes' where id = $1`, id)
+	require.Equal(t, 90*time.Minute, lifeOf(t, g.do("GET", ask+"?expires_in=7200", ama.access, nil).is(t, 200, "").text("expires_at")), "no longer than the file")
+	require.Equal(t, time.Hour, lifeOf(t, g.do("GET", ask, ama.access, nil).is(t, 200, "").text("expires_at")))
+	g.exec(`update reporting.report set expires_at = now() - interval '1 second' where id = $1`, id)
+	g.do("GET", path, "", nil).is(t, 410, "report_expired")
+	g.do("GET", ask, ama.access, nil).is(t, 410, "report_expired")
+	g.do("DELETE", reports+"/"+id, ama.access, nil).is(t, 204, "")
+	g.do("GET", path, "", nil).is(t, 404, "link_not_found")
+}
+
+// lifeOf is how long it is until then, to ten minutes: the machine may be slow.
+func lifeOf(t *testing.T, until string) time.Duration {
+	t.Helper()
+	at, err := time.Parse(time.RFC3339, until)
+	require.NoError(t, err)
+	return (time.Until(at) + 9*time.Minute).Truncate(10 * time.Minute)
 }
 
 func TestWithoutAPlaceForFilesThereAreNoReports(t *testing.T) {

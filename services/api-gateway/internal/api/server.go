@@ -14,6 +14,7 @@ import (
 	"makola/pkg/money"
 	"makola/pkg/payments"
 	"makola/pkg/postgres"
+	"makola/pkg/reporting"
 	"makola/pkg/storage"
 	"makola/pkg/task"
 	"makola/pkg/tenant"
@@ -47,6 +48,9 @@ type Server struct {
 	// Files keeps what is uploaded, at most ImportBytes each, and the files of reports. Nil keeps nothing.
 	Files       *storage.Files
 	ImportBytes int64
+	// Links sign links to files, which lead to PublicURL, an address without a slash at its end. Nil makes none, and follows none.
+	Links     *reporting.LinkKeys
+	PublicURL string
 	// Providers open payments, by the names that purchases call them by. ProviderNames lists the same, the default first.
 	Providers     map[string]payments.Provider
 	ProviderNames []string

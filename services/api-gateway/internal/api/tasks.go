@@ -196,11 +196,15 @@ func taskError(err error) error {
 
 func taskBody(v *task.View) gen.Task {
 	t := gen.Task{
-		TaskID: v.ID, Name: v.Name, Status: gen.TaskState(v.Status()), Progress: v.Percent(), Attempts: v.Attempts, Error: optional(v.Error),
+		TaskID: v.ID, Name: v.Name, Status: gen.TaskState(v.Status()), Progress: v.Percent(), Attempts: v.Attempts, Error: optional(v.LastError()), WaitingFor: optional(v.WaitingFor()),
 		CreatedAt: v.CreatedAt.UTC(), StartedAt: utc(v.StartedAt), FinishedAt: utc(v.FinishedAt), NextAttemptAt: utc(v.NextAttemptAt),
 	}
 	if v.Progress != nil {
 		t.ProgressDetail = &gen.TaskProgress{Done: v.Progress.Done, Total: v.Progress.Total, Note: v.Progress.Note}
+		if left := v.Progress.LeftMS; left > 0 {
+			seconds := (left + 999) / 1000
+			t.ProgressDetail.SecondsLeft = &seconds
+		}
 	}
 	if len(v.Result) == 0 {
 		return t

@@ -41,7 +41,7 @@ func TestTaskAtAllItsAddresses(t *testing.T) {
 	require.Equal(t, id, bodies[0]["task_id"])
 	require.Equal(t, "queued", bodies[0]["status"])
 	require.EqualValues(t, 0, bodies[0]["progress"])
-	for _, null := range []string{"result", "file_url", "error", "started_at", "finished_at", "progress_detail"} {
+	for _, null := range []string{"result", "file_url", "error", "waiting_for", "started_at", "finished_at", "progress_detail"} {
 		value, present := bodies[0][null]
 		require.True(t, present && value == nil, null)
 	}
@@ -60,11 +60,11 @@ func TestTaskETagChangesWithTheTask(t *testing.T) {
 		require.Equal(t, tag, a.Header.Get("ETag"))
 		require.Equal(t, "2", a.Header.Get("Retry-After"))
 	}
-	g.exec(`update task.task set state = 'running', started_at = now(), progress = '{"done": 30, "total": 120, "note": "page 3"}' where id = $1`, id)
+	g.exec(`update task.task set state = 'running', started_at = now(), progress = '{"done": 30, "total": 120, "note": "page 3", "left_ms": 8100}' where id = $1`, id)
 	a := g.do("GET", path, s.access, nil, "If-None-Match", tag).is(t, 200, "")
 	require.Equal(t, "processing", a.text("status"))
 	require.EqualValues(t, 25, a.body["progress"])
-	require.Equal(t, map[string]any{"done": 30.0, "total": 120.0, "note": "page 3"}, a.body["progress_detail"])
+	require.Equal(t, map[string]any{"done": 30.0, "total": 120.0, "note": "page 3", "seconds_left": 9.0}, a.body["progress_detail"])
 
 	g.exec(`update task.task set state = 'succeeded', finished_at = now(), result = '{"rows": 7, "file_url": "/files/x.pdf"}' where id = $1`, id)
 	a = g.do("GET", path, s.access, nil, "If-None-Match", a.Header.Get("ETag")).is(t, 200, "")
@@ -78,6 +78,19 @@ func TestTaskETagChangesWithTheTask(t *testing.T) {
 	a = g.do("GET", path, s.access, nil).is(t, 200, "")
 	require.Equal(t, "failed", a.text("status"))
 	require.Equal(t, "no rows", a.text("error"))
+}
+
+func TestATaskThatWaitsSaysForWhat(t *testing.T) {
+	t.Parallel()
+	g := open(t)
+	s := g.register("ama")
+	id := g.enqueue(s)
+	g.exec(`update task.task set error = 'the others are first', error_kind = 'throttled', available_at = now() + interval '10 s' where id = $1`, id)
+	a := g.do("GET", "/api/v1/tasks/"+id, s.access, nil).is(t, 200, "")
+	require.Equal(t, []any{"queued", "the others are first", nil}, []any{a.body["status"], a.body["waiting_for"], a.body["error"]})
+	g.exec(`update task.task set state = 'running', started_at = now() where id = $1`, id)
+	a = g.do("GET", "/api/v1/tasks/"+id, s.access, nil).is(t, 200, "")
+	require.Equal(t, []any{"processing", nil, nil}, []any{a.body["status"], a.body["waiting_for"], a.body["error"]}, "it waits no more, and nothing went wrong")
 }
 
 func TestCancelTask(t *testing.T) {

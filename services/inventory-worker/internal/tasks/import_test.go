@@ -21,6 +21,7 @@ import (
 	"makola/pkg/document"
 	"makola/pkg/imports"
 	"makola/pkg/inventory"
+	"makola/pkg/postgres"
 	"makola/pkg/postgres/postgrestest"
 	"makola/pkg/storage"
 	"makola/pkg/task"
@@ -426,6 +427,36 @@ func TestAnImportWhoseFileIsGoneFailsAndSaysSo(t *testing.T) {
 	require.Equal(t, "failed", v.Status())
 	require.Equal(t, "the imported file is gone", v.Error)
 	require.Equal(t, task.KindPermanent, v.ErrorKind)
+}
+
+func TestImportsWhoseTimeIsOverGoWithTheirFaultsInAllBusinesses(t *testing.T) {
+	t.Parallel()
+	w := newWorker(t)
+	var old, young []string
+	for _, name := range []string{"shop", "kiosk"} {
+		s := openShop(t, w.look, name)
+		for _, list := range []*[]string{&old, &young} {
+			id := upload(t, w.pg, s, imports.Import{Kind: imports.Products}, "name,sku\n,"+name+"\n").String()
+			w.exec(`insert into imports.fault (tenant_id, import_id, n, line, "column", value, reason) values ($1, $2, 1, 2, 'name', '', 'is missing')`, s.id, id)
+			*list = append(*list, id)
+		}
+	}
+	w.exec(`update imports.import set created_at = now() - interval '180 days 1 hour' where id = any($1::uuid[])`, old)
+	w.exec(`update imports.import set created_at = now() - interval '179 days' where id = any($1::uuid[])`, young)
+	sweep := func() int64 {
+		return run(w, uuid.Nil, w.inventory.DeleteImportFiles, &inventorypb.DeleteImportFilesArgs{}, &inventorypb.DeleteImportFilesResult{}).GetImports()
+	}
+	require.EqualValues(t, 2, sweep())
+	require.Zero(t, sweep())
+	require.ElementsMatch(t, young, w.text(`select id::text from imports.import`))
+	require.ElementsMatch(t, young, w.text(`select import_id::text from imports.fault`))
+	// A younger one is not there for whoever would delete it too.
+	require.NoError(t, w.db.InSystem(t.Context(), func(tx *gorm.DB) error {
+		n, err := postgres.Exec(tx, `delete from imports.import`)
+		require.Zero(t, n)
+		return err
+	}))
+	require.Len(t, w.text(`select id::text from imports.import`), 2)
 }
 
 // manyRows is a file of n rows of a kind, whose products are those of manyProducts.

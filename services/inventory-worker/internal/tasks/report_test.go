@@ -6,6 +6,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
+	"gorm.io/gorm"
 
 	"makola/pkg/notifications"
 	"makola/proto/contract"
@@ -177,9 +178,12 @@ func TestOldReservationsAndAbandonedCartsAreCleanedUp(t *testing.T) {
 
 func TestWithoutAPlaceForFilesThereAreNoneToDelete(t *testing.T) {
 	t.Parallel()
+	w := newWorker(t)
 	commit, err := (&tasks.Inventory{Imports: &tasks.Imports{}}).DeleteImportFiles(t.Context(), contract.Run{}, &inventorypb.DeleteImportFilesArgs{})
 	require.NoError(t, err)
-	r, err := commit(nil)
-	require.NoError(t, err)
-	require.Zero(t, r.GetDeleted())
+	require.NoError(t, w.db.InSystem(t.Context(), func(tx *gorm.DB) error {
+		r, err := commit(tx)
+		require.Zero(t, r.GetDeleted())
+		return err
+	}))
 }

@@ -27,7 +27,7 @@ func TestContract(t *testing.T) {
 	tasktest.Contract(t, tasktest.Trial{
 		Role: "makola_reports",
 		Register: func(db *postgrestest.Database, r contract.Registrar, q *task.Queue) {
-			register(db.Open("makola_reports"), files, r, q)
+			register(db.Open("makola_reports"), nil, files, r, q)
 		},
 		Samples: map[string]func(*testing.T, *postgrestest.Database) tasktest.Sample{
 			"reports.generate_sales_report":      sample(&reportspb.GenerateSalesReportArgs{BusinessId: business, StartDate: "2026-03-10", EndDate: "2026-03-11"}),

@@ -31,6 +31,9 @@ func (r *Reports) finish(ctx context.Context, tx *gorm.DB, report *reporting.Rep
 	if err := reporting.Complete(tx, report.ID, made, key, w, took); err != nil {
 		return result{}, err
 	}
+	if err := reporting.PassTurn(tx); err != nil {
+		return result{}, err
+	}
 	report.File = &reporting.File{Name: made.FileName, Size: w.Size, SHA256: w.SHA256, Key: key}
 	report.RecordCount, report.SalesCount, report.Payments = made.Records, made.Sales, made.Payments
 	return resultOf(report), j.ready(ctx, tx, report, took)

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"gorm.io/gorm"
 
+	"makola/pkg/postgres"
 	"makola/pkg/problem"
 	"makola/pkg/reporting"
 	"makola/pkg/storage"
@@ -27,6 +28,8 @@ const (
 	maxBytes = 4 << 30
 	// failTime bounds the writing down of a failure, also when the task's own time is over.
 	failTime = 5 * time.Second
+	// turnWait is after how long a report whose turn it is not looks again, if none that ends makes way for it before.
+	turnWait = 10 * time.Second
 )
 
 // classed is an error of which is known what it means for the report.
@@ -37,6 +40,9 @@ type classed struct {
 
 // Unwrap returns the error itself.
 func (c classed) Unwrap() error { return c.error }
+
+// errTurn puts a report off whose turn it is not. It has not failed, whatever the number of its attempts.
+var errTurn = task.Waiting(reporting.WaitingForTurn, turnWait)
 
 // wanted is a report as a task's arguments ask for it.
 type wanted struct {
@@ -91,7 +97,7 @@ func (r *Reports) make(ctx context.Context, run contract.Run, w wanted) (func(tx
 func (r *Reports) produce(ctx context.Context, run contract.Run, j job) (func(tx *gorm.DB) (result, error), error) {
 	ctx = tenant.With(ctx, j.business)
 	commit, final, err := r.attempt(ctx, run, j)
-	if err != nil && (final || run.Attempt >= run.MaxAttempts) && !errors.Is(ctx.Err(), context.Canceled) { // a cancelled one has not failed
+	if err != nil && !errors.Is(err, errTurn) && (final || run.Attempt >= run.MaxAttempts) && !errors.Is(ctx.Err(), context.Canceled) { // a cancelled one has not failed
 		r.fail(ctx, run.ID, j, err)
 	}
 	if final {
@@ -116,12 +122,15 @@ func businessOf(run contract.Run, text string) (uuid.UUID, error) {
 func (r *Reports) attempt(ctx context.Context, run contract.Run, j job) (commit func(tx *gorm.DB) (result, error), final bool, err error) {
 	begun := time.Now()
 	var report *reporting.Report
-	active := false
+	active, turn := false, false
 	err = r.DB.InTenant(ctx, func(tx *gorm.DB) (err error) {
 		if active, err = task.TenantActive(ctx, tx); err != nil || !active {
 			return err
 		}
-		report, err = j.begin(tx)
+		if report, err = j.begin(tx); err != nil || !report.Open() {
+			return err
+		}
+		turn, err = reporting.Turn(tx, report)
 		return err
 	})
 	switch _, fault := errors.AsType[*problem.Error](err); {
@@ -141,8 +150,15 @@ func (r *Reports) attempt(ctx context.Context, run contract.Run, j job) (commit 
 		return nil, true, reporting.ErrOver
 	case reporting.Pending, reporting.Processing, reporting.Failed: // a failed one was asked for anew by an operator
 	}
+	if !turn {
+		return nil, false, errTurn
+	}
+	db, err := r.source(ctx, run)
+	if err != nil {
+		return nil, false, err
+	}
 	key := storage.Key(purpose, j.business, uuid.Must(uuid.NewV7()), begun)
-	made, written, err := r.write(ctx, key, report.Order, run.Progress)
+	made, written, err := r.write(ctx, db, key, report.Order, run.Progress)
 	switch {
 	case errors.Is(err, storage.ErrNone), errors.Is(err, storage.ErrTooLarge):
 		return nil, true, err
@@ -173,15 +189,23 @@ func begin(tx *gorm.DB, run contract.Run, w wanted) (*reporting.Report, error) {
 	return reporting.Begin(tx, run.ID, o)
 }
 
+// source is where a report is read from. Whatever the first attempt failed of, such as a replica that cancels long queries, the next ones read the primary.
+func (r *Reports) source(ctx context.Context, run contract.Run) (*postgres.DB, error) {
+	if run.Attempt > 1 {
+		return r.DB, nil
+	}
+	return reporting.Databases{Primary: r.DB, Read: r.Read}.Current(ctx)
+}
+
 // write writes the report into a file, row by row. There is none after an error.
-func (r *Reports) write(ctx context.Context, key string, o reporting.Order, progress func(done, total int64, note string)) (made reporting.Made, written storage.Written, err error) {
+func (r *Reports) write(ctx context.Context, db *postgres.DB, key string, o reporting.Order, progress func(done, total int64, note string)) (made reporting.Made, written storage.Written, err error) {
 	if r.Files == nil {
 		return made, written, storage.ErrNone
 	}
 	from, to := io.Pipe()
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() (err error) {
-		if made, err = reporting.Write(gctx, r.DB, to, o, progress); err != nil {
+		if made, err = reporting.Write(gctx, db, to, o, progress); err != nil {
 			err = classed{err, reporting.FailedInternal} // the other side reads it, and is not to blame
 		}
 		_ = to.CloseWithError(err) // nil is the end of the file; never fails
@@ -230,6 +254,9 @@ func (r *Reports) fail(ctx context.Context, id uuid.UUID, j job, cause error) {
 		why := failure(cause)
 		news, err := reporting.Fail(tx, report.ID, why, cause.Error())
 		if err != nil || !news {
+			return err
+		}
+		if err := reporting.PassTurn(tx); err != nil {
 			return err
 		}
 		return j.failed(ctx, tx, report, why)

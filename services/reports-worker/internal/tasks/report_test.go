@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"io"
 	"io/fs"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -20,6 +21,7 @@ import (
 	"makola/pkg/postgres/postgrestest"
 	"makola/pkg/reporting"
 	"makola/pkg/storage"
+	"makola/pkg/storage/storagetest"
 	"makola/pkg/task"
 	"makola/pkg/task/tasktest"
 	"makola/pkg/tenant"
@@ -57,8 +59,8 @@ func folderAt(t *testing.T, path string) *storage.Files {
 	return files
 }
 
-func register(db *postgres.DB, files *storage.Files, r contract.Registrar, q *task.Queue) {
-	reportspb.HandleTasks(r, &tasks.Reports{Instance: "reports-1", DB: db, Files: files, Mail: notificationspb.NewTasks(q), Bell: q, Tasks: reportspb.NewTasks(q)})
+func register(db, read *postgres.DB, files *storage.Files, r contract.Registrar, q *task.Queue) {
+	reportspb.HandleTasks(r, &tasks.Reports{Instance: "reports-1", DB: db, Read: read, Files: files, Mail: notificationspb.NewTasks(q), Bell: q, Tasks: reportspb.NewTasks(q)})
 }
 
 // worker is reports-worker on a database of its own, with a shop and without a broker.
@@ -75,12 +77,19 @@ type worker struct {
 
 func newWorker(t *testing.T) *worker {
 	t.Helper()
+	path := t.TempDir()
+	w := workerWith(t, folderAt(t, path))
+	w.path = path
+	return w
+}
+
+func workerWith(t *testing.T, files *storage.Files) *worker {
+	t.Helper()
 	pg := postgrestest.New(t)
-	w := &worker{t: t, db: pg.Open("makola_reports"), gateway: pg.Open("makola_gateway"), look: pg.Admin(), path: t.TempDir()}
+	w := &worker{t: t, db: pg.Open("makola_reports"), gateway: pg.Open("makola_gateway"), look: pg.Admin(), files: files}
 	fill(t, w.look)
 	w.h = tasktest.New(t, w.db)
-	w.files = folderAt(t, w.path)
-	register(w.db, w.files, w.h, w.h.Queue)
+	register(w.db, pg.Open("makola_reader"), w.files, w.h, w.h.Queue)
 	w.reports = reportspb.NewTasks(w.h.Queue)
 	return w
 }
@@ -309,9 +318,34 @@ func TestAReportThatIsGivenUpLeavesNoFile(t *testing.T) {
 
 func TestAStoreThatIsDownIsTriedAgainAndThenFailsClearly(t *testing.T) {
 	t.Parallel()
-	w := newWorker(t)
+	t.Run("a disk", func(t *testing.T) {
+		t.Parallel()
+		w := newWorker(t)
+		require.NoError(t, os.WriteFile(filepath.Join(w.path, "reports"), nil, 0o600), "where a folder should be")
+		r := w.failsAtLast("not a directory")
+		require.NoError(t, os.Remove(filepath.Join(w.path, "reports")))
+		w.recovers(r)
+	})
+	t.Run("an object store", func(t *testing.T) {
+		t.Parallel()
+		b := storagetest.New(t)
+		files, err := storage.Open(t.Context(), b.Config())
+		require.NoError(t, err)
+		w := workerWith(t, files)
+		b.Fail(storagetest.Down(http.StatusServiceUnavailable))
+		r := w.failsAtLast("write file: the object store answered 503 ServiceUnavailable")
+		require.Empty(t, b.Keys(t))
+		b.Fail(nil)
+		w.recovers(r)
+		require.Len(t, b.Keys(t), 1)
+	})
+}
+
+// failsAtLast asks for a report that cannot be kept, and waits until that is given up.
+func (w *worker) failsAtLast(reason string) *reporting.Report {
+	t := w.t
+	t.Helper()
 	r := w.request(march())
-	require.NoError(t, os.WriteFile(filepath.Join(w.path, "reports"), nil, 0o600), "where a folder should be")
 	w.h.Drain(t.Context())
 	require.Equal(t, "queued", w.h.View(t.Context(), r.Task).Status())
 	require.Equal(t, reporting.Pending, w.get(r.ID).Status)
@@ -322,10 +356,88 @@ func TestAStoreThatIsDownIsTriedAgainAndThenFailsClearly(t *testing.T) {
 	require.Equal(t, "failed", w.h.View(t.Context(), r.Task).Status())
 	got := w.get(r.ID)
 	require.Equal(t, reporting.Failed, got.Status)
-	require.NotEmpty(t, got.Reason)
+	require.Contains(t, got.Reason, reason)
+	require.NotContains(t, got.Reason, id("10").String(), "no place in the store")
 	require.Equal(t, 1, w.count(`select count(*) from notifications.notice where kind = 'REPORT_FAILED'`))
 	require.Equal(t, 1, w.count(`select count(*) from notifications.email where template = 'report_failed'`))
-	require.NotEqual(t, r.ID, w.request(march()).ID, "it may be asked for again")
+	return r
+}
+
+// recovers asks for the same once more, when the store is back.
+func (w *worker) recovers(failed *reporting.Report) {
+	t := w.t
+	t.Helper()
+	r := w.request(march())
+	require.NotEqual(t, failed.ID, r.ID, "it may be asked for again")
+	w.h.Drain(t.Context())
+	got := w.get(r.ID)
+	require.Equal(t, reporting.Completed, got.Status)
+	file, err := w.files.Open(t.Context(), got.File.Key)
+	require.NoError(t, err)
+	defer file.Close()
+	require.Equal(t, got.File.Size, file.Size)
+}
+
+// A first attempt reads the other database, here one of another day; whatever it fails of, the second reads the service's own.
+func TestAReportIsReadFromTheReplicaFirst(t *testing.T) {
+	t.Parallel()
+	w := newWorker(t)
+	replica := postgrestest.New(t)
+	fill(t, replica.Admin())
+	_, err := replica.Admin().Exec(t.Context(), `update sales.sale set notes = 'read from the replica' where receipt_number = 'MKL-20260310-0001'`)
+	require.NoError(t, err)
+	handler := &tasks.Reports{DB: w.db, Read: replica.Open("makola_reader"), Files: w.files, Mail: notificationspb.NewTasks(w.h.Queue), Bell: w.h.Queue}
+	args := &reportspb.GenerateSalesReportArgs{BusinessId: id("10").String(), StartDate: "2026-03-10", EndDate: "2026-03-11"}
+	r := w.request(march())
+	for attempt, there := range map[int]bool{1: true, 2: false} {
+		_, err := handler.GenerateSalesReport(t.Context(), contract.Run{ID: r.Task, Tenant: id("10"), Attempt: attempt, MaxAttempts: 4, Progress: func(int64, int64, string) {}}, args)
+		require.NoError(t, err)
+		kept := w.kept()
+		require.Len(t, kept, 1)
+		raw, err := os.ReadFile(kept[0])
+		require.NoError(t, err)
+		require.Equal(t, there, strings.Contains(string(raw), "read from the replica"), "attempt %d", attempt)
+		require.NoError(t, os.Remove(kept[0]))
+	}
+}
+
+func TestAReportWaitsForItsTurnAndSaysSo(t *testing.T) {
+	t.Parallel()
+	w := newWorker(t)
+	var list []*reporting.Report
+	for i, kind := range []reporting.Kind{reporting.Inventory, reporting.Customers} {
+		for _, format := range []reporting.Format{reporting.CSV, reporting.Excel, reporting.PDF} {
+			if r := w.request(reporting.Order{Kind: kind, Format: format}); len(list) < 3 {
+				w.exec(`update task.task set state = 'running', started_at = clock_timestamp(), lease_until = now() + interval '1 day' where id = $1`, r.Task)
+				w.exec(`update reporting.report set turn_at = clock_timestamp() where id = $1`, r.ID)
+				list = append(list, r)
+			} else if i > 0 {
+				list = append(list, r)
+			}
+		}
+	}
+	require.Len(t, list, 6)
+	w.h.Drain(t.Context())
+	for _, r := range list[3:] {
+		v := w.h.View(t.Context(), r.Task)
+		require.Equal(t, []any{"queued", reporting.WaitingForTurn, "", 1}, []any{v.Status(), v.WaitingFor(), v.LastError(), v.Attempts})
+		require.Equal(t, reporting.WaitingForTurn, w.get(r.ID).WaitingFor)
+		require.Equal(t, reporting.Pending, w.get(r.ID).Status)
+	}
+	for range 5 { // as often as a task may fail, and more
+		w.h.Advance(t.Context(), 11*time.Second)
+		w.h.Drain(t.Context())
+	}
+	v := w.h.View(t.Context(), list[3].Task)
+	require.Equal(t, []any{"queued", 1, 1}, []any{v.Status(), v.Attempts, len(v.History)}, "to wait costs no attempt, and is told once")
+
+	w.exec(`update task.task set state = 'cancelled', finished_at = now() where id = $1`, list[0].Task)
+	w.h.Advance(t.Context(), 11*time.Second)
+	w.h.Drain(t.Context())
+	for _, r := range list[3:] { // one after another, each as soon as the one before it is done
+		require.Equal(t, reporting.Completed, w.get(r.ID).Status)
+		require.Empty(t, w.get(r.ID).WaitingFor)
+	}
 }
 
 func TestOldFilesGoAndTheirReportsStay(t *testing.T) {

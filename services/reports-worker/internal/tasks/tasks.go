@@ -13,8 +13,8 @@ import (
 type Reports struct {
 	// Instance names this process.
 	Instance string
-	// DB is read for reports, a snapshot each.
-	DB *postgres.DB
+	// DB is where reports are recorded. Read is where they are read from, a snapshot each; nil is DB as well.
+	DB, Read *postgres.DB
 	// Files is where reports are kept.
 	Files *storage.Files
 	// Mail enqueues mails, and Bell tells the gateways that there are notices.

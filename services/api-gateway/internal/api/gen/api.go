@@ -4044,6 +4044,9 @@ type Report struct {
 	StorefrontIds *[]openapi_types.UUID `json:"storefront_ids"`
 	TaskID        openapi_types.UUID    `json:"task_id"`
 	Trigger       ReportTrigger         `json:"trigger"`
+
+	// WaitingFor Why it is not being made yet, when others of the business are first.
+	WaitingFor *string `json:"waiting_for"`
 }
 
 // ReportFormat defines model for Report.Format.
@@ -4067,6 +4070,13 @@ type ReportAcceptedStatus string
 
 // ReportKind defines model for ReportKind.
 type ReportKind string
+
+// ReportLink defines model for ReportLink.
+type ReportLink struct {
+	ExpiresAt time.Time `json:"expires_at"`
+	FileName  string    `json:"file_name"`
+	URL       string    `json:"url"`
+}
 
 // ReportPage defines model for ReportPage.
 type ReportPage struct {
@@ -5130,6 +5140,9 @@ type Task struct {
 	StartedAt *time.Time         `json:"started_at"`
 	Status    TaskState          `json:"status"`
 	TaskID    openapi_types.UUID `json:"task_id"`
+
+	// WaitingFor Why a task that is queued does not start yet, when it waits for something of its own business, such as other reports.
+	WaitingFor *string `json:"waiting_for"`
 }
 
 // TaskAccepted defines model for TaskAccepted.
@@ -5147,9 +5160,12 @@ type TaskPage struct {
 
 // TaskProgress defines model for TaskProgress.
 type TaskProgress struct {
-	Done  int64  `json:"done"`
-	Note  string `json:"note"`
-	Total int64  `json:"total"`
+	Done int64  `json:"done"`
+	Note string `json:"note"`
+
+	// SecondsLeft About how long it still takes, when it goes on as so far. Absent while that cannot be said.
+	SecondsLeft *int64 `json:"seconds_left,omitempty"`
+	Total       int64  `json:"total"`
 }
 
 // TaskState defines model for TaskState.
@@ -5887,6 +5903,12 @@ type GetReportStatisticsParams struct {
 type CreateTransactionsReportParams struct {
 	// IdempotencyKey Your own name for this request, 1 to 100 letters, digits, `.`, `_`, `:` or `-`. Asking again with the same key and body, within a day, does nothing again and answers the same, with `Idempotent-Replayed: true`; with another body it is refused. Keys are a person's own.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// GetReportLinkParams defines parameters for GetReportLink.
+type GetReportLinkParams struct {
+	// ExpiresIn For how many seconds it works; an hour when nothing is said, a week at most.
+	ExpiresIn *int `form:"expires_in,omitempty" json:"expires_in,omitempty"`
 }
 
 // ListSalesParams defines parameters for ListSales.
@@ -6698,6 +6720,9 @@ type ServerInterface interface {
 	// GetReport One report
 	// (GET /api/v1/reports/{id})
 	GetReport(c *gin.Context, id ReportID)
+	// GetReportLink A link to the file of a report
+	// (GET /api/v1/reports/{id}/link)
+	GetReportLink(c *gin.Context, id ReportID, params GetReportLinkParams)
 	// ListSales Sales and carts, newest first
 	// (GET /api/v1/sales)
 	ListSales(c *gin.Context, params ListSalesParams)
@@ -9710,6 +9735,42 @@ func (siw *ServerInterfaceWrapper) GetReport(c *gin.Context) {
 	siw.Handler.GetReport(c, id)
 }
 
+// GetReportLink operation middleware
+func (siw *ServerInterfaceWrapper) GetReportLink(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ReportID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetReportLinkParams
+
+	// ------------- Optional query parameter "expires_in" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "expires_in", c.Request.URL.Query(), &params.ExpiresIn, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter expires_in: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetReportLink(c, id, params)
+}
+
 // ListSales operation middleware
 func (siw *ServerInterfaceWrapper) ListSales(c *gin.Context) {
 
@@ -12338,6 +12399,7 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.POST(options.BaseURL+"/api/v1/export-schedules/:id/trigger", wrapper.TriggerExportSchedule)
 	router.GET(options.BaseURL+"/api/v1/export-settings", wrapper.GetExportSettings)
 	router.PUT(options.BaseURL+"/api/v1/export-settings", wrapper.PutExportSettings)
+	router.GET(options.BaseURL+"/api/v1/reports/:id/link", wrapper.GetReportLink)
 }
 
 type ProblemResponseHeaders struct {
@@ -27915,6 +27977,236 @@ func (response GetReportdefaultApplicationProblemPlusJSONResponse) VisitGetRepor
 	return err
 }
 
+type GetReportLinkRequestObject struct {
+	ID     ReportID `json:"id"`
+	Params GetReportLinkParams
+}
+
+type GetReportLinkResponseObject interface {
+	VisitGetReportLinkResponse(w http.ResponseWriter) error
+}
+
+type GetReportLink200JSONResponse ReportLink
+
+func (response GetReportLink200JSONResponse) VisitGetReportLinkResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReportLink401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response GetReportLink401ApplicationProblemPlusJSONResponse) VisitGetReportLinkResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReportLink403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetReportLink403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetReportLink403ResponseHeaders
+}
+
+func (response GetReportLink403ApplicationProblemPlusJSONResponse) VisitGetReportLinkResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReportLink404ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetReportLink404ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetReportLink404ResponseHeaders
+}
+
+func (response GetReportLink404ApplicationProblemPlusJSONResponse) VisitGetReportLinkResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReportLink409ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetReportLink409ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetReportLink409ResponseHeaders
+}
+
+func (response GetReportLink409ApplicationProblemPlusJSONResponse) VisitGetReportLinkResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReportLink410ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetReportLink410ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetReportLink410ResponseHeaders
+}
+
+func (response GetReportLink410ApplicationProblemPlusJSONResponse) VisitGetReportLinkResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(410)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReportLink422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetReportLink422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetReportLink422ResponseHeaders
+}
+
+func (response GetReportLink422ApplicationProblemPlusJSONResponse) VisitGetReportLinkResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReportLink429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetReportLink429ApplicationProblemPlusJSONResponse) VisitGetReportLinkResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReportLink503ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetReportLink503ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetReportLink503ResponseHeaders
+}
+
+func (response GetReportLink503ApplicationProblemPlusJSONResponse) VisitGetReportLinkResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReportLinkdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetReportLinkdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    GetReportLinkdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response GetReportLinkdefaultApplicationProblemPlusJSONResponse) VisitGetReportLinkResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListSalesRequestObject struct {
 	Params ListSalesParams
 }
@@ -40201,6 +40493,9 @@ type StrictServerInterface interface {
 	// GetReport One report
 	// (GET /api/v1/reports/{id})
 	GetReport(ctx context.Context, request GetReportRequestObject) (GetReportResponseObject, error)
+	// GetReportLink A link to the file of a report
+	// (GET /api/v1/reports/{id}/link)
+	GetReportLink(ctx context.Context, request GetReportLinkRequestObject) (GetReportLinkResponseObject, error)
 	// ListSales Sales and carts, newest first
 	// (GET /api/v1/sales)
 	ListSales(ctx context.Context, request ListSalesRequestObject) (ListSalesResponseObject, error)
@@ -43441,6 +43736,33 @@ func (sh *strictHandler) GetReport(ctx *gin.Context, id ReportID) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(GetReportResponseObject); ok {
 		if err := validResponse.VisitGetReportResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetReportLink operation middleware
+func (sh *strictHandler) GetReportLink(ctx *gin.Context, id ReportID, params GetReportLinkParams) {
+	var request GetReportLinkRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetReportLink(ctx.Request.Context(), request.(GetReportLinkRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetReportLink")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetReportLinkResponseObject); ok {
+		if err := validResponse.VisitGetReportLinkResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
