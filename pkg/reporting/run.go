@@ -192,7 +192,7 @@ func lockSchedules(tx *gorm.DB, ids []uuid.UUID, where string, see func(l locked
 	}, ids)
 }
 
-// Trigger starts a schedule of the reader's now, also one that is paused; its times stay. When it is running already, that run is returned, and fresh is false. Errors: ErrNoSchedule.
+// TriggerSchedule starts a schedule of the reader's now, also one that is paused; its times stay. When it is running already, that run is returned, and fresh is false. Errors: ErrNoSchedule.
 func TriggerSchedule(ctx context.Context, tx *gorm.DB, tasks *reportspb.Tasks, who Reader, id uuid.UUID) (r *Report, fresh bool, err error) {
 	s, err := oneSchedule(tx, who, id, "for update")
 	if err != nil {
