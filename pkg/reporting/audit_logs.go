@@ -30,7 +30,7 @@ func (s *source) logged() []any {
 // idAt is the least UUIDv7 of an instant.
 func idAt(at time.Time) (id uuid.UUID) {
 	var ms [8]byte
-	binary.BigEndian.PutUint64(ms[:], uint64(max(at.UnixMilli(), 0))) //nolint:gosec // never negative
+	binary.BigEndian.PutUint64(ms[:], uint64(max(at.UnixMilli(), 0)))
 	copy(id[:6], ms[2:])
 	id[6], id[8] = 0x70, 0x80
 	return id

@@ -1725,7 +1725,7 @@ const file_makola_reports_v1_tasks_proto_rawDesc = "" +
 	"\x06failed\x18\x06 \x01(\x03R\x06failed\x12\x18\n" +
 	"\arecords\x18\a \x01(\x03R\arecords\x12\x1d\n" +
 	"\n" +
-	"size_bytes\x18\b \x01(\x03R\tsizeBytes2\xc7\x10\n" +
+	"size_bytes\x18\b \x01(\x03R\tsizeBytes2\xd1\x10\n" +
 	"\fTasksService\x12i\n" +
 	"\bSelfTest\x12\x1f.makola.reports.v1.SelfTestArgs\x1a!.makola.reports.v1.SelfTestResult\"\x19\xaa\xd4\x18\x15\n" +
 	"\x11reports.self_test\x18\x03\x12\xc2\x01\n" +
@@ -1740,13 +1740,13 @@ const file_makola_reports_v1_tasks_proto_rawDesc = "" +
 	"\x11CleanupOldExports\x12(.makola.reports.v1.CleanupOldExportsArgs\x1a*.makola.reports.v1.CleanupOldExportsResult\"K\xaa\xd4\x18G\n" +
 	"\x1breports.cleanup_old_exports\x12!reports.tasks.cleanup_old_exports\x18\x03\"\x03\b\xd8\x04\x12\x8d\x01\n" +
 	"\x0fExportAuditLogs\x12&.makola.reports.v1.ExportAuditLogsArgs\x1a(.makola.reports.v1.ExportAuditLogsResult\"(\xaa\xd4\x18$\n" +
-	"\x19reports.export_audit_logs\x18\x03\"\x03\b\xb0\t(\x04\x12\xe5\x01\n" +
-	"\x1bCheckAndRunScheduledExports\x122.makola.reports.v1.CheckAndRunScheduledExportsArgs\x1a4.makola.reports.v1.CheckAndRunScheduledExportsResult\"\\\xaa\xd4\x18X\n" +
-	"'reports.check_and_run_scheduled_exports\x12-reports.tasks.check_and_run_scheduled_exports\x12\xc2\x01\n" +
+	"\x19reports.export_audit_logs\x18\x03\"\x03\b\xb0\t(\x04\x12\xea\x01\n" +
+	"\x1bCheckAndRunScheduledExports\x122.makola.reports.v1.CheckAndRunScheduledExportsArgs\x1a4.makola.reports.v1.CheckAndRunScheduledExportsResult\"a\xaa\xd4\x18]\n" +
+	"'reports.check_and_run_scheduled_exports\x12-reports.tasks.check_and_run_scheduled_exports\"\x03\b\xb4\x01\x12\xc2\x01\n" +
 	"\x13ExecuteSingleExport\x12*.makola.reports.v1.ExecuteSingleExportArgs\x1a,.makola.reports.v1.ExecuteSingleExportResult\"Q\xaa\xd4\x18M\n" +
-	"\x1dreports.execute_single_export\x12#reports.tasks.execute_single_export\x18\x03\"\x03\b\xb0\t(\x04\x12\xb4\x01\n" +
-	"\x12RetryFailedExports\x12).makola.reports.v1.RetryFailedExportsArgs\x1a+.makola.reports.v1.RetryFailedExportsResult\"F\xaa\xd4\x18B\n" +
-	"\x1creports.retry_failed_exports\x12\"reports.tasks.retry_failed_exports\x12\xcf\x01\n" +
+	"\x1dreports.execute_single_export\x12#reports.tasks.execute_single_export\x18\x03\"\x03\b\xb0\t(\x04\x12\xb9\x01\n" +
+	"\x12RetryFailedExports\x12).makola.reports.v1.RetryFailedExportsArgs\x1a+.makola.reports.v1.RetryFailedExportsResult\"K\xaa\xd4\x18G\n" +
+	"\x1creports.retry_failed_exports\x12\"reports.tasks.retry_failed_exports\"\x03\b\xb4\x01\x12\xcf\x01\n" +
 	"\x17SendExportSummaryReport\x12..makola.reports.v1.SendExportSummaryReportArgs\x1a0.makola.reports.v1.SendExportSummaryReportResult\"R\xaa\xd4\x18N\n" +
 	"\"reports.send_export_summary_report\x12(reports.tasks.send_export_summary_reportB(Z&makola/proto/makola/reports/v1;reportsb\x06proto3"
 

@@ -130,14 +130,14 @@ var ExportAuditLogsTask = &contract.Descriptor{
 
 // CheckAndRunScheduledExportsTask describes the task reports.check_and_run_scheduled_exports.
 //
-// CheckAndRunScheduledExports starts every export schedule that has fallen due, of all businesses: each is moved to its next time, and its run recorded and enqueued, in one commit.
+// CheckAndRunScheduledExports starts every export schedule that has fallen due, of all businesses: each is moved to its next time, and its run recorded and enqueued, in one commit; 5,000 at most, the next run takes the rest.
 // Running it twice, or twice at once, starts each once. A schedule that missed some of its times runs once; one of a business that has closed or pays no more is moved on without a run.
 var CheckAndRunScheduledExportsTask = &contract.Descriptor{
 	Name:        "reports.check_and_run_scheduled_exports",
 	Aliases:     []string{"reports.tasks.check_and_run_scheduled_exports"},
 	Queue:       "reports",
 	Mode:        contract.ModeShort,
-	Timeout:     time.Minute,
+	Timeout:     3 * time.Minute,
 	MaxAttempts: 12,
 	BackoffBase: 5 * time.Second,
 	BackoffCap:  time.Hour,
@@ -171,7 +171,7 @@ var RetryFailedExportsTask = &contract.Descriptor{
 	Aliases:     []string{"reports.tasks.retry_failed_exports"},
 	Queue:       "reports",
 	Mode:        contract.ModeShort,
-	Timeout:     time.Minute,
+	Timeout:     3 * time.Minute,
 	MaxAttempts: 12,
 	BackoffBase: 5 * time.Second,
 	BackoffCap:  time.Hour,
@@ -283,7 +283,7 @@ func (t *Tasks) ExportAuditLogs(ctx context.Context, tx *gorm.DB, args *ExportAu
 
 // CheckAndRunScheduledExports enqueues the task reports.check_and_run_scheduled_exports in tx and returns its id.
 //
-// CheckAndRunScheduledExports starts every export schedule that has fallen due, of all businesses: each is moved to its next time, and its run recorded and enqueued, in one commit.
+// CheckAndRunScheduledExports starts every export schedule that has fallen due, of all businesses: each is moved to its next time, and its run recorded and enqueued, in one commit; 5,000 at most, the next run takes the rest.
 // Running it twice, or twice at once, starts each once. A schedule that missed some of its times runs once; one of a business that has closed or pays no more is moved on without a run.
 func (t *Tasks) CheckAndRunScheduledExports(ctx context.Context, tx *gorm.DB, args *CheckAndRunScheduledExportsArgs, opts ...contract.Option) (contract.ID, error) {
 	return t.q.Enqueue(ctx, tx, CheckAndRunScheduledExportsTask, args, opts...)
@@ -343,7 +343,7 @@ type TasksHandler interface {
 	// Running it twice yields one file. Fails for good when a date or the format is none, and when the period is reversed, reaches beyond today or has more than 366 days.
 	ExportAuditLogs(ctx context.Context, run contract.Run, args *ExportAuditLogsArgs) (contract.Commit[*ExportAuditLogsResult], error)
 
-	// CheckAndRunScheduledExports starts every export schedule that has fallen due, of all businesses: each is moved to its next time, and its run recorded and enqueued, in one commit.
+	// CheckAndRunScheduledExports starts every export schedule that has fallen due, of all businesses: each is moved to its next time, and its run recorded and enqueued, in one commit; 5,000 at most, the next run takes the rest.
 	// Running it twice, or twice at once, starts each once. A schedule that missed some of its times runs once; one of a business that has closed or pays no more is moved on without a run.
 	CheckAndRunScheduledExports(ctx context.Context, tx *gorm.DB, args *CheckAndRunScheduledExportsArgs) (*CheckAndRunScheduledExportsResult, error)
 

@@ -102,7 +102,7 @@ func (e *export) ready(ctx context.Context, tx *gorm.DB, report *reporting.Repor
 	if err != nil || len(ids) == 0 {
 		return err
 	}
-	e.mails = int32(len(ids)) //nolint:gosec // MaxRecipients and one
+	e.mails = int32(len(ids))
 	return reporting.RecordMails(tx, report.ID, ids)
 }
 

@@ -29,7 +29,7 @@ func (r *Reports) SendExportSummaryReport(ctx context.Context, tx *gorm.DB, args
 			id := business.String()
 			return &reportspb.SendExportSummaryReportArgs{BusinessId: &id}
 		}, task.EachWeekAt(time.Monday, summaryHour))
-		return &reportspb.SendExportSummaryReportResult{Status: "fanned_out", Businesses: int32(n)}, err //nolint:gosec // as many as there are businesses
+		return &reportspb.SendExportSummaryReportResult{Status: "fanned_out", Businesses: int32(n)}, err
 	}
 	business := own
 	if args.BusinessId != nil {
