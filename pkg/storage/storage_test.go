@@ -25,6 +25,7 @@ import (
 
 // place is where files lie, and a look behind it.
 type place struct {
+	t     *testing.T
 	files *storage.Files
 	// names lists what is there, temporary files too.
 	names func() []string
@@ -34,16 +35,16 @@ type place struct {
 }
 
 // everywhere runs a test in a folder and in an object store: what is promised of the one is promised of the other.
-func everywhere(t *testing.T, test func(t *testing.T, p place)) {
+func everywhere(t *testing.T, test func(p place)) {
 	t.Helper()
 	t.Run("a folder", func(t *testing.T) {
 		t.Parallel()
-		test(t, inFolder(t))
+		test(inFolder(t))
 	})
 	t.Run("an object store", func(t *testing.T) {
 		t.Parallel()
 		b := storagetest.New(t)
-		test(t, place{files: open(t, b.Config()), names: func() []string { return b.Keys(t) }, later: b.Later, now: b.Now})
+		test(place{t: t, files: open(t, b.Config()), names: func() []string { return b.Keys(t) }, later: b.Later, now: b.Now})
 	})
 }
 
@@ -58,7 +59,7 @@ func open(t *testing.T, cfg storage.Config) *storage.Files {
 func inFolder(t *testing.T) place {
 	t.Helper()
 	folder := filepath.Join(t.TempDir(), "not", "there yet")
-	p := place{files: open(t, storage.Config{URL: "file://" + folder}), now: time.Now}
+	p := place{t: t, files: open(t, storage.Config{URL: "file://" + folder}), now: time.Now}
 	walk := func(do func(path string)) {
 		require.NoError(t, filepath.WalkDir(folder, func(path string, d os.DirEntry, err error) error {
 			if err == nil && !d.IsDir() {
@@ -90,7 +91,8 @@ func noise(seed uint64, size int) []byte {
 
 func TestWhatWasPutCanBeReadAtAnyPlace(t *testing.T) {
 	t.Parallel()
-	everywhere(t, func(t *testing.T, p place) {
+	everywhere(t, func(p place) {
+		t := p.t
 		tenant, id := uuid.MustParse("01890000-0000-7000-8000-000000000001"), uuid.MustParse("01890000-0000-7000-8000-000000000002")
 		key := storage.Key("imports", tenant, id, time.Date(2026, 3, 31, 23, 0, 0, 0, time.FixedZone("", -2*3600)))
 		require.Equal(t, "imports/01890000-0000-7000-8000-000000000001/2026/04/01890000-0000-7000-8000-000000000002", key)
@@ -134,7 +136,8 @@ func TestWhatWasPutCanBeReadAtAnyPlace(t *testing.T) {
 
 func TestManyMayReadAFileAtOnce(t *testing.T) {
 	t.Parallel()
-	everywhere(t, func(t *testing.T, p place) {
+	everywhere(t, func(p place) {
+		t := p.t
 		want := noise(2, 1<<20)
 		_, err := p.files.Put(t.Context(), "reports/a", bytes.NewReader(want), 1<<20)
 		require.NoError(t, err)
@@ -156,7 +159,8 @@ func TestManyMayReadAFileAtOnce(t *testing.T) {
 
 func TestNothingIsKeptOfAFileThatDoesNotArriveWhole(t *testing.T) {
 	t.Parallel()
-	everywhere(t, func(t *testing.T, p place) {
+	everywhere(t, func(p place) {
+		t := p.t
 		gone := errors.New("the client has gone")
 		for _, size := range []int{4, 12 << 20} { // in one request, and in parts
 			_, err := p.files.Put(t.Context(), "imports/a", bytes.NewReader(make([]byte, size)), int64(size)-1)
@@ -177,7 +181,8 @@ func TestNothingIsKeptOfAFileThatDoesNotArriveWhole(t *testing.T) {
 
 func TestAHalfWrittenFileIsNotThere(t *testing.T) {
 	t.Parallel()
-	everywhere(t, func(t *testing.T, p place) {
+	everywhere(t, func(p place) {
+		t := p.t
 		key, seen := "reports/x/a", false
 		_, err := p.files.Put(t.Context(), key, io.MultiReader(bytes.NewReader(make([]byte, 12<<20)), calling{func() error {
 			_, err := p.files.Open(t.Context(), key)
@@ -200,7 +205,8 @@ func (c calling) Read([]byte) (int, error) { return 0, c.do() }
 
 func TestOldFilesOfAPurposeAreDeletedAndNoOthers(t *testing.T) {
 	t.Parallel()
-	everywhere(t, func(t *testing.T, p place) {
+	everywhere(t, func(p place) {
+		t := p.t
 		put := func(key string) {
 			_, err := p.files.Put(t.Context(), key, strings.NewReader(key), 100)
 			require.NoError(t, err)

@@ -3,6 +3,7 @@
 package storagetest
 
 import (
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -51,6 +52,7 @@ func (b *Bucket) serve(w http.ResponseWriter, r *http.Request) {
 	b.mu.Unlock()
 	if fail != nil {
 		if status := fail(r); status != 0 {
+			_, _ = io.Copy(io.Discard, r.Body) // else the client may see a broken connection instead of the answer
 			w.WriteHeader(status)
 			return
 		}
