@@ -52,6 +52,12 @@ func (h *house) yesterday() {
 // sweep starts cron, waits until each of the jobs has run once more and all that inventory-worker got of it is done, and stops cron.
 func (h *house) sweep(jobs ...string) {
 	h.t.Helper()
+	h.sweepOf(`queue in ('inventory', 'sales')`, jobs...)
+}
+
+// sweepOf starts cron, waits until each of the jobs has run once more and all tasks of the kind are done, and stops cron.
+func (h *house) sweepOf(kind string, jobs ...string) {
+	h.t.Helper()
 	const runs = `select count(*) from cron.run where job = $1 and task_id is not null`
 	before := map[string]int{}
 	for _, job := range jobs {
@@ -62,7 +68,7 @@ func (h *house) sweep(jobs ...string) {
 	for _, job := range jobs {
 		stack.Eventually(h.t, "cron runs "+job, func() bool { return h.count(runs, job) == before[job]+1 })
 	}
-	h.done(`queue in ('inventory', 'sales')`)
+	h.done(kind)
 	require.Zero(h.t, cron.Stop())
 }
 
