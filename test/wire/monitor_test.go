@@ -452,6 +452,24 @@ func TestServicesAreSeenByWhoMayWatch(t *testing.T) {
 	}
 }
 
+// TestAWorkerRunsWithThePermissionsOfAnOlderRelease gives it a broker user that may take no part in monitoring.
+func TestAWorkerRunsWithThePermissionsOfAnOlderRelease(t *testing.T) {
+	t.Parallel()
+	s := stack.New(t)
+	p := s.Start("reports-worker", "AMQP_URL="+s.Broker.User(t, ``, `^(tasks|task\.events|amq\.default)$`, `^reports(\.dead)?$`))
+	stack.Ready(t, p)
+	got := client(t, s.Broker.URL, "reports", call{Task: "reports.self_test", Kwargs: map[string]any{"note": "unseen"}})[0]
+	if got.Error != "" {
+		t.Errorf("the client saw %s %v", got.Error, got.Args)
+	}
+	rabbittest.Eventually(t, "the log says what is missing", func() bool {
+		return strings.Contains(p.Output(), `"connection":"reports-worker monitor"`) && strings.Contains(p.Output(), "this user lacks the permission")
+	})
+	if code := p.Stop(); code != 0 {
+		t.Errorf("the worker exited with %d", code)
+	}
+}
+
 // permissions are those of deploy/rabbitmq/definitions.sh, by user: configure, write, read.
 func permissions(t *testing.T) map[string][3]string {
 	t.Helper()
