@@ -23,7 +23,7 @@ func TestAQuestionIsAcceptedOnceAndItsCreditsAreSetAside(t *testing.T) {
 	t.Parallel()
 	g := open(t)
 	s, other := g.register("ama"), g.register("kofi")
-	body := map[string]any{"question": " \u0000 What does\r\n Esi (esi@example.com, +233 24 400 0111) owe? "}
+	body := map[string]any{"question": "  What does\r\n Esi (esi@example.com, +233 24 400 0111) owe? "}
 	var first *answer
 	for range 2 {
 		a := g.do("POST", query, s.access, body, "Idempotency-Key", "q-1").is(t, 202, "")
