@@ -9,6 +9,8 @@ grant select (id, currency, timezone) on accounts.business to makola_reader;
 grant select (tenant_id, is_active) on accounts.membership to makola_reader;
 grant select on inventory.product, inventory.category, inventory.location, inventory.stock_item, inventory.stock_level to makola_reader;
 grant select on sales.sale, sales.sale_item, sales.customer, sales.payment, sales.refund, sales.refund_item, sales.receivable, sales.reservation, sales.v_reserved to makola_reader;
+grant usage on schema audit to makola_reader;
+grant select on audit.v_entry to makola_reader;
 -- +goose StatementEnd
 
 -- +goose Down
