@@ -2,7 +2,6 @@ package cron
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -12,11 +11,12 @@ import (
 	"gorm.io/gorm"
 
 	"makola/pkg/postgres"
+	"makola/pkg/problem"
 	"makola/pkg/task"
 )
 
 // ErrNotFound is returned for a job that no running cron has in its table.
-var ErrNotFound = errors.New("no such job in the schedule")
+var ErrNotFound = problem.New(problem.NotFound, "schedule_not_found", "The schedule has no job of this name.")
 
 // retiredAfter is how much longer than the others a job may be unheard of before it counts as gone from the table. While an update replaces one cron after another
 // both tables are heard of, and while none runs no job is more silent than the others.
@@ -47,6 +47,8 @@ type Job struct {
 	Definition
 	// SeenAt is when a cron last said that it has the job; half a minute ago at most while one runs.
 	SeenAt time.Time
+	// ReadAt is what the database's clock showed when this was read.
+	ReadAt time.Time
 	// Pause is nil unless somebody paused the job.
 	Pause *Pause
 	// Last is the newest run that became a task; nil when there was none, or none is kept.
@@ -55,6 +57,14 @@ type Job struct {
 	LastSkip *Run
 	// Skipped counts the slots of the last seven days that were skipped, whatever the reason.
 	Skipped int
+}
+
+// NextSlots returns when the job's next n slots begin, in UTC; they are skipped while it is paused.
+func (j *Job) NextSlots(n int) (slots []time.Time) {
+	for at := j.Next(j.ReadAt); !at.IsZero() && len(slots) < n; at = j.Next(at) {
+		slots = append(slots, at)
+	}
+	return slots
 }
 
 // Pause is who paused a job, and why.
@@ -133,7 +143,7 @@ var known = fmt.Sprintf(`j.seen_at >= (select max(seen_at) from cron.job) - inte
 
 // jobsSQL reads the jobs with their newest run and skip; $1 names one, or none for all.
 var jobsSQL = `
-	select j.name, j.task, j.args, coalesce(j.every_s, 0), coalesce(j.offset_s, 0), coalesce(j.expression, ''), coalesce(j.zone, ''), j.missed, j.overlap, j.waits, j.seen_at,
+	select j.name, j.task, j.args, coalesce(j.every_s, 0), coalesce(j.offset_s, 0), coalesce(j.expression, ''), coalesce(j.zone, ''), j.missed, j.overlap, j.waits, j.seen_at, clock_timestamp(),
 	       j.paused_at, coalesce(j.paused_by, ''), coalesce(j.pause_reason, ''),
 	       (select count(*) from cron.run r where r.job = j.name and r.skipped is not null and r.slot > now() - $2 * interval '1 second'),
 	       s.slot, s.created_at, coalesce(s.skipped, ''),
@@ -194,7 +204,7 @@ func scanJob(rows pgx.Rows) (*Job, error) {
 		lastAt                  *time.Time
 		lastTask                *uuid.UUID
 	)
-	err := rows.Scan(&j.Name, &j.Task, &j.Args, &every, &offset, &j.Expression, &j.Zone, &missed, &overlap, &j.Waits, &j.SeenAt, &paused, &pause.By, &pause.Reason, &j.Skipped,
+	err := rows.Scan(&j.Name, &j.Task, &j.Args, &every, &offset, &j.Expression, &j.Zone, &missed, &overlap, &j.Waits, &j.SeenAt, &j.ReadAt, &paused, &pause.By, &pause.Reason, &j.Skipped,
 		&skip.Slot, &skippedAt, &skip.Skipped, &slot, &lastAt, &last.RequestedBy, &last.Reason, &lastTask, &last.State, &last.Attempts, &last.StartedAt, &last.FinishedAt, &last.Result, &last.Error)
 	if err != nil {
 		return nil, err

@@ -10,12 +10,13 @@ import (
 
 	"makola/pkg/audit"
 	"makola/pkg/postgres"
+	"makola/pkg/problem"
 )
 
 // ErrPaused is returned for a job that is paused already, and ErrNotPaused for one that is not.
 var (
-	ErrPaused    = errors.New("the job is paused already")
-	ErrNotPaused = errors.New("the job is not paused")
+	ErrPaused    = problem.New(problem.Conflict, "schedule_paused", "The job is paused already.")
+	ErrNotPaused = problem.New(problem.Conflict, "schedule_not_paused", "The job is not paused.")
 )
 
 // Who is the person that steers a job.

@@ -12,6 +12,7 @@ import (
 	"gorm.io/gorm"
 
 	"makola/pkg/postgres"
+	"makola/pkg/problem"
 	"makola/pkg/task"
 	"makola/pkg/tenant"
 	"makola/proto/catalogue"
@@ -20,8 +21,8 @@ import (
 
 // ErrWaits is returned for a job whose task nothing implements yet, and ErrUnknownTask when this program's contracts do not have the job's task: it is older than the running cron.
 var (
-	ErrWaits       = errors.New("the job waits for a task that does not exist yet")
-	ErrUnknownTask = errors.New("this program does not know the job's task")
+	ErrWaits       = problem.New(problem.Conflict, "schedule_waits", "The job waits for a task that does not exist yet.")
+	ErrUnknownTask = problem.New(problem.Conflict, "schedule_task_unknown", "The job's task is newer than this program. Update it, or ask another.")
 )
 
 // UnfinishedError is returned by RunJob for a job that forbids overlap and has a run that is unfinished.
@@ -34,6 +35,11 @@ type UnfinishedError struct {
 // Error names the run.
 func (e *UnfinishedError) Error() string {
 	return fmt.Sprintf("job %s has a run that is unfinished: task %s is %s", e.Job, e.Task, e.State)
+}
+
+// Unwrap is the answer to a client.
+func (e *UnfinishedError) Unwrap() error {
+	return problem.New(problem.Conflict, "schedule_running", fmt.Sprintf("The job has a run that is unfinished: task %s is %s.", e.Task, e.State))
 }
 
 // Request asks for a run of a job.

@@ -1,6 +1,6 @@
 // Command api-gateway is the one way in: it serves the API, takes in the webhooks of payment providers, and turns both into rows and tasks.
 //
-// Consumes: its own queue of task events. Writes: schemas accounts, billing, gateway, imports, inventory, sales and task, and the folder of STORAGE_URL. Needs: PostgreSQL, the payment providers; RabbitMQ only to publish at once what it enqueues.
+// Consumes: its own queue of task events. Writes: schemas accounts, billing, cron (pauses and requests), gateway, imports, inventory, sales and task, and the folder of STORAGE_URL. Needs: PostgreSQL, the payment providers; RabbitMQ only to publish at once what it enqueues.
 package main
 
 import (
@@ -54,7 +54,7 @@ func wire(ctx context.Context, cfg Config, app *service.App) error {
 		return err
 	}
 	s.Credits, s.Subscriptions, s.Inventory, s.Sales = aifeatures.NewTasks(queue), subscriptionspb.NewTasks(queue), inventorypb.NewTasks(queue), salespb.NewTasks(queue)
-	s.Reports = reportspb.NewTasks(queue)
+	s.Reports, s.Schedule = reportspb.NewTasks(queue), queue
 	links, err := notifications.ParseUnsubscribeKeys(cfg.HTTP.UnsubscribeKeys.Reveal())
 	if err != nil {
 		return fmt.Errorf("read UNSUBSCRIBE_KEYS: %w", err)

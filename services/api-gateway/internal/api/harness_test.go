@@ -126,7 +126,7 @@ func (g *gateway) replica(change ...func(*api.Options, *api.Server)) *gateway {
 	}
 	options := api.Options{SignInPerMinute: 1000, RequestsPerSecond: 1000, Share: edge.NewShare(db)}
 	options.Share.Patience = time.Minute // a machine that is busy must not make each gateway count for itself
-	g.server.Sales, g.server.ImportBytes = salespb.NewTasks(g.queue), 1<<20
+	g.server.Sales, g.server.Schedule, g.server.ImportBytes = salespb.NewTasks(g.queue), g.queue, 1<<20
 	g.server.Files, err = storage.Open(t.Context(), storage.Config{URL: "file://" + g.files})
 	require.NoError(t, err)
 	for _, fn := range change {

@@ -62,6 +62,10 @@ var notOnce = map[string]string{
 	"SnoozeStockAlert":      "the last word counts",
 	"AddSupplier":           "moves nothing, and a name is there once",
 	"AddProduct":            "moves nothing, and a SKU is there once",
+
+	"PauseSchedule":  "a paused job is not paused again; and platform staff may have no business that a key could belong to",
+	"ResumeSchedule": "a job that is not paused is not resumed again",
+	"RunSchedule":    "has a key of its own in the body, which makes the run happen once",
 }
 
 func description(t *testing.T) *openapi3.T {
