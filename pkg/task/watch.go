@@ -81,10 +81,10 @@ func Active(tx *gorm.DB) (list []Doing, err error) {
 			list = append(list, d)
 		}
 		return rows.Err()
-	}, `select `+viewColumns+`, case when state = 'running' then worker_id end, lease_until, coalesce(a.usename, ''), coalesce(l.pid, 0)
+	}, `select `+viewColumns+`, case when state = 'running' then worker_id end, lease_until, coalesce(l.role, ''), coalesce(l.pid, 0)
 		  from task.task
-		  left join pg_locks l on l.locktype = 'transactionid' and l.granted and l.transactionid = task.xmax
-		  left join pg_stat_activity a on a.pid = l.pid
+		  left join (select l.transactionid, l.pid, a.usename as role from pg_locks l left join pg_stat_activity a on a.pid = l.pid where l.locktype = 'transactionid' and l.granted) l
+		    on l.transactionid = task.xmax
 		 where state = 'running' or state = 'published' and l.pid is not null
 		 order by coalesce(started_at, published_at), id limit $1`, MostWatched)
 	if err != nil {
