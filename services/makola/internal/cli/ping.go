@@ -47,7 +47,7 @@ To see a task go through a worker and come back: makola call inventory.self_test
 				}
 				rows = append(rows, []string{a.Who, word, a.Detail})
 			}
-			if err := e.print(answers, []string{"WHO", "ANSWER", ""}, rows); err != nil {
+			if err := e.print(answers, []string{"WHO", "ANSWER", "DETAIL"}, rows); err != nil {
 				return err
 			}
 			if missing > 0 {
@@ -121,7 +121,7 @@ func (e *env) pingBroker(ctx context.Context) []answer {
 			list = append(list, answer{"queue " + q, false, oneLine(err.Error(), 200)})
 			continue
 		}
-		list = append(list, answer{"queue " + q, state.Consumers > 0, fmt.Sprintf("%d consumers, %d messages wait", state.Consumers, state.Ready)})
+		list = append(list, answer{"queue " + q, state.Consumers > 0, fmt.Sprintf("consumers: %d, messages that wait: %d", state.Consumers, state.Ready)})
 	}
 	return list
 }

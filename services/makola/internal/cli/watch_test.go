@@ -50,7 +50,7 @@ func TestPingNamesWhatIsMissing(t *testing.T) {
 	require.Equal(t, exitUnwell, code)
 	require.Contains(t, errs, "2 of 10 do not answer") // database, cron, broker, seven queues
 	require.Regexp(t, `cron +MISSING +has never run`, out)
-	require.Regexp(t, `queue `+queues[0]+` +MISSING +0 consumers, 0 messages wait`, out)
+	require.Regexp(t, `queue `+queues[0]+` +MISSING +consumers: 0, messages that wait: 0`, out)
 	require.Regexp(t, `database +ok `, out)
 
 	consume(t, conn, queues[0])
@@ -107,7 +107,7 @@ func TestQueuesShowBothSides(t *testing.T) {
 	table := r.ok("queues")
 	require.Regexp(t, `(?m)^selftest +1 +0 +0 +0 +0 +\S+ +- +- +-$`, table)
 
-	other := rabbittest.New(t) // nothing is declared there
+	other := rabbittest.New(t)                     // nothing is declared there
 	r.vars = append(r.vars, "AMQP_URL="+other.URL) // the last one counts
 	code, out, errs := r.run("queues")
 	require.Equal(t, exitUnwell, code)
