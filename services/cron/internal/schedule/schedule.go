@@ -18,10 +18,13 @@ type Missed = cron.Missed
 // Overlap says what happens when a job's slot begins while its previous run is unfinished.
 type Overlap = cron.Overlap
 
-// The policies, as the table has them.
+// The policies, as the table has them; see package cron.
 const (
-	Once, Skip, All = cron.Once, cron.Skip, cron.All
-	Forbid, Allow   = cron.Forbid, cron.Allow
+	Once   = cron.Once
+	Skip   = cron.Skip
+	All    = cron.All
+	Forbid = cron.Forbid
+	Allow  = cron.Allow
 )
 
 // Entry is one line of the table.
