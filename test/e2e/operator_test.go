@@ -16,7 +16,7 @@ import (
 // operator runs the operator's command with the rights that it has in production, and returns its exit code, what it printed and what it complained about.
 func (h *house) operator(args ...string) (code int, printed, complaint string) {
 	h.t.Helper()
-	cmd := exec.CommandContext(h.t.Context(), stack.Program(h.t, "makola"), args...) //nolint:gosec // our own program
+	cmd := exec.CommandContext(h.t.Context(), stack.Program(h.t, "makola"), args...)
 	cmd.Env = []string{"USER=ama", "DATABASE_URL=" + h.DB.URL("makola_operator"), "AMQP_URL=" + h.operatorURL}
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
