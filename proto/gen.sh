@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Generates everything that follows from the contracts: *.pb.go, *_task.pb.go and docs/tasks.md.
+# Generates everything that follows from the contracts: *.pb.go, *_task.pb.go, catalogue/descriptions.pb.go and docs/tasks.md.
 #
 #   proto/gen.sh           write the generated files, remove those that no contract asks for any more
 #   proto/gen.sh --check   write nothing; fail when they are not up to date, when a contract breaks a rule of style (buf lint),

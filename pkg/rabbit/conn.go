@@ -130,36 +130,50 @@ func (c *Conn) Stats() Stats {
 	}
 }
 
-// QueueDepth returns how many messages wait in queue, not counting those handed out and not yet acked. It asks on a channel of its own,
+// QueueDepth returns how many messages wait in queue; see QueueState.
+func (c *Conn) QueueDepth(ctx context.Context, queue string) (ready int, err error) {
+	state, err := c.QueueState(ctx, queue)
+	return state.Ready, err
+}
+
+// QueueState is what the broker says of a queue.
+type QueueState struct {
+	// Ready is how many messages wait, not counting those handed out and not yet acked.
+	Ready int
+	// Consumers is how many consumers are registered.
+	Consumers int
+}
+
+// QueueState returns how many messages wait in queue, and how many consumers it has. It asks on a channel of its own,
 // because asking for a missing queue closes the channel. Right after a broker's restart the answer can be 0 for some seconds:
 // never act on one reading.
-func (c *Conn) QueueDepth(ctx context.Context, queue string) (ready int, err error) {
+func (c *Conn) QueueState(ctx context.Context, queue string) (QueueState, error) {
 	l, _ := c.current()
 	switch {
 	case ctx.Err() != nil:
-		return 0, ctx.Err()
+		return QueueState{}, ctx.Err()
 	case l == nil:
-		return 0, ErrNotConnected
+		return QueueState{}, ErrNotConnected
 	case c.Blocked():
-		return 0, ErrBlocked // the broker does not read from us: the question would hang
+		return QueueState{}, ErrBlocked // the broker does not read from us: the question would hang
 	}
 	type answer struct {
-		ready int
+		state QueueState
 		err   error
 	}
 	answers := make(chan answer, 1)
 	c.work.Go(func() {
-		ready, err := l.depth(queue)
-		answers <- answer{ready, err}
+		state, err := l.queueState(queue)
+		answers <- answer{state, err}
 	})
 	select {
 	case a := <-answers:
 		if a.err != nil {
-			return 0, fmt.Errorf("ask depth of queue %q: %w", queue, a.err)
+			return QueueState{}, fmt.Errorf("ask depth of queue %q: %w", queue, a.err)
 		}
-		return a.ready, nil
+		return a.state, nil
 	case <-ctx.Done():
-		return 0, fmt.Errorf("ask depth of queue %q: %w", queue, ctx.Err())
+		return QueueState{}, fmt.Errorf("ask depth of queue %q: %w", queue, ctx.Err())
 	}
 }
 

@@ -93,19 +93,19 @@ func (l *link) closeChannel(ch *amqp.Channel) {
 	_ = l.call(ch.Close) // an error only means that it is closed already
 }
 
-// depth asks for the number of ready messages in queue.
-func (l *link) depth(queue string) (ready int, err error) {
+// queueState asks for the numbers of ready messages and of consumers of queue.
+func (l *link) queueState(queue string) (state QueueState, err error) {
 	ch, err := l.channel()
 	if err != nil {
-		return 0, fmt.Errorf("open channel: %w", err)
+		return state, fmt.Errorf("open channel: %w", err)
 	}
 	defer l.closeChannel(ch)
 	err = l.call(func() error {
 		q, err := ch.QueueDeclarePassive(queue, true, false, false, false, nil)
-		ready = q.Messages
+		state = QueueState{Ready: q.Messages, Consumers: q.Consumers}
 		return err
 	})
-	return ready, err
+	return state, err
 }
 
 // close says goodbye to the broker within d, then cuts.

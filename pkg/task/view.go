@@ -80,11 +80,12 @@ func (v *View) Percent() int {
 const viewColumns = `id, tenant_id, name, queue, state, attempt, args, result, coalesce(error, ''), coalesce(error_kind, ''), progress,
 	created_at, published_at, started_at, finished_at, case when state = 'pending' then available_at end, history`
 
-func scanView(rows pgx.Rows) (*View, error) {
+// scanView reads viewColumns, and what stands behind them into more.
+func scanView(rows pgx.Rows, more ...any) (*View, error) {
 	v := &View{}
 	var progress, history []byte
-	err := rows.Scan(&v.ID, &v.TenantID, &v.Name, &v.Queue, &v.State, &v.Attempts, &v.Args, &v.Result, &v.Error, &v.ErrorKind, &progress,
-		&v.CreatedAt, &v.PublishedAt, &v.StartedAt, &v.FinishedAt, &v.NextAttemptAt, &history)
+	err := rows.Scan(append([]any{&v.ID, &v.TenantID, &v.Name, &v.Queue, &v.State, &v.Attempts, &v.Args, &v.Result, &v.Error, &v.ErrorKind, &progress,
+		&v.CreatedAt, &v.PublishedAt, &v.StartedAt, &v.FinishedAt, &v.NextAttemptAt, &history}, more...)...)
 	if err != nil {
 		return nil, fmt.Errorf("read task: %w", err)
 	}

@@ -1,6 +1,6 @@
 // Command api-gateway is the one way in: it serves the API, takes in the webhooks of payment providers, and turns both into rows and tasks.
 //
-// Consumes: its own queue of task events. Writes: schemas accounts, assist, billing, gateway, imports, inventory, sales and task, and the folder of STORAGE_URL. Needs: PostgreSQL, the payment providers; RabbitMQ only to publish at once what it enqueues.
+// Consumes: its own queue of task events. Writes: schemas accounts, assist, billing, cron (pauses and requests), gateway, imports, inventory, sales and task, and the folder of STORAGE_URL. Needs: PostgreSQL, the payment providers; RabbitMQ only to publish at once what it enqueues.
 package main
 
 import (
@@ -54,7 +54,7 @@ func wire(ctx context.Context, cfg Config, app *service.App) error {
 		return err
 	}
 	s.Credits, s.Subscriptions, s.Inventory, s.Sales = aifeatures.NewTasks(queue), subscriptionspb.NewTasks(queue), inventorypb.NewTasks(queue), salespb.NewTasks(queue)
-	s.Reports = reportspb.NewTasks(queue)
+	s.Reports, s.Schedule = reportspb.NewTasks(queue), queue
 	if cfg.AI.Enabled {
 		s.Answers = &api.Answers{Limits: cfg.AI.Limits, Prices: cfg.AI.Prices}
 	}

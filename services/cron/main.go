@@ -6,6 +6,7 @@ package main
 import (
 	"context"
 	"fmt"
+	_ "time/tzdata" // a job may name a time zone, also where the system has none
 
 	"makola/pkg/postgres"
 	"makola/pkg/rabbit"
@@ -29,12 +30,13 @@ func wire(ctx context.Context, cfg Config, app *service.App) error {
 	cfg.AMQP.Name = "cron publish"
 	conn := rabbit.New(cfg.AMQP, rabbit.Standard(), app.Logger())
 	queue := task.NewQueue(db, conn, task.QueueConfig{Metrics: app.Metrics()})
-	jobs, err := schedule.Check(schedule.Table(), schedule.Catalogue())
+	table := schedule.Table()
+	jobs, err := schedule.Check(table, schedule.Catalogue())
 	if err != nil {
 		return fmt.Errorf("check the schedule: %w", err)
 	}
-	app.Logger().InfoContext(ctx, "jobs wait for a task that no contract declares yet", "jobs", schedule.Waiting(schedule.Table()))
-	scheduler := schedule.NewScheduler(db, queue, jobs, app.Metrics())
+	app.Logger().InfoContext(ctx, "jobs wait for a task that no contract declares yet", "jobs", schedule.Waiting(table))
+	scheduler := schedule.NewScheduler(db, queue, table, jobs, app.Metrics())
 	app.Add(conn, queue, scheduler, housekeeping.New(db, cfg.Keep))
 	app.Ready("database", db.Ping)
 	app.Ready("broker publish", conn.Ready)

@@ -1,7 +1,7 @@
-// Command makola is the operator's command: it migrates the database, declares the broker's topology, shows and cancels tasks, deals with
-// dead letters, checks the ledger, and writes the generated pages. `makola help` lists everything.
+// Command makola is the operator's command: it migrates the database, declares the broker's topology, watches, shows, calls and
+// cancels tasks, steers the schedule, deals with dead letters, checks the ledger, shows the audit log, and writes the generated pages. `makola help` lists everything.
 //
-// Needs: PostgreSQL; RabbitMQ for topology and for replaying a dead letter; the running stack for demo.
+// Needs: PostgreSQL; RabbitMQ for topology, ping, queues and for replaying a dead letter; the running stack for demo.
 package main
 
 import (
@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	_ "time/tzdata" // a job of the schedule may name a time zone, also where the system has none
 
 	"makola/services/makola/internal/cli"
 )

@@ -27,6 +27,8 @@ type house struct {
 	t         *testing.T
 	look      *pgxpool.Pool // as superuser, to see what no role may
 	processes map[string]*stack.Process
+	// operatorURL is the broker as the operator's command may use it, where a test runs that.
+	operatorURL string
 }
 
 // newHouse makes a house in which nothing runs.

@@ -18,5 +18,6 @@ grant select on audit.v_entry to makola_reader;
 revoke all on all tables in schema accounts, inventory, sales from makola_reader;
 revoke all (id, currency, timezone) on accounts.business from makola_reader;
 revoke all (tenant_id, is_active) on accounts.membership from makola_reader;
-revoke usage on schema accounts, inventory, sales from makola_reader;
+revoke all on audit.v_entry from makola_reader;
+revoke usage on schema accounts, inventory, sales, audit from makola_reader;
 -- +goose StatementEnd

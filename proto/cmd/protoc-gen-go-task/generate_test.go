@@ -26,6 +26,7 @@ func TestGolden(t *testing.T) {
 	tests := map[string]struct{ emit, file, golden string }{
 		"Go stubs for each mode": {emitGo, "makola/reports/v1/tasks_task.pb.go", "testdata/makola/reports/v1/tasks_task.pb.go.golden"},
 		"catalogue for people":   {emitDoc, "tasks.md", "testdata/tasks.md.golden"},
+		"descriptions":           {emitText, "catalogue/descriptions.pb.go", "testdata/descriptions.pb.go.golden"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -5,6 +5,7 @@
 //
 //	emit=go    (default) writes <file>_task.pb.go beside <file>.pb.go
 //	emit=doc   writes tasks.md, the catalogue for people
+//	emit=text  writes catalogue/descriptions.pb.go, what the contracts say of each task, for programs that show it
 //
 // All files must be given to one run (buf: strategy all), because names and aliases are unique over all contexts.
 // A contract that breaks a rule is refused with file, line and reason, and nothing is written; check.go has the rules.
@@ -20,7 +21,7 @@ import (
 
 func main() {
 	var flags flag.FlagSet
-	emit := flags.String("emit", emitGo, "what to write: go or doc")
+	emit := flags.String("emit", emitGo, "what to write: go, doc or text")
 	protogen.Options{ParamFunc: flags.Set}.Run(func(gen *protogen.Plugin) error {
 		return generate(gen, *emit)
 	})
@@ -28,8 +29,9 @@ func main() {
 
 // The values of the option emit.
 const (
-	emitGo  = "go"
-	emitDoc = "doc"
+	emitGo   = "go"
+	emitDoc  = "doc"
+	emitText = "text"
 )
 
 // generate checks every task of the run, then writes what emit names.
@@ -47,7 +49,10 @@ func generate(gen *protogen.Plugin, emit string) error {
 		return nil
 	case emitDoc:
 		return writeDoc(gen, services)
+	case emitText:
+		writeDescriptions(gen, services)
+		return nil
 	default:
-		return fmt.Errorf("option emit is %q, want %s or %s", emit, emitGo, emitDoc)
+		return fmt.Errorf("option emit is %q, want %s, %s or %s", emit, emitGo, emitDoc, emitText)
 	}
 }

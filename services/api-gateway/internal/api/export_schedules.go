@@ -40,7 +40,7 @@ func (s *Server) ListExportSchedules(ctx context.Context, req gen.ListExportSche
 			return err
 		}
 		for _, one := range list {
-			page.Items = append(page.Items, scheduleBody(one, clock))
+			page.Items = append(page.Items, exportScheduleBody(one, clock))
 		}
 		if len(list) == f.Limit {
 			page.NextCursor = encodeCursor(cursorSchedules, list[f.Limit-1].ID, 0)
@@ -257,7 +257,7 @@ func (s *Server) withSchedule(ctx context.Context, fn func(t *till) (*reporting.
 			return err
 		}
 		clock, err := reporting.ClockOf(t.tx)
-		body = scheduleBody(one, clock)
+		body = exportScheduleBody(one, clock)
 		return err
 	})
 	return body, err
@@ -274,7 +274,7 @@ func (t *till) recordSchedule(action string, now, before *reporting.Schedule) er
 	return audit.Record(t.tx, entry)
 }
 
-func scheduleBody(s *reporting.Schedule, clock reporting.Clock) gen.ExportSchedule {
+func exportScheduleBody(s *reporting.Schedule, clock reporting.Clock) gen.ExportSchedule {
 	b := gen.ExportSchedule{
 		ID: s.ID, Name: s.Name, Kind: gen.ReportKind(s.Kind), Format: gen.ExportScheduleFormat(s.Format), Period: optional(string(s.Period)), Frequency: gen.ExportScheduleFrequency(s.Frequency), Hour: s.Hour,
 		DayOfWeek: s.DayOfWeek, DayOfMonth: s.DayOfMonth, IncludeZeroStock: s.IncludeZeroStock, Recipients: slices.Clone(s.Recipients), IncludeCreator: s.IncludeCreator, Subject: s.Subject, Message: s.Message,

@@ -134,7 +134,7 @@ func (g *gateway) replica(change ...func(*api.Options, *api.Server)) *gateway {
 	g.server.Answers = &api.Answers{
 		Limits: assist.Limits{PerMinute: 1000, PerHour: 1000, PerDay: 1000, BusinessDay: 1000, BusinessMonth: 1000, PlatformMonth: 10_000}, Prices: assist.Prices{Input: 10_00, Output: 40_00},
 	}
-	g.server.Sales, g.server.ImportBytes = salespb.NewTasks(g.queue), 1<<20
+	g.server.Sales, g.server.Schedule, g.server.ImportBytes = salespb.NewTasks(g.queue), g.queue, 1<<20
 	g.server.Files, err = storage.Open(t.Context(), storage.Config{URL: "file://" + g.files})
 	require.NoError(t, err)
 	g.server.Links, err = reporting.ParseLinkKeys(linkKey)

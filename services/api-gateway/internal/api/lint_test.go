@@ -67,6 +67,9 @@ var notOnce = map[string]string{
 	"PreviewExportSchedule":    "changes nothing",
 	"ActivateExportSchedule":   "doing it twice is doing it once",
 	"DeactivateExportSchedule": "doing it twice is doing it once",
+	"PauseSchedule":            "a paused job is not paused again; and platform staff may have no business that a key could belong to",
+	"ResumeSchedule":           "a job that is not paused is not resumed again",
+	"RunSchedule":              "has a key of its own in the body, which makes the run happen once",
 }
 
 func description(t *testing.T) *openapi3.T {

@@ -18,6 +18,7 @@ import (
 	"makola/pkg/storage"
 	"makola/pkg/task"
 	"makola/pkg/tenant"
+	"makola/proto/contract"
 	accountspb "makola/proto/makola/accounts/v1"
 	aifeatures "makola/proto/makola/ai_features/v1"
 	inventorypb "makola/proto/makola/inventory/v1"
@@ -45,6 +46,8 @@ type Server struct {
 	Inventory *inventorypb.Tasks
 	Sales     *salespb.Tasks
 	Reports   *reportspb.Tasks
+	// Schedule enqueues the runs of scheduled jobs that somebody asks for.
+	Schedule contract.Enqueuer
 	// Files keeps what is uploaded, at most ImportBytes each, and the files of reports. Nil keeps nothing.
 	Files       *storage.Files
 	ImportBytes int64

@@ -123,6 +123,10 @@ func (h *Housekeeper) Turn(ctx context.Context) (d Deleted, err error) {
 	if d.Runs, err = h.repeat(ctx, func(tx *gorm.DB) (int64, error) { return pruneRuns(tx, now.Add(-h.cfg.Runs)) }); err != nil {
 		return d, err
 	}
+	asked, err := h.repeat(ctx, func(tx *gorm.DB) (int64, error) { return pruneAsked(tx, now.Add(-h.cfg.Runs)) })
+	if d.Runs += asked; err != nil {
+		return d, err
+	}
 	if d.Requests, err = h.repeat(ctx, func(tx *gorm.DB) (int64, error) { return pruneRequests(tx, now.Add(-keepRequests)) }); err != nil {
 		return d, err
 	}
@@ -182,6 +186,17 @@ func pruneRuns(tx *gorm.DB, before time.Time) (int64, error) {
 		order by slot limit $2)`, before, batch)
 	if err != nil {
 		return 0, fmt.Errorf("prune runs: %w", err)
+	}
+	return n, nil
+}
+
+// pruneAsked is pruneRuns for the runs that people asked for.
+func pruneAsked(tx *gorm.DB, before time.Time) (int64, error) {
+	n, err := postgres.Exec(tx, `delete from cron.request where task_id in (select task_id from cron.request old where requested_at < $1
+		and exists (select from cron.request newer where newer.job = old.job and newer.requested_at > old.requested_at)
+		order by requested_at limit $2)`, before, batch)
+	if err != nil {
+		return 0, fmt.Errorf("prune the runs that people asked for: %w", err)
 	}
 	return n, nil
 }

@@ -30,6 +30,8 @@ func TestTurnDeletesWhatIsOldAndKeepsWhatMatters(t *testing.T) {
 		`insert into cron.run (job, slot, task_id) select 'daily', now() - i * interval '1 day', gen_random_uuid() from generate_series(101, 120) i`,
 		`insert into cron.run (job, slot, skipped) select 'daily', now() - i * interval '1 day', 'overlap' from generate_series(98, 100) i`,
 		`insert into cron.run (job, slot, task_id) select 'young', now() - i * interval '1 day', gen_random_uuid() from generate_series(1, 5) i`,
+		// Runs that people asked for: of one job all old ones but the newest.
+		`insert into cron.request (task_id, job, key, requested_by, reason, requested_at) select gen_random_uuid(), 'daily', i::text, 'x', 'x', now() - i * interval '1 day' from generate_series(91, 95) i`,
 		// What the gateway remembers: 1,500 keys of yesterday's morning in two batches and one of today, a quiet bucket and a busy one.
 		`insert into gateway.idempotent_request (tenant_id, user_id, operation, key, request_hash, holder, held_until, created_at)
 			select gen_random_uuid(), gen_random_uuid(), 'X', 'k', 'x', gen_random_uuid(), now(), now() - a from (select interval '26 hours' from generate_series(1, 1500) union all select interval '24 hours') v(a)`,
@@ -66,7 +68,7 @@ func TestTurnDeletesWhatIsOldAndKeepsWhatMatters(t *testing.T) {
 	h := New(pg.Open("makola_cron"), cfg)
 	deleted, err := h.Turn(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, Deleted{Tasks: 2500, Workers: 2, Runs: 21, Requests: 1500, Buckets: 1, Notices: 2100, Tokens: 1200 + 1 + 3, Invitations: 1100}, deleted)
+	require.Equal(t, Deleted{Tasks: 2500, Workers: 2, Runs: 21 + 4, Requests: 1500, Buckets: 1, Notices: 2100, Tokens: 1200 + 1 + 3, Invitations: 1100}, deleted)
 	count := func(q string) (n int) {
 		require.NoError(t, look.QueryRow(t.Context(), q).Scan(&n))
 		return n
@@ -75,6 +77,7 @@ func TestTurnDeletesWhatIsOldAndKeepsWhatMatters(t *testing.T) {
 	require.Equal(t, 2, count(`select count(*) from task.worker where service = 'kept'`))
 	require.Equal(t, 2, count(`select count(*) from cron.run where job = 'daily'`))
 	require.Equal(t, 5, count(`select count(*) from cron.run where job = 'young'`))
+	require.Equal(t, 1, count(`select count(*) from cron.request where key = '91'`))
 	require.Equal(t, 1, count(`select count(*) from gateway.idempotent_request`))
 	require.Equal(t, 1, count(`select count(*) from gateway.rate_bucket where key = 'busy'`))
 	require.Equal(t, 2, count(`select count(*) from notifications.notice`))

@@ -3,22 +3,18 @@ package schedule
 import (
 	"errors"
 	"fmt"
-	"time"
+	"regexp"
 
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
 	"makola/pkg/celery"
-	accounts "makola/proto/makola/accounts/v1"
-	aifeatures "makola/proto/makola/ai_features/v1"
-	inventory "makola/proto/makola/inventory/v1"
-	notifications "makola/proto/makola/notifications/v1"
-	reports "makola/proto/makola/reports/v1"
-	sales "makola/proto/makola/sales/v1"
-	subscriptions "makola/proto/makola/subscriptions/v1"
-
+	"makola/proto/catalogue"
 	"makola/proto/contract"
 )
+
+// nameRule is how jobs are called. Names stand in addresses, in keys of tasks and in metrics.
+var nameRule = regexp.MustCompile(`^[a-z][a-z0-9-]{0,63}$`)
 
 // Job is an entry that can run: its task is known and its arguments are ready.
 type Job struct {
@@ -30,10 +26,8 @@ type Job struct {
 // Catalogue returns every task that may be scheduled, by name. The selftest tasks are not among them: they exist for tests.
 func Catalogue() map[string]*contract.Descriptor {
 	all := map[string]*contract.Descriptor{}
-	for _, tasks := range [][]*contract.Descriptor{accounts.AllTasks(), aifeatures.AllTasks(), inventory.AllTasks(), notifications.AllTasks(), reports.AllTasks(), sales.AllTasks(), subscriptions.AllTasks()} {
-		for _, d := range tasks {
-			all[d.Name] = d
-		}
+	for _, d := range catalogue.All() {
+		all[d.Name] = d
 	}
 	return all
 }
@@ -75,12 +69,17 @@ func Waiting(entries []Entry) []string {
 
 // job is nil, without an error, for an entry that waits for its task.
 func (e Entry) job(catalogue map[string]*contract.Descriptor) (*Job, error) {
+	if !nameRule.MatchString(e.Name) {
+		if e.Name == "" {
+			return nil, errors.New("it has no name")
+		}
+		return nil, errors.New("its name is no name: write small letters, digits and hyphens, 64 at most")
+	}
+	if err := e.timing().Validate(); err != nil {
+		return nil, err
+	}
 	d, known := catalogue[e.Task]
 	switch {
-	case e.Name == "":
-		return nil, errors.New("it has no name")
-	case e.Every < time.Minute || e.Offset < 0 || e.Offset >= e.Every:
-		return nil, fmt.Errorf("its slots of %s, shifted by %s, make no sense: a slot is a minute at least, and the shift less than a slot", e.Every, e.Offset)
 	case e.Waits && known:
 		return nil, fmt.Errorf("it waits for task %q, which exists now: delete Waits from its line", e.Task)
 	case e.Waits:

@@ -16,15 +16,22 @@ func TestTheShippedTableIsSound(t *testing.T) {
 		active[j.Name] = true
 	}
 	added := []string{"reconcile-payments", "reconcile-subscription-payments", "compare-payments", "expire-credits", "verify-ledger", "expire-invitations", "verify-stock", "verify-receivables", "delete-import-files", "cleanup-old-exports", "run-scheduled-exports", "retry-failed-exports", "send-export-summary"}
+	coming := []string{"generate-monthly-invoices"}
 	require.Len(t, Waiting(Table()), len(Table())-len(jobs))
 	require.Contains(t, Waiting(Table()), "check-subscription-renewals: accounts.check_subscription_renewals")
 	intervals := map[string]time.Duration{}
 	for _, e := range Table() {
 		intervals[e.Name] = e.Every
+		if e.Expression != "" { // as the interval that it stands for
+			intervals[e.Name] = e.Next(e.Next(start)).Sub(e.Next(start))
+		}
 		require.Equal(t, e.Waits, !active[e.Name], e.Name)
 	}
 	for _, name := range added {
 		require.True(t, active[name], name)
+		delete(intervals, name)
+	}
+	for _, name := range coming {
 		delete(intervals, name)
 	}
 	require.Equal(t, map[string]time.Duration{
@@ -58,6 +65,10 @@ func TestAFaultyTableIsRefused(t *testing.T) {
 		"a name twice":                     {[]Entry{good, good}, `job "a" is in the table twice`},
 		"no name":                          {with(func(e *Entry) { e.Name = "" }), "it has no name"},
 		"no interval":                      {with(func(e *Entry) { e.Every = 0 }), "make no sense"},
+		"a name that is none":              {with(func(e *Entry) { e.Name = "A job" }), "its name is no name"},
+		"an expression that is none":       {with(func(e *Entry) { e.Every, e.Expression, e.Zone = 0, "0 7 * *", accra }), `job "a": its expression "0 7 * *" is none`},
+		"a zone that is none":              {with(func(e *Entry) { e.Every, e.Expression, e.Zone = 0, "0 7 * * *", "Accra" }), `its zone "Accra" does not exist`},
+		"an interval and an expression":    {with(func(e *Entry) { e.Expression, e.Zone = "0 7 * * *", accra }), "both an interval and an expression"},
 		"a shift longer than the slot":     {with(func(e *Entry) { e.Offset = time.Hour }), "make no sense"},
 		"waiting for a task that has come": {with(func(e *Entry) { e.Waits = true }), "exists now: delete Waits"},
 	}

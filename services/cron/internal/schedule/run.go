@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"gorm.io/gorm"
 
+	"makola/pkg/cron"
 	"makola/pkg/postgres"
 	"makola/pkg/task"
 )
@@ -31,12 +32,24 @@ func (s *Scheduler) Pass(ctx context.Context) (done []Outcome, wait time.Duratio
 	if err != nil {
 		return nil, 0, err
 	}
+	declared := s.declare(ctx, now) // what operators see; the slots do not wait for it
 	done, err = s.PassAt(ctx, now)
 	wait = maxWait
 	for _, j := range s.jobs {
-		wait = min(wait, j.Next(now).Sub(now))
+		if next := j.Next(now); !next.IsZero() {
+			wait = min(wait, next.Sub(now))
+		}
 	}
-	return done, wait, err
+	return done, wait, errors.Join(declared, err)
+}
+
+// declare writes the table down for those who look at it.
+func (s *Scheduler) declare(ctx context.Context, now time.Time) error {
+	table := make([]cron.Definition, len(s.table))
+	for i, e := range s.table {
+		table[i] = e.definition()
+	}
+	return s.db.InSystem(ctx, func(tx *gorm.DB) error { return cron.Declare(tx, table, now) })
 }
 
 // PassAt is Pass for a given instant.
@@ -66,7 +79,11 @@ func (s *Scheduler) PassAt(ctx context.Context, now time.Time) (done []Outcome, 
 
 // runJob writes the run rows and the tasks of one job. Everything it decides is read in this transaction, and the key (job, slot) settles what two of them decide at once.
 func (s *Scheduler) runJob(ctx context.Context, tx *gorm.DB, j Job, now time.Time) ([]Outcome, error) {
-	last, previous, err := lastOf(tx, j.Name)
+	why, err := refusal(tx, j)
+	if err != nil {
+		return nil, err
+	}
+	last, err := lastOf(tx, j.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -74,24 +91,19 @@ func (s *Scheduler) runJob(ctx context.Context, tx *gorm.DB, j Job, now time.Tim
 	if plan.Forgotten > 0 {
 		slog.WarnContext(ctx, "missed slots are neither run nor recorded", "job", j.Name, "slots", plan.Forgotten)
 	}
+	if why != "" { // whatever was missed is not made up for either
+		plan = Plan{Drop: append(plan.Drop, plan.Run...), Why: why}
+	}
 	var done []Outcome
-	skip := func(slots []time.Time, why string) error {
-		for _, slot := range slots {
-			ok, err := insertRun(tx, Outcome{Job: j.Name, Slot: slot, Skipped: why})
-			if err != nil {
-				return err
-			}
-			if ok {
-				done = append(done, Outcome{Job: j.Name, Slot: slot, Skipped: why})
-			}
+	for _, slot := range plan.Drop {
+		o := Outcome{Job: j.Name, Slot: slot, Skipped: plan.Why}
+		ok, err := insertRun(tx, o)
+		if err != nil {
+			return nil, err
 		}
-		return nil
-	}
-	if err := skip(plan.Drop, plan.Why); err != nil {
-		return nil, err
-	}
-	if previous != "" && j.Overlap == Forbid {
-		return done, skip(plan.Run, previous)
+		if ok {
+			done = append(done, o)
+		}
 	}
 	for _, slot := range plan.Run {
 		o, ok, err := s.runSlot(ctx, tx, j, slot)
@@ -103,6 +115,24 @@ func (s *Scheduler) runJob(ctx context.Context, tx *gorm.DB, j Job, now time.Tim
 		}
 	}
 	return done, nil
+}
+
+// refusal says why a job's slots may not run now: because somebody paused it, or a run of it is unfinished. It holds off whoever would pause the job or run it by hand until tx ends.
+func refusal(tx *gorm.DB, j Job) (string, error) {
+	pause, err := cron.Hold(tx, j.Name)
+	switch {
+	case err != nil:
+		return "", err
+	case pause != nil:
+		return fmt.Sprintf("paused: by %s, %s", pause.By, pause.Reason), nil
+	case j.Overlap == Allow:
+		return "", nil
+	}
+	previous, err := cron.Unfinished(tx, j.Name)
+	if err != nil || previous == nil {
+		return "", err
+	}
+	return fmt.Sprintf("overlap: the previous run, task %s, is %s", previous.Task, previous.State), nil
 }
 
 // runSlot inserts the run's row and its task; false when another replica has the slot.
@@ -144,32 +174,16 @@ func insertRun(tx *gorm.DB, o Outcome) (bool, error) {
 	return n == 1, nil
 }
 
-// lastOf returns the newest slot of a job, and why a run would overlap: empty when the job's newest task has ended, or was deleted since.
-func lastOf(tx *gorm.DB, job string) (slot time.Time, overlap string, err error) {
-	err = postgres.Query(tx, func(rows pgx.Rows) error {
-		for rows.Next() {
-			var newest *time.Time
-			var id *uuid.UUID
-			var state *task.State
-			if err := rows.Scan(&newest, &id, &state); err != nil {
-				return err
-			}
-			if newest != nil {
-				slot = newest.UTC()
-			}
-			if state != nil && !state.Terminal() {
-				overlap = fmt.Sprintf("overlap: the previous run, task %s, is %s", id, *state)
-			}
-		}
-		return rows.Err()
-	}, `select (select max(slot) from cron.run where job = $1), r.task_id, t.state
-		from (select 1) one
-		left join lateral (select task_id from cron.run where job = $1 and task_id is not null order by slot desc limit 1) r on true
-		left join task.task t on t.id = r.task_id`, job)
-	if err != nil {
-		return slot, "", fmt.Errorf("read the last run: %w", err)
+// lastOf returns the newest slot of a job; zero when there is none.
+func lastOf(tx *gorm.DB, job string) (time.Time, error) {
+	var newest *time.Time
+	if err := postgres.QueryRow(tx, `select max(slot) from cron.run where job = $1`, job).Scan(&newest); err != nil {
+		return time.Time{}, fmt.Errorf("read the last slot: %w", err)
 	}
-	return slot, overlap, nil
+	if newest == nil {
+		return time.Time{}, nil
+	}
+	return newest.UTC(), nil
 }
 
 // last reads the newest slot of every job.

@@ -7,10 +7,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
+	"gorm.io/gorm"
 
+	"makola/pkg/cron"
 	"makola/pkg/postgres/postgrestest"
 	"makola/pkg/task"
 	"makola/proto/contract"
@@ -45,7 +48,7 @@ func (r *rig) scheduler(entries ...Entry) *Scheduler {
 	jobs, err := Check(entries, tasks)
 	require.NoError(r.t, err)
 	db := r.pg.Open("makola_cron")
-	return NewScheduler(db, task.NewQueue(db, nil, task.QueueConfig{}), jobs, nil)
+	return NewScheduler(db, task.NewQueue(db, nil, task.QueueConfig{}), entries, jobs, nil)
 }
 
 func (r *rig) pass(s *Scheduler, at time.Time) []Outcome {
@@ -258,4 +261,149 @@ func TestSchedulerStartsAndStops(t *testing.T) {
 	require.Eventually(t, func() bool { return r.count(`select count(*) from cron.run where task_id is not null`) >= 1 }, time.Minute, 20*time.Millisecond)
 	require.NoError(t, s.Ready(t.Context()))
 	require.NoError(t, s.Stop(t.Context()))
+}
+
+// operator is who pauses and runs jobs in these tests.
+func (r *rig) operator(do func(tx *gorm.DB, queue *task.Queue) error) error {
+	r.t.Helper()
+	db := r.pg.Open("makola_operator")
+	return db.InSystem(r.t.Context(), func(tx *gorm.DB) error { return do(tx, task.NewQueue(db, nil, task.QueueConfig{})) })
+}
+
+func (r *rig) pause(job string) {
+	r.t.Helper()
+	require.NoError(r.t, r.operator(func(tx *gorm.DB, _ *task.Queue) error {
+		return cron.PauseJob(tx, job, "busy", cron.Who{Actor: "operator:ama"})
+	}))
+}
+
+func (r *rig) resume(job string) {
+	r.t.Helper()
+	require.NoError(r.t, r.operator(func(tx *gorm.DB, _ *task.Queue) error {
+		return cron.ResumeJob(tx, job, "done", cron.Who{Actor: "operator:ama"})
+	}))
+}
+
+// declared writes the scheduler's table down, as a pass does.
+func (r *rig) declared(s *Scheduler) *Scheduler {
+	r.t.Helper()
+	require.NoError(r.t, s.declare(r.t.Context(), time.Now()))
+	return s
+}
+
+func TestAPausedJobRecordsItsSlotsAndGoesOnWithTheNext(t *testing.T) {
+	t.Parallel()
+	for name, missed := range map[string]Missed{"once": Once, "skip": Skip, "all": All} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t)
+			s := r.declared(r.scheduler(Entry{Name: "j", Every: 30 * time.Minute, Missed: missed}, Entry{Name: "other", Every: 30 * time.Minute}))
+			r.pass(s, start)
+			r.finish()
+			r.pause("j")
+			r.pass(s, start.Add(30*time.Minute))
+			r.finish()
+			r.pass(s, start.Add(2*time.Hour)) // no cron ran for an hour of the pause
+			r.finish()
+			const paused = " paused: by operator:ama, busy"
+			require.Equal(t, []string{"10:00 run", "10:30" + paused, "11:00" + paused, "11:30" + paused, "12:00" + paused}, r.slots("j"))
+			require.Equal(t, "12:00 run", r.slots("other")[4], "the others run")
+			r.resume("j")
+			require.Empty(t, r.pass(s, start.Add(2*time.Hour)), "what was skipped is not made up for")
+			r.pass(s, start.Add(150*time.Minute))
+			require.Equal(t, "12:30 run", r.slots("j")[5])
+		})
+	}
+}
+
+func TestARunByHandForbidsTheSlotThatWouldOverlapIt(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	s := r.scheduler(Entry{Name: "careful", Every: 30 * time.Minute}, Entry{Name: "bold", Every: 30 * time.Minute, Overlap: Allow})
+	for i := range s.table { // an operator's command knows the tasks of the product only
+		s.table[i].Task = "inventory.self_test"
+	}
+	r.declared(s)
+	var ids []uuid.UUID
+	for _, job := range []string{"careful", "bold"} {
+		require.NoError(t, r.operator(func(tx *gorm.DB, queue *task.Queue) error {
+			id, _, err := cron.RunJob(t.Context(), tx, queue, job, cron.Request{Who: cron.Who{Actor: "operator:ama"}, Reason: "to see"})
+			ids = append(ids, id)
+			return err
+		}))
+	}
+	r.pass(s, start)
+	require.Equal(t, []string{"10:00 overlap: the previous run, task " + ids[0].String() + ", is pending"}, r.slots("careful"))
+	require.Equal(t, []string{"10:00 run"}, r.slots("bold"))
+	r.finish()
+	r.pass(s, start.Add(30*time.Minute))
+	require.Equal(t, "10:30 run", r.slots("careful")[1])
+}
+
+// Somebody pauses and resumes while two replicas work through the slots: after a pause has returned no slot runs until the job is resumed, and no slot is lost.
+func TestAfterAPauseNothingRuns(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	entry := Entry{Name: "j", Every: time.Minute, Missed: All, Overlap: Allow}
+	r.declared(r.scheduler(entry))
+	r.pass(r.scheduler(entry), start)
+	const slots = 60
+	var group errgroup.Group
+	for range 2 {
+		s := r.scheduler(entry)
+		group.Go(func() error {
+			for n := range slots {
+				if _, err := s.PassAt(t.Context(), start.Add(time.Duration(n)*time.Minute)); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	const ran = `select count(*) from cron.run where task_id is not null`
+	for range 10 {
+		r.pause("j")
+		before := r.count(ran)
+		require.Equal(t, before, r.count(ran), "nothing runs after a pause")
+		r.resume("j")
+	}
+	require.NoError(t, group.Wait())
+	require.Equal(t, slots, r.count(`select count(*) from cron.run where job = 'j' and slot < $1`, start.Add(slots*time.Minute)), "every slot ran or says why not")
+	require.Equal(t, r.count(ran), r.count(`select count(*) from task.task`))
+}
+
+func TestASlotOfAnExpressionIsDealtWithOnce(t *testing.T) {
+	t.Parallel()
+	const missed = " missed: made up by the run of 2026-11-10T04:30:00Z"
+	r := newRig(t)
+	s := r.scheduler(Entry{Name: "j", Expression: "30 23 * * *", Zone: "America/New_York"})
+	// The night of the first of November is an hour longer there.
+	r.pass(s, time.Date(2026, 11, 1, 4, 0, 0, 0, time.UTC))
+	r.finish()
+	require.Equal(t, []string{"03:30 run"}, r.slots("j"))
+	require.Empty(t, r.pass(s, time.Date(2026, 11, 2, 4, 29, 0, 0, time.UTC)))
+	require.Len(t, r.pass(s, time.Date(2026, 11, 2, 4, 30, 0, 0, time.UTC)), 1)
+	r.finish()
+	r.pass(s, time.Date(2026, 11, 10, 5, 0, 0, 0, time.UTC))
+	require.Equal(t, []string{"03:30 run", "04:30 run", "04:30" + missed, "04:30" + missed, "04:30" + missed, "04:30" + missed, "04:30" + missed, "04:30" + missed, "04:30" + missed, "04:30 run"}, r.slots("j"))
+}
+
+func TestAPassWritesTheTableDown(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	s := r.scheduler(Entry{Name: "j", Every: time.Minute}, Entry{Name: "k", Expression: "30 0 1 * *", Zone: "Africa/Accra"})
+	_, _, err := s.Pass(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, 2, r.count(`select count(*) from cron.job where seen_at > now() - interval '1 hour' and task = 'selftest.noop'`))
+}
+
+func TestATableThatCannotBeWrittenDownKeepsNoSlotFromRunning(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	s := r.scheduler(Entry{Name: "j", Every: time.Minute})
+	_, err := r.look.Exec(t.Context(), `revoke insert on cron.job from makola_cron`)
+	require.NoError(t, err)
+	done, _, err := s.Pass(t.Context())
+	require.ErrorContains(t, err, "write the schedule's table down")
+	require.Len(t, done, 1)
 }

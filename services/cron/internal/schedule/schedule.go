@@ -5,28 +5,26 @@
 // any number of replicas one inserts it. No leader is needed.
 package schedule
 
-import "time"
+import (
+	"encoding/json"
+	"time"
 
-// Missed says what becomes of slots that passed while no cron ran.
-type Missed int
-
-const (
-	// Once makes all missed slots one run, in the current slot. For work that looks at everything there is whenever it runs.
-	Once Missed = iota
-	// Skip runs the current slot and drops those before it. For frequent work that the next slot repeats anyway.
-	Skip
-	// All runs each missed slot, the latest MostMissed at most. For work that belongs to its slot, such as a statement for an hour.
-	All
+	"makola/pkg/cron"
 )
 
-// Overlap says what happens when a job's slot begins while its previous run is unfinished.
-type Overlap int
+// Missed says what becomes of slots that passed while no cron ran.
+type Missed = cron.Missed
 
+// Overlap says what happens when a job's slot begins while its previous run is unfinished.
+type Overlap = cron.Overlap
+
+// The policies, as the table has them; see package cron.
 const (
-	// Forbid skips the slot, and records that.
-	Forbid Overlap = iota
-	// Allow runs it all the same.
-	Allow
+	Once   = cron.Once
+	Skip   = cron.Skip
+	All    = cron.All
+	Forbid = cron.Forbid
+	Allow  = cron.Allow
 )
 
 // Entry is one line of the table.
@@ -41,27 +39,38 @@ type Entry struct {
 	// which is the time zone of most businesses, Africa/Accra, all year. For a business elsewhere it is another time of day: a task that means seven o'clock at
 	// every shop fans out with task.EachDayAt or task.EachWeekAt, and then Every must be a day or a week.
 	Every, Offset time.Duration
-	Missed        Missed
-	Overlap       Overlap
+	// Expression, instead of Every, names the dates of the slots and their time of day, such as "30 2 1 * *", by the clock of Zone: see cron.Timing.
+	Expression, Zone string
+	Missed           Missed
+	Overlap          Overlap
 	// Waits is true while nothing implements the task: the entry is not run. It must become false when the contract declares the task; Check insists.
 	Waits bool
 }
 
 const (
 	day  = 24 * time.Hour
-	week = 7 * day
 	// sevenOClock lets a mail about the day arrive before the shop opens.
 	sevenOClock = 7 * time.Hour
-	// mondaySeven is Monday 07:00; the epoch was a Thursday.
-	mondaySeven = 4*day + 7*time.Hour
+	// accra is the zone of most businesses, and of dates that are the platform's own.
+	accra = "Africa/Accra"
 )
+
+// timing is when the entry's slots begin.
+func (e Entry) timing() cron.Timing {
+	return cron.Timing{Every: e.Every, Offset: e.Offset, Expression: e.Expression, Zone: e.Zone}
+}
+
+// definition is the entry as operators see it.
+func (e Entry) definition() cron.Definition {
+	return cron.Definition{Name: e.Name, Task: e.Task, Args: json.RawMessage(e.Args), Timing: e.timing(), Missed: e.Missed, Overlap: e.Overlap, Waits: e.Waits}
+}
 
 // Table returns the schedule: every job there is.
 func Table() []Entry {
 	return []Entry{
 		// The fourteen jobs that the Django application scheduled, with its intervals.
 		{Name: "cleanup-inactive-users", Task: "accounts.cleanup_inactive_users", Every: day},
-		{Name: "generate-user-activity-report", Task: "accounts.generate_user_activity_report", Every: week, Offset: mondaySeven},
+		{Name: "generate-user-activity-report", Task: "accounts.generate_user_activity_report", Expression: "0 7 * * MON", Zone: accra},
 		{Name: "check-subscription-renewals", Task: "accounts.check_subscription_renewals", Every: time.Hour, Waits: true},
 		{Name: "check-stock-alerts", Task: "inventory.check_stock_levels", Every: 30 * time.Minute, Missed: Skip},
 		{Name: "release-expired-stock-reservations", Task: "sales.release_expired_reservations", Every: 15 * time.Minute, Missed: Skip},
@@ -73,7 +82,7 @@ func Table() []Entry {
 		{Name: "send-subscription-expiry-reminders", Task: "subscriptions.send_subscription_expiry_reminders", Every: day, Offset: sevenOClock, Waits: true},
 		{Name: "send-low-stock-alerts", Task: "inventory.send_low_stock_alert", Every: 6 * time.Hour},
 		{Name: "check-expiring-products", Task: "inventory.check_expiring_products", Every: day, Offset: sevenOClock},
-		{Name: "send-stock-movement-report", Task: "inventory.send_stock_movement_report", Every: week, Offset: mondaySeven},
+		{Name: "send-stock-movement-report", Task: "inventory.send_stock_movement_report", Expression: "0 7 * * MON", Zone: accra},
 
 		// Jobs that Makola adds.
 		{Name: "expire-invitations", Task: "accounts.expire_invitations", Every: day},
@@ -85,9 +94,10 @@ func Table() []Entry {
 		{Name: "verify-stock", Task: "inventory.verify_stock", Every: day, Offset: 3*time.Hour + 20*time.Minute},
 		{Name: "delete-import-files", Task: "inventory.delete_import_files", Every: day, Offset: 4 * time.Hour},
 		{Name: "verify-receivables", Task: "sales.verify_receivables", Every: day, Offset: 3*time.Hour + 40*time.Minute},
+		{Name: "generate-monthly-invoices", Task: "subscriptions.generate_monthly_invoices", Expression: "30 0 1 * *", Zone: accra, Waits: true},
 		{Name: "cleanup-old-exports", Task: "reports.cleanup_old_exports", Every: day, Offset: 4 * time.Hour},
 		{Name: "run-scheduled-exports", Task: "reports.check_and_run_scheduled_exports", Every: 5 * time.Minute, Missed: Skip},
 		{Name: "retry-failed-exports", Task: "reports.retry_failed_exports", Every: time.Hour, Offset: 30 * time.Minute, Missed: Skip},
-		{Name: "send-export-summary", Task: "reports.send_export_summary_report", Every: week, Offset: mondaySeven},
+		{Name: "send-export-summary", Task: "reports.send_export_summary_report", Expression: "0 7 * * MON", Zone: accra},
 	}
 }

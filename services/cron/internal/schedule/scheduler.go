@@ -28,6 +28,7 @@ const (
 type Scheduler struct {
 	db    *postgres.DB
 	queue contract.Enqueuer
+	table []Entry
 	jobs  []Job
 	slots *prometheus.CounterVec
 
@@ -38,9 +39,9 @@ type Scheduler struct {
 	err    error     // of the last pass
 }
 
-// NewScheduler makes a scheduler of the jobs that Check returned. Metrics go to reg when it is not nil.
-func NewScheduler(db *postgres.DB, queue contract.Enqueuer, jobs []Job, reg prometheus.Registerer) *Scheduler {
-	s := &Scheduler{db: db, queue: queue, jobs: jobs, passed: time.Now(), slots: prometheus.NewCounterVec(prometheus.CounterOpts{
+// NewScheduler makes a scheduler of the jobs that Check returned for the table. Metrics go to reg when it is not nil.
+func NewScheduler(db *postgres.DB, queue contract.Enqueuer, table []Entry, jobs []Job, reg prometheus.Registerer) *Scheduler {
+	s := &Scheduler{db: db, queue: queue, table: table, jobs: jobs, passed: time.Now(), slots: prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "makola_cron_slots_total", Help: "Slots this process dealt with, by job and outcome (run, skipped).",
 	}, []string{"job", "outcome"})}
 	if reg != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"makola/pkg/billing"
+	"makola/pkg/cron"
 	"makola/pkg/service"
 	"makola/pkg/task"
 )
@@ -22,9 +23,10 @@ const (
 	exitOK       = 0
 	exitFailed   = 1 // something did not work; the message says what
 	exitUsage    = 2 // unknown command or flag, missing argument, faulty setting
-	exitNotFound = 3 // no such task, dead letter, purchase, subscription, review or event, or not in a state in which this can be done
+	exitNotFound = 3 // no such task, job, dead letter, purchase, subscription, review or event, or not in a state in which this can be done
 	exitRefused  = 4 // understood and refused: too late to cancel, not in production
 	exitFaults   = 5 // ledger check found faults
+	exitUnwell   = 6 // something does not answer, or a task that was waited for did not succeed in time
 )
 
 const rootHelp = `makola is the operator's command.
@@ -36,14 +38,16 @@ Exit codes:
   0  done
   1  something did not work; the message says what
   2  wrong use: unknown command or flag, missing argument, faulty setting
-  3  no such task, dead letter, purchase, subscription, review or event, or it is in no state for this
+  3  no such task, job, dead letter, purchase, subscription, review or event, or it is in no state for this
   4  refused: too late to cancel, against the rules of the books, or not allowed in production
-  5  ledger check found faults`
+  5  ledger check found faults
+  6  something does not answer (ping, queues), or a task that was waited for did not succeed in time (call, schedule run)`
 
 var (
 	errRefused = errors.New("refused")
 	errUsage   = errors.New("wrong use")
 	errFaults  = errors.New("the ledger does not agree with itself")
+	errUnwell  = errors.New("not well")
 )
 
 // Run executes one command line (without the program's name) with the given environment and returns the exit code. Results go to stdout,
@@ -83,18 +87,22 @@ func newRoot(e *env) *cobra.Command {
 	}
 	root.PersistentFlags().StringVarP(&e.format, "output", "o", "table", "table or json")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return fmt.Errorf("%w: %w", errUsage, err) })
-	root.AddCommand(newMigrate(e), newTopology(e), newSeed(e), newTask(e), newDead(e), newLedger(e), newCredits(e), newSubscription(e), newReview(e), newWebhook(e), newGateways(e), newActivity(e), newDocs(e), newDemo(e))
+	root.AddCommand(newMigrate(e), newTopology(e), newSeed(e), newPing(e), newActive(e), newScheduled(e), newRegistered(e), newStats(e), newQueues(e), newWorkers(e), newTask(e), newCall(e),
+		newSchedule(e), newDead(e), newLedger(e), newCredits(e), newSubscription(e), newReview(e), newWebhook(e), newGateways(e), newActivity(e), newAudit(e), newDocs(e), newDemo(e))
 	return root
 }
 
 func exitCode(err error) int {
 	var faults service.FaultList
+	var unfinished *cron.UnfinishedError
 	switch {
 	case errors.Is(err, errFaults):
 		return exitFaults
-	case errors.Is(err, errRefused):
+	case errors.Is(err, errUnwell):
+		return exitUnwell
+	case errors.Is(err, errRefused), errors.As(err, &unfinished), errors.Is(err, cron.ErrPaused), errors.Is(err, cron.ErrNotPaused), errors.Is(err, cron.ErrWaits), errors.Is(err, cron.ErrUnknownTask):
 		return exitRefused
-	case errors.Is(err, task.ErrNotFound), errors.Is(err, billing.ErrNotFound), errors.Is(err, billing.ErrSubscriptionPaymentNotFound), errors.Is(err, billing.ErrReviewNotFound), errors.Is(err, billing.ErrEventNotFound),
+	case errors.Is(err, cron.ErrNotFound), errors.Is(err, task.ErrNotFound), errors.Is(err, billing.ErrNotFound), errors.Is(err, billing.ErrSubscriptionPaymentNotFound), errors.Is(err, billing.ErrReviewNotFound), errors.Is(err, billing.ErrEventNotFound),
 		errors.Is(err, billing.ErrNoSubscription):
 		return exitNotFound
 	case errors.Is(err, errUsage), errors.As(err, &faults):

@@ -90,3 +90,38 @@ func (r *request) await(ctx context.Context, db *postgres.DB, id uuid.UUID) (v *
 		}
 	}
 }
+
+// start enqueues what fn asks for and prints the task, or waits for its end if that is wanted. A task that is waited for and does not succeed in time is errUnwell.
+func (r *request) start(ctx context.Context, e *env, fn func(tx *gorm.DB, queue *task.Queue) (contract.ID, error)) error {
+	db, err := e.openDatabase(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = db.Close() }()
+	var id contract.ID
+	if err := db.InSystem(ctx, func(tx *gorm.DB) (err error) {
+		id, err = fn(tx, task.NewQueue(db, nil, task.QueueConfig{}))
+		return err
+	}); err != nil {
+		return err
+	}
+	v, err := r.await(ctx, db, id)
+	if err != nil {
+		return err
+	}
+	outcome := "task " + id.String() + " is " + v.Status()
+	if len(v.Result) > 0 {
+		outcome += ": " + string(v.Result)
+	}
+	if err := e.print(map[string]any{"task": id, "status": v.Status(), "result": v.Result, "error": v.Error}, nil, [][]string{{outcome}}); err != nil {
+		return err
+	}
+	switch {
+	case r.wait <= 0 || v.State == task.Succeeded:
+		return nil
+	case v.State.Terminal():
+		return fmt.Errorf("%w: task %s is %s: %s", errUnwell, id, v.Status(), v.Error)
+	default:
+		return fmt.Errorf("%w: task %s has not ended within %s; makola task show %s tells how it goes on", errUnwell, id, r.wait, id)
+	}
+}

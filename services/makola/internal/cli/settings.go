@@ -30,7 +30,7 @@ type databaseConfig struct {
 }
 
 type brokerConfig struct {
-	URL service.Secret `env:"AMQP_URL,required" secret:"true" doc:"amqp:// URL of the broker: the administrator's for topology, makola_operator's for replaying a dead letter."`
+	URL service.Secret `env:"AMQP_URL,required" secret:"true" doc:"amqp:// URL of the broker: the administrator's for topology, makola_operator's for the rest."`
 }
 
 type demoConfig struct {
