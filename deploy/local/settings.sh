@@ -69,6 +69,7 @@ decide() {
   done
   remember "$state/secrets" JWT_SECRET "$(secret)"
   remember "$state/secrets" LINK_SECRET "$(secret)"
+  remember "$state/secrets" HOOK_SECRET "$(secret)"
   remember "$state/secrets" PAYSTACK_SECRET_KEY "sk_test_$(secret)"
   load_settings
 }
@@ -149,6 +150,7 @@ write_env() {
         put PUBLIC_URL "http://127.0.0.1:$GATEWAY_PORT"
         put JWT_KEYS "dev:$JWT_SECRET"
         put UNSUBSCRIBE_KEYS "$LINK_SECRET"
+        put WEBHOOK_SECRET_KEYS "$HOOK_SECRET"
         put_providers
         ;;
       billing-worker)
@@ -159,6 +161,9 @@ write_env() {
         put MAIL_FROM "Makola <no-reply@makola.example>"
         put PUBLIC_URL "http://127.0.0.1:$GATEWAY_PORT"
         put UNSUBSCRIBE_KEYS "$LINK_SECRET"
+        put WEBHOOK_SECRET_KEYS "$HOOK_SECRET"
+        put OUTBOUND_ALLOW_NETWORKS 127.0.0.0/8 # a webhook endpoint on this machine
+        put OUTBOUND_ALLOW_PLAIN_HTTP true
         ;;
       paystack-simulator)
         put LISTEN_ADDR "127.0.0.1:$SIMULATOR_PORT"

@@ -32,7 +32,7 @@ user gateway   '^gateway\\..*$' '^(tasks|task\\.events|amq\\.default|gateway\\..
 user billing   '' "$enqueue" "$(queues 'ai_features|subscriptions')"
 user inventory '' "$enqueue" "$(queues 'inventory|sales')"
 user reports   '' "$enqueue" "$(queues 'reports')"
-user notifier  '' "$enqueue" "$(queues 'accounts|notifications')"
+user notifier  '' "$enqueue" "$(queues 'accounts|notifications|webhooks')"
 user cron      '' "$enqueue" ''
 user operator  '' "$enqueue" '^.*\\.dead$'
 

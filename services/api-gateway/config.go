@@ -16,6 +16,7 @@ import (
 	"makola/pkg/service"
 	"makola/pkg/storage"
 	"makola/pkg/tabular"
+	"makola/pkg/webhooks"
 )
 
 // Config is everything the gateway reads from the environment.
@@ -44,6 +45,8 @@ type HTTP struct {
 	JWTKeys service.Secret `env:"JWT_KEYS,required" doc:"Keys of access tokens, kid:secret,kid:secret with secrets of 32 bytes and more. The first signs, all are accepted: rotate by putting a new one in front and dropping the old one 15 minutes later."`
 	// UnsubscribeKeys are notifier's as well.
 	UnsubscribeKeys service.Secret `env:"UNSUBSCRIBE_KEYS" doc:"Comma-separated secrets of 32 bytes and more for the links by which readers turn off mails, the same as notifier's. The first signs, all are accepted: put a new one in front and keep the old ones as long as their links shall work. Without any the links lead nowhere."`
+	// WebhookSecretKeys are notifier's as well.
+	WebhookSecretKeys service.Secret `env:"WEBHOOK_SECRET_KEYS" doc:"Comma-separated secrets of 32 bytes and more that the secrets of webhook endpoints are encrypted with, the same as notifier's. The first encrypts, all decrypt: put a new one in front, and keep the old ones until every endpoint has had a new secret. Without any no endpoint can be registered."`
 	// RequireVerifiedEmail is off, as before there were verification mails.
 	RequireVerifiedEmail bool  `env:"REQUIRE_VERIFIED_EMAIL" envDefault:"false" doc:"true keeps people whose e-mail address is not confirmed out of their business. With false they may do everything but invite others, so that a new shop can begin at once."`
 	TrialCredits         int64 `env:"TRIAL_CREDITS" envDefault:"50" doc:"AI credits that a new business is given; 0 gives none."`
@@ -91,6 +94,9 @@ func (h HTTP) Validate() []error {
 	}
 	if _, err := notifications.ParseUnsubscribeKeys(h.UnsubscribeKeys.Reveal()); err != nil {
 		add("UNSUBSCRIBE_KEYS", "cannot be used: "+err.Error(), "write random secrets of 32 bytes or more")
+	}
+	if _, err := webhooks.ParseKeys(h.WebhookSecretKeys.Reveal()); err != nil {
+		add("WEBHOOK_SECRET_KEYS", "cannot be used: "+err.Error(), "write random secrets of 32 bytes or more")
 	}
 	if h.TrialCredits < 0 || h.TrialCredits > maxTrialCredits {
 		add("TRIAL_CREDITS", fmt.Sprintf("is %d", h.TrialCredits), fmt.Sprintf("choose between 0 and %d", maxTrialCredits))

@@ -1,6 +1,6 @@
 // Command billing-worker settles payments and keeps the ledger: AI credits and subscriptions.
 //
-// Consumes: ai_features, subscriptions. Writes: schemas billing, notifications and task. Needs: PostgreSQL, RabbitMQ, the payment providers' APIs.
+// Consumes: ai_features, subscriptions. Writes: schemas billing, notifications, webhooks and task. Needs: PostgreSQL, RabbitMQ, the payment providers' APIs.
 package main
 
 import (
@@ -13,6 +13,7 @@ import (
 	aifeatures "makola/proto/makola/ai_features/v1"
 	notificationspb "makola/proto/makola/notifications/v1"
 	subscriptionspb "makola/proto/makola/subscriptions/v1"
+	webhookspb "makola/proto/makola/webhooks/v1"
 	"makola/services/billing-worker/internal/tasks"
 )
 
@@ -38,6 +39,7 @@ func wire(ctx context.Context, cfg Config, app *service.App) error {
 		Mail:      notificationspb.NewTasks(w.Queue),
 
 		Subscriptions: subscriptionspb.NewTasks(w.Queue),
+		Webhooks:      webhookspb.NewTasks(w.Queue),
 		Bell:          w.Queue,
 		PlatformEmail: cfg.PlatformEmail,
 	})
@@ -48,6 +50,7 @@ func wire(ctx context.Context, cfg Config, app *service.App) error {
 		Tasks:     subscriptionspb.NewTasks(w.Queue),
 		Mail:      notificationspb.NewTasks(w.Queue),
 		Credits:   aifeatures.NewTasks(w.Queue),
+		Webhooks:  webhookspb.NewTasks(w.Queue),
 		Bell:      w.Queue,
 
 		PlatformEmail: cfg.PlatformEmail,

@@ -1,6 +1,6 @@
 // Command reports-worker renders reports and exports, and keeps their files.
 //
-// Consumes: reports. Writes: schemas reporting, notifications and task. Needs: PostgreSQL, RabbitMQ, a place for files.
+// Consumes: reports. Writes: schemas reporting, notifications, webhooks and task. Needs: PostgreSQL, RabbitMQ, a place for files.
 package main
 
 import (
@@ -11,6 +11,7 @@ import (
 	"makola/pkg/workerapp"
 	notificationspb "makola/proto/makola/notifications/v1"
 	reportspb "makola/proto/makola/reports/v1"
+	webhookspb "makola/proto/makola/webhooks/v1"
 	"makola/services/reports-worker/internal/tasks"
 )
 
@@ -26,6 +27,6 @@ func wire(ctx context.Context, cfg Config, app *service.App) error {
 	if err != nil {
 		return err
 	}
-	reportspb.HandleTasks(w.Worker, &tasks.Reports{Instance: app.Instance(), DB: w.DB, Files: files, Mail: notificationspb.NewTasks(w.Queue), Bell: w.Queue})
+	reportspb.HandleTasks(w.Worker, &tasks.Reports{Instance: app.Instance(), DB: w.DB, Files: files, Webhooks: webhookspb.NewTasks(w.Queue), Mail: notificationspb.NewTasks(w.Queue), Bell: w.Queue})
 	return nil
 }

@@ -42,6 +42,7 @@ const (
 	cursorAlerts      byte = 'L'
 	cursorImports     byte = 'U'
 	cursorReports     byte = 'E'
+	cursorDeliveries  byte = 'D'
 )
 
 // errCursor reports a cursor that we did not make.

@@ -62,6 +62,9 @@ var notOnce = map[string]string{
 	"SnoozeStockAlert":      "the last word counts",
 	"AddSupplier":           "moves nothing, and a name is there once",
 	"AddProduct":            "moves nothing, and a SKU is there once",
+
+	"CreateWebhookEndpoint": "moves nothing; its answer holds a secret, and answers are kept",
+	"RotateWebhookSecret":   "its answer holds a secret, and answers are kept; whoever asks twice has the second, and the first beside it",
 }
 
 func description(t *testing.T) *openapi3.T {

@@ -123,7 +123,7 @@ func newEngine(s *Server, o Options) (*gin.Engine, error) {
 	r.GET("/api/v1/notifications/stream", l.address, s.admit(contract, l), feed.Handle)
 	r.POST("/api/v1/imports", l.address, s.admit(contract, l), s.CreateImport)         // a file may take longer to arrive than other requests may take at all
 	r.GET("/api/v1/reports/:id/download", l.address, s.admit(contract, l), s.download) // no deadline but for each piece: a file may be large, and a line slow
-	operations := r.Group("", l.address, edge.Deadline(requestTime), s.admit(contract, l))
+	operations := r.Group("", l.address, edge.Deadline(requestTime), s.admit(contract, l), s.withCrossings)
 	gen.RegisterHandlersWithOptions(operations, gen.NewStrictHandlerWithOptions(s, nil, gen.StrictGinServerOptions{
 		RequestErrorHandlerFunc:  edge.Fail,
 		HandlerErrorFunc:         edge.Fail,

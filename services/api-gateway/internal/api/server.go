@@ -17,12 +17,14 @@ import (
 	"makola/pkg/storage"
 	"makola/pkg/task"
 	"makola/pkg/tenant"
+	"makola/pkg/webhooks"
 	accountspb "makola/proto/makola/accounts/v1"
 	aifeatures "makola/proto/makola/ai_features/v1"
 	inventorypb "makola/proto/makola/inventory/v1"
 	reportspb "makola/proto/makola/reports/v1"
 	salespb "makola/proto/makola/sales/v1"
 	subscriptionspb "makola/proto/makola/subscriptions/v1"
+	webhookspb "makola/proto/makola/webhooks/v1"
 	"makola/services/api-gateway/internal/api/gen"
 )
 
@@ -44,6 +46,9 @@ type Server struct {
 	Inventory *inventorypb.Tasks
 	Sales     *salespb.Tasks
 	Reports   *reportspb.Tasks
+	// Webhooks enqueues the deliveries of events to the endpoints that Endpoints keeps.
+	Webhooks  *webhookspb.Tasks
+	Endpoints *webhooks.Endpoints
 	// Files keeps what is uploaded, at most ImportBytes each, and the files of reports. Nil keeps nothing.
 	Files       *storage.Files
 	ImportBytes int64

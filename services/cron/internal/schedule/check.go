@@ -16,6 +16,7 @@ import (
 	reports "makola/proto/makola/reports/v1"
 	sales "makola/proto/makola/sales/v1"
 	subscriptions "makola/proto/makola/subscriptions/v1"
+	webhooks "makola/proto/makola/webhooks/v1"
 
 	"makola/proto/contract"
 )
@@ -30,7 +31,7 @@ type Job struct {
 // Catalogue returns every task that may be scheduled, by name. The selftest tasks are not among them: they exist for tests.
 func Catalogue() map[string]*contract.Descriptor {
 	all := map[string]*contract.Descriptor{}
-	for _, tasks := range [][]*contract.Descriptor{accounts.AllTasks(), aifeatures.AllTasks(), inventory.AllTasks(), notifications.AllTasks(), reports.AllTasks(), sales.AllTasks(), subscriptions.AllTasks()} {
+	for _, tasks := range [][]*contract.Descriptor{accounts.AllTasks(), aifeatures.AllTasks(), inventory.AllTasks(), notifications.AllTasks(), reports.AllTasks(), sales.AllTasks(), subscriptions.AllTasks(), webhooks.AllTasks()} {
 		for _, d := range tasks {
 			all[d.Name] = d
 		}

@@ -22,7 +22,7 @@ func (i *Inventory) ImportOpeningStock(ctx context.Context, run contract.Run, ar
 		return nil, err
 	}
 	return func(tx *gorm.DB) (*inventorypb.ImportOpeningStockResult, error) {
-		r, err := write(tx)
+		r, err := write(listening(tx, i.Webhooks))
 		return &inventorypb.ImportOpeningStockResult{Status: r.status, Rows: r.rows, Created: r.created, Updated: r.updated, Faults: r.faults}, err
 	}, nil
 }

@@ -18,9 +18,11 @@ import (
 	"makola/pkg/task"
 	"makola/pkg/task/tasktest"
 	"makola/pkg/tenant"
+	"makola/pkg/webhooks"
 	"makola/proto/contract"
 	accountspb "makola/proto/makola/accounts/v1"
 	notificationspb "makola/proto/makola/notifications/v1"
+	webhookspb "makola/proto/makola/webhooks/v1"
 	"makola/services/notifier/internal/tasks"
 	"makola/services/notifier/internal/templates"
 )
@@ -42,6 +44,9 @@ func handle(t *testing.T, r contract.Registrar, db *postgres.DB, q *task.Queue, 
 	require.NoError(t, err)
 	accountspb.HandleTasks(r, &tasks.Accounts{Notify: notificationspb.NewTasks(q)})
 	notificationspb.HandleTasks(r, &tasks.Notifications{DB: db, Words: words, Sender: sender, Domain: domain, Unsubscribe: unsubscribe, PublicURL: "https://api.example.com/"})
+	hooks := webhooks.NewSender(loopback)
+	t.Cleanup(hooks.Close)
+	webhookspb.HandleTasks(r, &tasks.Webhooks{DB: db, Keys: hookKeys(t), Sender: hooks, Tasks: webhookspb.NewTasks(q), Mail: notificationspb.NewTasks(q)})
 }
 
 // world is notifier without a broker: a real database, a real mail server, and one shop with its owner.

@@ -16,6 +16,7 @@ import (
 	"makola/pkg/reporting"
 	"makola/pkg/storage"
 	"makola/pkg/tenant"
+	"makola/pkg/webhooks"
 )
 
 // seesReports is who is told of reports that nobody in particular asked for, a codename of the permission matrix.
@@ -38,6 +39,13 @@ func (r *Reports) finish(ctx context.Context, tx *gorm.DB, report *reporting.Rep
 	n.Title = "Your " + words(report) + " is ready"
 	n.Body = fmt.Sprintf("%s, %d rows. The file is kept for 30 days.", made.FileName, made.Records)
 	if _, err := notifications.Post(tx, r.Bell, []notifications.Notice{n}); err != nil {
+		return result{}, err
+	}
+	err := webhooks.Emit(ctx, tx, r.Webhooks, []webhooks.Event{{Tenant: business, At: time.Now(), Data: webhooks.ReportReady{
+		ReportID: report.ID, Kind: string(report.Kind), StartDate: date(report.Period.From), EndDate: date(report.Period.To), FileName: made.FileName, SizeBytes: w.Size, Rows: made.Records,
+		ExpiresAt: time.Now().Add(reporting.Keep).UTC(),
+	}}})
+	if err != nil {
 		return result{}, err
 	}
 	return resultOf(report), r.mail(ctx, tx, business, report, n.Key, func(p *reporting.Recipient) notifications.Content {
@@ -95,4 +103,13 @@ func words(report *reporting.Report) string {
 		text += ", " + period + ","
 	}
 	return text
+}
+
+// date is a day as programs read it; nil is none.
+func date(day time.Time) *string {
+	if day.IsZero() {
+		return nil
+	}
+	text := day.Format(time.DateOnly)
+	return &text
 }
