@@ -135,7 +135,11 @@ func DeliveryByID(tx *gorm.DB, id uuid.UUID) (d *Delivery, err error) {
 	return d, err
 }
 
-// Replay delivers an event once more to the endpoint it went to, under the same webhook-id, with a log of its own. Errors: ErrDeliveryNotFound, ErrStillPending, ErrNotFound, ErrDisabled.
+// stalledAfter is how long a delivery may be overdue before somebody may have it sent anew: its task was cancelled, or nobody runs it.
+const stalledAfter = time.Hour
+
+// Replay delivers an event once more to the endpoint it went to, under the same webhook-id, with a log of its own. One that is still being tried is not replayed, and one that has stalled is given up
+// for it. Errors: ErrDeliveryNotFound, ErrStillPending, ErrNotFound, ErrDisabled.
 func Replay(ctx context.Context, tx *gorm.DB, tasks *webhookspb.Tasks, who audit.Entry, id uuid.UUID) (*Delivery, error) {
 	business, err := owner(tx)
 	if err != nil {
@@ -146,7 +150,17 @@ func Replay(ctx context.Context, tx *gorm.DB, tasks *webhookspb.Tasks, who audit
 		return nil, err
 	}
 	if old.State == Pending {
-		return nil, ErrStillPending
+		n, err := exec(tx, "give up a stalled delivery", `
+			update webhooks.delivery d set state = 'CANCELLED', ended_at = clock_timestamp(), next_attempt_at = null
+			  from webhooks.endpoint e
+			 where e.tenant_id = d.tenant_id and e.id = d.endpoint_id and d.tenant_id = $1 and d.id = $2 and d.state = 'PENDING' and greatest(d.next_attempt_at, e.retry_at) < clock_timestamp() - $3::interval`,
+			business, id, stalledAfter)
+		if err != nil {
+			return nil, err
+		}
+		if n == 0 {
+			return nil, ErrStillPending
+		}
 	}
 	to, err := one(tx, old.Endpoint, forUpdate) // so that nobody disables it meanwhile and gives up all but this
 	switch {

@@ -639,3 +639,25 @@ func TestWhatIsDoneToEndpointsIsInTheLogWithoutAddressesAndSecrets(t *testing.T)
 	require.Equal(t, []string{audit.Create, audit.Update, "webhook_endpoint.secret_rotated", audit.Delete}, actions)
 	require.Zero(t, w.count(`select count(*) from audit.entry where changes::text like '%token%' or changes::text like '%' || $1 || '%'`, secret))
 }
+
+func TestADeliveryWhoseTaskIsGoneCanBeSentAnew(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.register(w.shop, w.ears.URL, webhooks.KindReportReady)
+	w.emit(w.gateway, w.report(w.shop))
+	old := w.deliveries(w.shop)[0].ID
+	replay := func() (err error) {
+		return w.as(w.gateway, w.shop, func(ctx context.Context, tx *gorm.DB) error {
+			_, err := webhooks.Replay(ctx, tx, w.tasks, w.who(), old)
+			return err
+		})
+	}
+	require.ErrorIs(t, replay(), webhooks.ErrStillPending)
+	w.exec(`update webhooks.delivery set next_attempt_at = now() - interval '61 minutes'`)
+	require.NoError(t, replay())
+	require.Equal(t, webhooks.Cancelled, w.delivery(old).State)
+	b, _ := w.attempt(old, 1)
+	require.Equal(t, webhooks.OutcomeCancelled, b.Over, "its task, should there be one, does nothing")
+	_, c := w.attempt(w.deliveries(w.shop)[0].ID, 1)
+	require.Equal(t, webhooks.OutcomeDelivered, c.Outcome)
+}
