@@ -2,6 +2,7 @@ package webhooks
 
 import (
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -135,11 +136,28 @@ func DeliveryByID(tx *gorm.DB, id uuid.UUID) (d *Delivery, err error) {
 	return d, err
 }
 
+// MostAsked is how many tests and replays a business may ask for in a minute: nobody has us knock at a stranger's door again and again.
+const MostAsked = 30
+
+// mayAsk refuses one test or replay more than MostAsked within a minute. Two that ask at once may both be the last.
+func mayAsk(tx *gorm.DB, business uuid.UUID) error {
+	var since uuid.UUID // below every id of the last minute: they begin with their time
+	binary.BigEndian.PutUint64(since[:8], uint64(time.Now().Add(-time.Minute).UnixMilli())<<16)
+	asked := 0
+	err := query(tx, "count tests and replays", `select count(*) from webhooks.delivery where tenant_id = $1 and id > $2 and cause <> 'EVENT'`, func(rows pgx.Rows) error {
+		return rows.Scan(&asked)
+	}, business, since)
+	if err == nil && asked >= MostAsked {
+		err = ErrTooOften
+	}
+	return err
+}
+
 // stalledAfter is how long a delivery may be overdue before somebody may have it sent anew: its task was cancelled, or nobody runs it.
 const stalledAfter = time.Hour
 
 // Replay delivers an event once more to the endpoint it went to, under the same webhook-id, with a log of its own. One that is still being tried is not replayed, and one that has stalled is given up
-// for it. Errors: ErrDeliveryNotFound, ErrStillPending, ErrNotFound, ErrDisabled.
+// for it. Errors: ErrDeliveryNotFound, ErrTooOften, ErrStillPending, ErrNotFound, ErrDisabled.
 func Replay(ctx context.Context, tx *gorm.DB, tasks *webhookspb.Tasks, who audit.Entry, id uuid.UUID) (*Delivery, error) {
 	business, err := owner(tx)
 	if err != nil {
@@ -147,6 +165,9 @@ func Replay(ctx context.Context, tx *gorm.DB, tasks *webhookspb.Tasks, who audit
 	}
 	old, err := DeliveryByID(tx, id)
 	if err != nil {
+		return nil, err
+	}
+	if err := mayAsk(tx, business); err != nil {
 		return nil, err
 	}
 	if old.State == Pending {
@@ -186,13 +207,16 @@ func Replay(ctx context.Context, tx *gorm.DB, tasks *webhookspb.Tasks, who audit
 	return DeliveryByID(tx, d.ids[0])
 }
 
-// SendTest sends an event webhook.test to one endpoint, also to one that is disabled. It is tried once, and changes nothing about the endpoint. Errors: ErrNotFound.
+// SendTest sends an event webhook.test to one endpoint, also to one that is disabled. It is tried once, and changes nothing about the endpoint. Errors: ErrNotFound, ErrTooOften.
 func SendTest(ctx context.Context, tx *gorm.DB, tasks *webhookspb.Tasks, endpoint uuid.UUID, now time.Time) (*Delivery, error) {
 	business, err := owner(tx)
 	if err != nil {
 		return nil, fmt.Errorf("send test: %w", err)
 	}
 	if _, err := one(tx, endpoint, forUpdate); err != nil {
+		return nil, err
+	}
+	if err := mayAsk(tx, business); err != nil {
 		return nil, err
 	}
 	var d drafts

@@ -3,6 +3,7 @@ package webhooks
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"makola/pkg/problem"
 )
@@ -19,6 +20,8 @@ var (
 	ErrDisabled = problem.New(problem.Conflict, "webhook_endpoint_disabled", "This endpoint is disabled. Enable it first.")
 	// ErrStillPending reports a delivery that needs no replay.
 	ErrStillPending = problem.New(problem.Conflict, "webhook_delivery_pending", "This delivery is still being tried.")
+	// ErrTooOften reports a business that has asked for MostAsked deliveries within a minute.
+	ErrTooOften = problem.Later(problem.TooMany, "too_many_webhook_tests", fmt.Sprintf("At most %d tests and replays a minute.", MostAsked), time.Minute)
 	// ErrNoKeys reports an installation without keys that secrets could be encrypted with.
 	ErrNoKeys = problem.New(problem.Unavailable, "webhooks_unavailable", "Webhooks are not set up here.")
 )
