@@ -71,6 +71,7 @@ decide() {
   remember "$state/secrets" JWT_SECRET "$(secret)"
   remember "$state/secrets" LINK_SECRET "$(secret)"
   remember "$state/secrets" DOWNLOAD_SECRET "$(secret)"
+  remember "$state/secrets" HOOK_SECRET "$(secret)"
   remember "$state/secrets" PAYSTACK_SECRET_KEY "sk_test_$(secret)"
   load_settings
 }
@@ -153,6 +154,7 @@ write_env() {
         put UNSUBSCRIBE_KEYS "$LINK_SECRET"
         put AI_ENABLED true
         put DOWNLOAD_KEYS "$DOWNLOAD_SECRET"
+        put WEBHOOK_SECRET_KEYS "$HOOK_SECRET"
         put_providers
         ;;
       reports-worker)
@@ -167,6 +169,9 @@ write_env() {
         put MAIL_FROM "Makola <no-reply@makola.example>"
         put PUBLIC_URL "http://127.0.0.1:$GATEWAY_PORT"
         put UNSUBSCRIBE_KEYS "$LINK_SECRET"
+        put WEBHOOK_SECRET_KEYS "$HOOK_SECRET"
+        put OUTBOUND_ALLOW_NETWORKS 127.0.0.0/8 # a webhook endpoint on this machine
+        put OUTBOUND_ALLOW_PLAIN_HTTP true
         ;;
       paystack-simulator)
         put LISTEN_ADDR "127.0.0.1:$SIMULATOR_PORT"

@@ -43,7 +43,7 @@ user gateway   '^gateway\\..*$' '^(tasks|task\\.events|amq\\.default|gateway\\..
 worker billing   billing-worker   'ai_features|subscriptions'
 worker inventory inventory-worker 'inventory|sales'
 worker reports   reports-worker   'reports'
-worker notifier  notifier         'accounts|notifications'
+worker notifier  notifier         'accounts|notifications|webhooks'
 user cron      '' "^($enqueue)\$" ''
 user operator  '' "^($enqueue)\$" '^.*\\.dead$'
 if [ -n "${AMQP_PASSWORD_MONITOR:-}" ]; then

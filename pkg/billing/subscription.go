@@ -128,10 +128,21 @@ func nextMonth(local time.Time, anchor int) time.Time {
 	return time.Date(y, m+1, min(anchor, last), local.Hour(), local.Minute(), local.Second(), local.Nanosecond(), local.Location())
 }
 
-const selectSubscription = `
+const subscriptionColumns = `
 	select s.tenant_id, s.status, s.payment_status, s.storefronts, s.is_trial, s.trial_end, s.period_start, s.period_end, s.grace_period_days, s.cancel_at_period_end,
 	       s.cancelled_at, s.suspended_at, s.suspend_reason, b.timezone
-	  from billing.subscription s join accounts.business b on b.id = s.tenant_id where s.tenant_id = $1 `
+	  from billing.subscription s join accounts.business b on b.id = s.tenant_id `
+
+const selectSubscription = subscriptionColumns + `where s.tenant_id = $1 `
+
+func scanSubscription(rows pgx.Rows) (*Subscription, error) {
+	s := &Subscription{}
+	var zone string
+	err := rows.Scan(&s.Tenant, &s.Stored, &s.PaymentStatus, &s.Storefronts, &s.IsTrial, &s.TrialEnd, &s.PeriodStart, &s.PeriodEnd, &s.GraceDays, &s.CancelAtPeriodEnd,
+		&s.CancelledAt, &s.SuspendedAt, &s.SuspendReason, &zone)
+	s.Zone = location(zone)
+	return s, err
+}
 
 // SubscriptionOf returns the subscription of the transaction's tenant, or ErrNoSubscription.
 func SubscriptionOf(tx *gorm.DB) (*Subscription, error) { return readSubscription(tx, "") }
@@ -141,12 +152,8 @@ func readSubscription(tx *gorm.DB, lock string) (s *Subscription, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("read subscription: %w", err)
 	}
-	err = query(tx, "read subscription", selectSubscription+lock, func(rows pgx.Rows) error {
-		s = &Subscription{}
-		var zone string
-		err := rows.Scan(&s.Tenant, &s.Stored, &s.PaymentStatus, &s.Storefronts, &s.IsTrial, &s.TrialEnd, &s.PeriodStart, &s.PeriodEnd, &s.GraceDays, &s.CancelAtPeriodEnd,
-			&s.CancelledAt, &s.SuspendedAt, &s.SuspendReason, &zone)
-		s.Zone = location(zone)
+	err = query(tx, "read subscription", selectSubscription+lock, func(rows pgx.Rows) (err error) {
+		s, err = scanSubscription(rows)
 		return err
 	}, owner)
 	if err == nil && s == nil {
@@ -240,4 +247,14 @@ func ActivateSubscription(tx *gorm.DB, by By, now time.Time) (s *Subscription, e
 		return nil, err
 	}
 	return s, audit.Record(tx, by.entry(s.Tenant, "subscription.activated", "subscription", s.Tenant.String(), map[string]any{"status": []any{SubSuspended, s.Stored}}))
+}
+
+// SubscriptionsOf returns the subscriptions of the businesses, to all of whom tx must be bound, in no order that means anything.
+func SubscriptionsOf(tx *gorm.DB, tenants []uuid.UUID) (list []*Subscription, err error) {
+	err = query(tx, "read subscriptions", subscriptionColumns+`where s.tenant_id = any ($1::uuid[])`, func(rows pgx.Rows) error {
+		s, err := scanSubscription(rows)
+		list = append(list, s)
+		return err
+	}, tenants)
+	return list, err
 }

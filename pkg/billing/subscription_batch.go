@@ -24,6 +24,8 @@ type SubscriptionOutcome struct {
 	// Reason says why for InReview; Parked is set when this evidence moved the payment to review.
 	Reason string
 	Parked bool
+	// Changed is set when what the business's subscription is, or is paid for, has changed.
+	Changed bool
 }
 
 // openMonth is a locked subscription payment while a batch is decided. Its rules are those of a purchase; what it buys is a month.
@@ -111,6 +113,9 @@ func SettleSubscriptions(ctx context.Context, tx *gorm.DB, evidence []Evidence, 
 	outcomes := make([]SubscriptionOutcome, len(evidence))
 	for i, o := range b.outcomes {
 		outcomes[i] = SubscriptionOutcome{Kind: o.Kind, Tenant: o.Tenant, Payment: o.Purchase, Reason: o.Reason, Parked: o.Parked}
+		if n := b.of[i]; n >= 0 && n < len(b.months) {
+			outcomes[i].Changed = b.months[n].of.changed
+		}
 	}
 	return outcomes, nil
 }

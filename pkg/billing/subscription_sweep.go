@@ -73,8 +73,9 @@ func DueSubscriptionDoubts(tx *gorm.DB, limit int) (doubts []Doubt, expired int,
 }
 
 // EndPeriods writes down what at most limit subscriptions have become because their period, or their days of grace, are over; more tells that there may be others. Nobody's
-// access waits for it: StatusAt knows without. tx must be a platform transaction of billing-worker; it is bound to the businesses from here to its end.
-func EndPeriods(tx *gorm.DB, limit int) (changed int64, more bool, err error) {
+// access waits for it: StatusAt knows without. ended are the businesses whose subscriptions have changed. tx must be a platform transaction of billing-worker; it is bound to the
+// businesses from here to its end.
+func EndPeriods(tx *gorm.DB, limit int) (ended []uuid.UUID, more bool, err error) {
 	tenants := []uuid.UUID{}
 	err = query(tx, "find ended periods", `
 		select tenant_id from billing.subscription
@@ -88,26 +89,34 @@ func EndPeriods(tx *gorm.DB, limit int) (changed int64, more bool, err error) {
 			return err
 		}, limit)
 	if err != nil || len(tenants) == 0 {
-		return 0, false, err
+		return nil, false, err
 	}
 	if err := postgres.BindTenants(tx, tenants); err != nil {
-		return 0, false, fmt.Errorf("end periods: %w", err)
+		return nil, false, fmt.Errorf("end periods: %w", err)
 	}
 	if _, err := exec(tx, "lock ended subscriptions", `
 		select from billing.subscription where tenant_id = any ($1::uuid[]) order by tenant_id for no key update`, tenants); err != nil {
-		return 0, false, err
+		return nil, false, err
 	}
+	seen := map[uuid.UUID]bool{}
 	// One arrow at a time: what is expired was past due before, also when nobody looked.
 	for _, statement := range []string{`
 		update billing.subscription s set status = 'PAST_DUE', payment_status = 'OVERDUE', updated_at = now()
-		  from billing.subscription_standing n where n.tenant_id = s.tenant_id and s.tenant_id = any ($1::uuid[]) and s.status = 'ACTIVE' and n.status in ('PAST_DUE', 'EXPIRED')`, `
+		  from billing.subscription_standing n where n.tenant_id = s.tenant_id and s.tenant_id = any ($1::uuid[]) and s.status = 'ACTIVE' and n.status in ('PAST_DUE', 'EXPIRED') returning s.tenant_id`, `
 		update billing.subscription s set status = n.status, cancelled_at = case when n.status = 'CANCELLED' then s.period_end else s.cancelled_at end, updated_at = now()
-		  from billing.subscription_standing n where n.tenant_id = s.tenant_id and s.tenant_id = any ($1::uuid[]) and n.status <> s.status`} {
-		n, err := exec(tx, "end periods", statement, tenants)
+		  from billing.subscription_standing n where n.tenant_id = s.tenant_id and s.tenant_id = any ($1::uuid[]) and n.status <> s.status returning s.tenant_id`} {
+		err := query(tx, "end periods", statement, func(rows pgx.Rows) error {
+			var id uuid.UUID
+			err := rows.Scan(&id)
+			if !seen[id] {
+				seen[id] = true
+				ended = append(ended, id)
+			}
+			return err
+		}, tenants)
 		if err != nil {
-			return 0, false, err
+			return nil, false, err
 		}
-		changed += n
 	}
-	return changed, changed > 0 && len(tenants) == limit, nil
+	return ended, len(ended) > 0 && len(tenants) == limit, nil
 }

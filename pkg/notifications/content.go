@@ -214,6 +214,23 @@ type CreditAlert struct {
 // Template returns "credit_alert".
 func (CreditAlert) Template() string { return "credit_alert" }
 
+// WebhookDisabled tells an owner that nothing is sent to an endpoint of their business any more.
+type WebhookDisabled struct {
+	// Name is what the owner is called, and Business their business.
+	Name     string `json:"name"`
+	Business string `json:"business"`
+	// Host is where the endpoint is, without what may be secret of its address, and Description what it was called.
+	Host        string `json:"host"`
+	Description string `json:"description,omitempty"`
+	// Gone is set when it said that it is gone for good; else nothing got through since Since.
+	Gone     bool      `json:"gone,omitempty"`
+	Since    time.Time `json:"since"`
+	Timezone string    `json:"timezone"`
+}
+
+// Template returns "webhook_disabled".
+func (WebhookDisabled) Template() string { return "webhook_disabled" }
+
 // SubscriptionActivated is the receipt of a month that was paid for.
 type SubscriptionActivated struct {
 	// Name is what the recipient is called.
@@ -263,6 +280,8 @@ func Decode(template string, data []byte) (Content, error) {
 		return decode[Invitation](data)
 	case CreditAlert{}.Template():
 		return decode[CreditAlert](data)
+	case WebhookDisabled{}.Template():
+		return decode[WebhookDisabled](data)
 	case LowStock{}.Template():
 		return decode[LowStock](data)
 	case ExpiringStock{}.Template():

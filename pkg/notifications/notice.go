@@ -48,6 +48,7 @@ const (
 	KindReportFailed          Kind = "REPORT_FAILED"
 	KindImportDone            Kind = "IMPORT_DONE"
 	KindImportFailed          Kind = "IMPORT_FAILED"
+	KindWebhookDisabled       Kind = "WEBHOOK_DISABLED"
 )
 
 // Kinds returns all kinds, in no order that means anything.
@@ -58,6 +59,7 @@ func Kinds() []Kind {
 		KindTrialExpired, KindSubscriptionExpiring, KindSubscriptionExpired, KindSubscriptionCancelled, KindSubscriptionSuspended,
 		KindSubscriptionActivated, KindUsageLimitWarning, KindUsageLimitReached, KindStockLow, KindStockOut,
 		KindStockExpiring, KindReportReady, KindReportFailed, KindImportDone, KindImportFailed,
+		KindWebhookDisabled,
 	}
 }
 

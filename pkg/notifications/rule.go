@@ -43,6 +43,8 @@ var switchesOf = map[string][]Switch{
 	Welcome{}.Template():     {},
 	CreditAlert{}.Template(): {SystemUpdates},
 
+	WebhookDisabled{}.Template(): {SystemUpdates},
+
 	LowStock{}.Template():      {LowStockAlerts},
 	ExpiringStock{}.Template(): {LowStockAlerts},
 	StockMovement{}.Template(): {SalesUpdates},

@@ -77,3 +77,6 @@ func (g guard) permits(ip netip.Addr) bool {
 	}
 	return ip.IsGlobalUnicast() && !ip.IsPrivate() && !slices.ContainsFunc(forbidden, contains)
 }
+
+// Permits reports whether a client made with c would dial ip.
+func (c Config) Permits(ip netip.Addr) bool { return guard{allowed: c.AllowNetworks}.permits(ip) }

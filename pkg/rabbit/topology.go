@@ -52,7 +52,7 @@ var ErrTopology = errors.New("topology")
 
 // Queues returns the names of all work queues. A task's name begins with the name of its queue.
 func Queues() []string {
-	return []string{"ai_features", "subscriptions", "inventory", "sales", "reports", "accounts", "notifications"}
+	return []string{"ai_features", "subscriptions", "inventory", "sales", "reports", "accounts", "notifications", "webhooks"}
 }
 
 // DeadQueue returns the name of the queue that holds the dead letters of work queue q.

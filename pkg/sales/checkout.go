@@ -284,8 +284,8 @@ func (s *Sale) number(tx *gorm.DB, who Actor, now time.Time) error {
 		       status = $6, subtotal_minor = $7, discount_minor = $8, tax_minor = $9, total_minor = $10, paid_minor = $11, due_minor = $12, change_minor = $13, payment_type = $14,
 		       is_credit_sale = $15, override_by = $16, override_reason = $17, notes = $18, completed_at = $19, updated_at = now()
 		  from counter where tenant_id = $1 and id = $2
-		returning receipt_number, completed_at`, func(rows pgx.Rows) error {
-		return rows.Scan(&s.Receipt, &s.CompletedAt)
+		returning receipt_number, completed_at, exists (select from webhooks.v_listener l where l.tenant_id = $1 and 'sale.completed' = any (l.kinds))`, func(rows pgx.Rows) error {
+		return rows.Scan(&s.Receipt, &s.CompletedAt, &s.Heard)
 	}, who.Entry.Tenant, s.ID, s.Storefront, s.terms.day(now), s.StorefrontCode, s.Status, s.Subtotal, s.Discount, s.Tax, s.Total, s.Paid, s.Due, s.Change, s.PaymentType,
 		s.OnCredit, s.OverrideBy, s.OverrideReason, s.Notes, now)
 }

@@ -54,6 +54,8 @@ type Sale struct {
 	Payments      []Payment
 	Refunds       []Refund
 	Receivable    *Receivable
+	// Heard is set by what completes a sale when the business has an endpoint that is told of sales, so that nobody has to look.
+	Heard bool
 
 	terms terms
 }

@@ -14,11 +14,12 @@ import (
 	reports "makola/proto/makola/reports/v1"
 	sales "makola/proto/makola/sales/v1"
 	subscriptions "makola/proto/makola/subscriptions/v1"
+	webhooks "makola/proto/makola/webhooks/v1"
 )
 
 // All returns the descriptor of every task, in the order of their names. The caller owns the slice.
 func All() []*contract.Descriptor {
-	all := slices.Concat(accounts.AllTasks(), aifeatures.AllTasks(), inventory.AllTasks(), notifications.AllTasks(), reports.AllTasks(), sales.AllTasks(), subscriptions.AllTasks())
+	all := slices.Concat(accounts.AllTasks(), aifeatures.AllTasks(), inventory.AllTasks(), notifications.AllTasks(), reports.AllTasks(), sales.AllTasks(), subscriptions.AllTasks(), webhooks.AllTasks())
 	slices.SortFunc(all, func(a, b *contract.Descriptor) int { return strings.Compare(a.Name, b.Name) })
 	return all
 }

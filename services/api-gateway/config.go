@@ -18,6 +18,7 @@ import (
 	"makola/pkg/service"
 	"makola/pkg/storage"
 	"makola/pkg/tabular"
+	"makola/pkg/webhooks"
 )
 
 // Config is everything the gateway reads from the environment.
@@ -56,6 +57,8 @@ type HTTP struct {
 	UnsubscribeKeys service.Secret `env:"UNSUBSCRIBE_KEYS" doc:"Comma-separated secrets of 32 bytes and more for the links by which readers turn off mails, the same as notifier's. The first signs, all are accepted: put a new one in front and keep the old ones as long as their links shall work. Without any the links lead nowhere."`
 	// DownloadKeys are for links that are followed here.
 	DownloadKeys service.Secret `env:"DOWNLOAD_KEYS" doc:"Comma-separated secrets of 32 bytes and more for links to the files of reports. The first signs, all are accepted: put a new one in front and drop the old one a week later, when its last link has ended. Without any no links are made."`
+	// WebhookSecretKeys are notifier's as well.
+	WebhookSecretKeys service.Secret `env:"WEBHOOK_SECRET_KEYS" doc:"Comma-separated secrets of 32 bytes and more that the secrets of webhook endpoints are encrypted with, the same as notifier's. The first encrypts, all decrypt: put a new one in front, and keep the old ones until every endpoint has had a new secret. Without any no endpoint can be registered."`
 	// RequireVerifiedEmail is off, as before there were verification mails.
 	RequireVerifiedEmail bool  `env:"REQUIRE_VERIFIED_EMAIL" envDefault:"false" doc:"true keeps people whose e-mail address is not confirmed out of their business. With false they may do everything but invite others, so that a new shop can begin at once."`
 	TrialCredits         int64 `env:"TRIAL_CREDITS" envDefault:"50" doc:"AI credits that a new business is given; 0 gives none."`
@@ -106,6 +109,9 @@ func (h HTTP) Validate() []error {
 	}
 	if _, err := reporting.ParseLinkKeys(h.DownloadKeys.Reveal()); err != nil {
 		add("DOWNLOAD_KEYS", "cannot be used: "+err.Error(), "write random secrets of 32 bytes or more")
+	}
+	if _, err := webhooks.ParseKeys(h.WebhookSecretKeys.Reveal()); err != nil {
+		add("WEBHOOK_SECRET_KEYS", "cannot be used: "+err.Error(), "write random secrets of 32 bytes or more")
 	}
 	if h.TrialCredits < 0 || h.TrialCredits > maxTrialCredits {
 		add("TRIAL_CREDITS", fmt.Sprintf("is %d", h.TrialCredits), fmt.Sprintf("choose between 0 and %d", maxTrialCredits))

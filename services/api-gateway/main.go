@@ -1,6 +1,6 @@
 // Command api-gateway is the one way in: it serves the API, takes in the webhooks of payment providers, and turns both into rows and tasks.
 //
-// Consumes: its own queue of task events. Writes: schemas accounts, assist, billing, cron (pauses and requests), gateway, imports, inventory, sales and task, and the folder of STORAGE_URL. Needs: PostgreSQL, the payment providers; RabbitMQ only to publish at once what it enqueues.
+// Consumes: its own queue of task events. Writes: schemas accounts, assist, billing, cron (pauses and requests), gateway, imports, inventory, sales, webhooks and task, and the folder of STORAGE_URL. Needs: PostgreSQL, the payment providers; RabbitMQ only to publish at once what it enqueues.
 package main
 
 import (
@@ -15,11 +15,13 @@ import (
 	"makola/pkg/service"
 	"makola/pkg/storage"
 	"makola/pkg/task"
+	"makola/pkg/webhooks"
 	aifeatures "makola/proto/makola/ai_features/v1"
 	inventorypb "makola/proto/makola/inventory/v1"
 	reportspb "makola/proto/makola/reports/v1"
 	salespb "makola/proto/makola/sales/v1"
 	subscriptionspb "makola/proto/makola/subscriptions/v1"
+	webhookspb "makola/proto/makola/webhooks/v1"
 	"makola/services/api-gateway/internal/api"
 	"makola/services/api-gateway/internal/edge"
 	"makola/services/api-gateway/internal/webhook"
@@ -54,10 +56,15 @@ func wire(ctx context.Context, cfg Config, app *service.App) error {
 		return err
 	}
 	s.Credits, s.Subscriptions, s.Inventory, s.Sales = aifeatures.NewTasks(queue), subscriptionspb.NewTasks(queue), inventorypb.NewTasks(queue), salespb.NewTasks(queue)
-	s.Reports, s.Schedule = reportspb.NewTasks(queue), queue
+	s.Reports, s.Schedule, s.Webhooks = reportspb.NewTasks(queue), queue, webhookspb.NewTasks(queue)
 	if cfg.AI.Enabled {
 		s.Answers = &api.Answers{Limits: cfg.AI.Limits, Prices: cfg.AI.Prices}
 	}
+	secrets, err := webhooks.ParseKeys(cfg.HTTP.WebhookSecretKeys.Reveal())
+	if err != nil {
+		return fmt.Errorf("read WEBHOOK_SECRET_KEYS: %w", err)
+	}
+	s.Endpoints = &webhooks.Endpoints{Keys: secrets, Outbound: cfg.Payments.Outbound}
 	links, err := notifications.ParseUnsubscribeKeys(cfg.HTTP.UnsubscribeKeys.Reveal())
 	if err != nil {
 		return fmt.Errorf("read UNSUBSCRIBE_KEYS: %w", err)

@@ -1,6 +1,6 @@
 // Command billing-worker settles payments, keeps the ledger of AI credits and subscriptions, and answers what credits pay for.
 //
-// Consumes: ai_features, subscriptions. Writes: schemas assist, billing, notifications and task. Needs: PostgreSQL, RabbitMQ, the payment providers' APIs, and a language model's for questions and descriptions.
+// Consumes: ai_features, subscriptions. Writes: schemas assist, billing, notifications, webhooks and task. Needs: PostgreSQL, RabbitMQ, the payment providers' APIs, and a language model's for questions and descriptions.
 package main
 
 import (
@@ -15,6 +15,7 @@ import (
 	aifeatures "makola/proto/makola/ai_features/v1"
 	notificationspb "makola/proto/makola/notifications/v1"
 	subscriptionspb "makola/proto/makola/subscriptions/v1"
+	webhookspb "makola/proto/makola/webhooks/v1"
 	"makola/services/billing-worker/internal/tasks"
 )
 
@@ -47,6 +48,7 @@ func wire(ctx context.Context, cfg Config, app *service.App) error {
 		Mail:      notificationspb.NewTasks(w.Queue),
 
 		Subscriptions: subscriptionspb.NewTasks(w.Queue),
+		Webhooks:      webhookspb.NewTasks(w.Queue),
 		Bell:          w.Queue,
 		PlatformEmail: cfg.PlatformEmail,
 
@@ -59,6 +61,7 @@ func wire(ctx context.Context, cfg Config, app *service.App) error {
 		Tasks:     subscriptionspb.NewTasks(w.Queue),
 		Mail:      notificationspb.NewTasks(w.Queue),
 		Credits:   aifeatures.NewTasks(w.Queue),
+		Webhooks:  webhookspb.NewTasks(w.Queue),
 		Bell:      w.Queue,
 
 		PlatformEmail: cfg.PlatformEmail,

@@ -1,21 +1,55 @@
 package main
 
 import (
+	"net/netip"
 	"net/url"
 
 	"makola/pkg/mail"
 	"makola/pkg/notifications"
+	"makola/pkg/outbound"
 	"makola/pkg/service"
 	"makola/pkg/storage"
+	"makola/pkg/webhooks"
 	"makola/pkg/workerapp"
 )
 
 // Config is the environment of notifier.
 type Config struct {
 	workerapp.Config
-	Mail    mail.Config
-	Links   Links
-	Storage storage.Config
+	Mail     mail.Config
+	Links    Links
+	Storage  storage.Config
+	Webhooks Webhooks
+}
+
+// Webhooks is what is needed to send events to the endpoints of businesses.
+type Webhooks struct {
+	// SecretKeys are api-gateway's as well.
+	SecretKeys service.Secret `env:"WEBHOOK_SECRET_KEYS" doc:"Comma-separated secrets of 32 bytes and more that the secrets of webhook endpoints are encrypted with, the same as api-gateway's. The first encrypts, all decrypt. Empty means no webhooks."`
+	// AllowNetworks and AllowPlainHTTP open what is closed: for an endpoint on the developer's own machine.
+	AllowNetworks  []netip.Prefix `env:"OUTBOUND_ALLOW_NETWORKS" doc:"Private networks (CIDR, comma separated) in which webhook endpoints may be, besides the public internet. Empty in production."`
+	AllowPlainHTTP bool           `env:"OUTBOUND_ALLOW_PLAIN_HTTP" doc:"Permit endpoints with http addresses. Off in production."`
+}
+
+// outbound is what may be dialled.
+func (w Webhooks) outbound() outbound.Config {
+	return outbound.Config{AllowNetworks: w.AllowNetworks, AllowPlainHTTP: w.AllowPlainHTTP}
+}
+
+// ValidateProduction refuses ways into the private network.
+func (w Webhooks) ValidateProduction() []error {
+	if err := w.outbound().Validate(true); err != nil {
+		return []error{err}
+	}
+	return nil
+}
+
+// Validate refuses keys that cannot be used.
+func (w Webhooks) Validate() error {
+	if _, err := webhooks.ParseKeys(w.SecretKeys.Reveal()); err != nil {
+		return service.Invalid("WEBHOOK_SECRET_KEYS", "cannot be used: "+err.Error(), "write random secrets of 32 bytes or more")
+	}
+	return nil
 }
 
 // Links are the addresses that mails point to.

@@ -1,6 +1,6 @@
-// Command notifier words and sends the mails, and runs the tasks on users.
+// Command notifier words and sends the mails, runs the tasks on users, and tells the programs of businesses what happened.
 //
-// Consumes: accounts, notifications. Writes: schemas notifications and task. Needs: PostgreSQL, RabbitMQ, a mail server, and for attachments the place for files.
+// Consumes: accounts, notifications, webhooks. Writes: schemas notifications, webhooks and task. Needs: PostgreSQL, RabbitMQ, a mail server, and for attachments the place for files; the internet for webhooks.
 package main
 
 import (
@@ -12,9 +12,11 @@ import (
 	"makola/pkg/notifications"
 	"makola/pkg/service"
 	"makola/pkg/storage"
+	"makola/pkg/webhooks"
 	"makola/pkg/workerapp"
 	accountspb "makola/proto/makola/accounts/v1"
 	notificationspb "makola/proto/makola/notifications/v1"
+	webhookspb "makola/proto/makola/webhooks/v1"
 	"makola/services/notifier/internal/tasks"
 	"makola/services/notifier/internal/templates"
 )
@@ -43,11 +45,18 @@ func wire(ctx context.Context, cfg Config, app *service.App) error {
 		return err
 	}
 	app.OnStop(func() { _ = files.Close() })
-	w, err := workerapp.Open(ctx, cfg.Config, app, "accounts", "notifications")
+	keys, err := webhooks.ParseKeys(cfg.Webhooks.SecretKeys.Reveal())
+	if err != nil {
+		return fmt.Errorf("read WEBHOOK_SECRET_KEYS: %w", err)
+	}
+	w, err := workerapp.Open(ctx, cfg.Config, app, "accounts", "notifications", "webhooks")
 	if err != nil {
 		return err
 	}
 	accountspb.HandleTasks(w.Worker, &tasks.Accounts{Tasks: accountspb.NewTasks(w.Queue), Notify: notificationspb.NewTasks(w.Queue)})
 	notificationspb.HandleTasks(w.Worker, &tasks.Notifications{DB: w.DB, Words: words, Sender: sender, From: cfg.Mail.From, Files: files, Domain: domain, Unsubscribe: unsubscribe, PublicURL: cfg.Links.PublicURL})
+	hooks := webhooks.NewSender(cfg.Webhooks.outbound())
+	app.OnStop(hooks.Close)
+	webhookspb.HandleTasks(w.Worker, &tasks.Webhooks{DB: w.DB, Keys: keys, Sender: hooks, Tasks: webhookspb.NewTasks(w.Queue), Mail: notificationspb.NewTasks(w.Queue), Bell: w.Queue})
 	return nil
 }

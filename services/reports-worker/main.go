@@ -1,6 +1,6 @@
 // Command reports-worker renders reports and exports, and keeps their files.
 //
-// Consumes: reports. Writes: schemas reporting, notifications and task. Needs: PostgreSQL, RabbitMQ, a place for files.
+// Consumes: reports. Writes: schemas reporting, notifications, webhooks and task. Needs: PostgreSQL, RabbitMQ, a place for files.
 package main
 
 import (
@@ -13,6 +13,7 @@ import (
 	"makola/pkg/workerapp"
 	notificationspb "makola/proto/makola/notifications/v1"
 	reportspb "makola/proto/makola/reports/v1"
+	webhookspb "makola/proto/makola/webhooks/v1"
 	"makola/services/reports-worker/internal/tasks"
 )
 
@@ -32,7 +33,7 @@ func wire(ctx context.Context, cfg Config, app *service.App) error {
 	if err != nil {
 		return err
 	}
-	reportspb.HandleTasks(w.Worker, &tasks.Reports{Instance: app.Instance(), DB: w.DB, Read: read, Files: files, Mail: notificationspb.NewTasks(w.Queue), Bell: w.Queue, Tasks: reportspb.NewTasks(w.Queue)})
+	reportspb.HandleTasks(w.Worker, &tasks.Reports{Instance: app.Instance(), DB: w.DB, Read: read, Files: files, Webhooks: webhookspb.NewTasks(w.Queue), Mail: notificationspb.NewTasks(w.Queue), Bell: w.Queue, Tasks: reportspb.NewTasks(w.Queue)})
 	return nil
 }
 

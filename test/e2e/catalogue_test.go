@@ -26,12 +26,13 @@ import (
 	reports "makola/proto/makola/reports/v1"
 	sales "makola/proto/makola/sales/v1"
 	subscriptions "makola/proto/makola/subscriptions/v1"
+	webhooks "makola/proto/makola/webhooks/v1"
 	"makola/test/stack"
 )
 
 // catalogue is every task there is.
 func catalogue() []*contract.Descriptor {
-	return slices.Concat(accounts.AllTasks(), aifeatures.AllTasks(), inventory.AllTasks(), notifications.AllTasks(), reports.AllTasks(), sales.AllTasks(), subscriptions.AllTasks())
+	return slices.Concat(accounts.AllTasks(), aifeatures.AllTasks(), inventory.AllTasks(), notifications.AllTasks(), reports.AllTasks(), sales.AllTasks(), subscriptions.AllTasks(), webhooks.AllTasks())
 }
 
 // everything is a house in which all services run, with one shop that has something for every task.

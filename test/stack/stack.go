@@ -18,6 +18,8 @@ const (
 	JWTKeys = "test:test-only-test-only-test-only-test-only"
 	// UnsubscribeKeys sign the links by which readers turn off mails.
 	UnsubscribeKeys = "test-only-unsubscribe-test-only-unsubscribe"
+	// WebhookSecretKeys encrypt the secrets of webhook endpoints.
+	WebhookSecretKeys = "test-only-webhooks-test-only-webhooks"
 )
 
 // Stack is one test's own Makola: a migrated database, a virtual host with the whole topology, and the programs the test starts.
@@ -119,6 +121,7 @@ func (s *Stack) Env(name, admin string) []string {
 		add("PUBLIC_URL", "http://"+s.Gateway)
 		add("JWT_KEYS", JWTKeys)
 		add("UNSUBSCRIBE_KEYS", UnsubscribeKeys)
+		add("WEBHOOK_SECRET_KEYS", WebhookSecretKeys)
 		add("WEBHOOK_DATABASE_URL", s.DB.URL("makola_webhook"))
 		add("AI_ENABLED", "true")
 		outside()
@@ -134,6 +137,9 @@ func (s *Stack) Env(name, admin string) []string {
 		add("MAIL_FROM", "Makola <no-reply@makola.example>")
 		add("PUBLIC_URL", "http://"+s.Gateway)
 		add("UNSUBSCRIBE_KEYS", UnsubscribeKeys)
+		add("WEBHOOK_SECRET_KEYS", WebhookSecretKeys)
+		add("OUTBOUND_ALLOW_NETWORKS", "127.0.0.0/8")
+		add("OUTBOUND_ALLOW_PLAIN_HTTP", "true")
 	}
 	return env
 }

@@ -19,6 +19,7 @@ var workers = map[string]string{
 	"reports":       "reports-worker",
 	"sales":         "inventory-worker",
 	"subscriptions": "billing-worker",
+	"webhooks":      "notifier",
 }
 
 // testQueue carries the tasks that the engine's own tests use. They are no part of the product, so the catalogue leaves them out.

@@ -58,6 +58,8 @@ func TestEveryRouteWithAnotherBusinesssIds(t *testing.T) {
 
 	schedule := g.do("POST", schedules, ama.access, map[string]any{"name": "Stock of the week", "kind": "inventory", "frequency": "WEEKLY", "day_of_week": 0}).is(t, 201, "").text("id")
 	asked := g.do("POST", "/api/v1/ai/query", ama.access, map[string]any{"question": "What runs low?"}).is(t, 202, "").text("answer_id")
+	endpoint := g.do("POST", endpoints, ama.access, map[string]any{"url": "https://hooks.example.com/", "kinds": []string{"sale.completed"}}).is(t, 201, "").text("endpoint", "id")
+	delivery := g.do("POST", endpoints+"/"+endpoint+"/test", ama.access, nil).is(t, 202, "").text("delivery", "id")
 
 	const feature = "product_description"
 	charge := g.do("POST", "/api/v1/ai/features/"+feature+"/charge", ama.access, nil).is(t, 201, "").text("charge_id")
@@ -70,15 +72,16 @@ func TestEveryRouteWithAnotherBusinesssIds(t *testing.T) {
 		subscriptionPayments + "/": month, "/api/v1/customers/": customer, "/api/v1/sales/": cart.id, "/api/v1/notifications/": notice, "/api/v1/reports/": report, schedules + "/": schedule,
 		"/api/v1/warehouses/": hers.warehouse, "/api/v1/storefronts/": hers.storefront, "/api/v1/categories/": hers.category, "/api/v1/suppliers/": hers.supplier, "/api/v1/products/": hers.product,
 		"/api/v1/stock-batches/": hers.batch, "/api/v1/stock-items/": hers.item, "/api/v1/stock-adjustments/": hers.adjustment, "/api/v1/transfers/": hers.transfer,
-		"/api/v1/stock-alerts/": alert,
-		"/api/v1/imports/":      g.upload(ama, "?kind=products", "name,sku\nRice,R1\n").is(t, 202, "").text("import_id"),
+		"/api/v1/stock-alerts/": alert, endpoints + "/": endpoint, deliveries + "/": delivery,
+		"/api/v1/imports/": g.upload(ama, "?kind=products", "name,sku\nRice,R1\n").is(t, 202, "").text("import_id"),
 	}
 	// What is sent where a route wants a body, by operation.
 	reason := map[string]any{"reason": "brought back"}
 	payment := map[string]any{"amount": "1.00", "method": "CASH"}
 	bodies := map[string]any{
-		"SnoozeStockAlert": map[string]any{"until": time.Now().Add(time.Hour).Format(time.RFC3339)},
-		"ChangeMember":     map[string]any{"is_active": false}, "CaptureFeatureCharge": map[string]any{}, "ReleaseFeatureCharge": map[string]any{},
+		"ChangeWebhookEndpoint": map[string]any{"enabled": false},
+		"SnoozeStockAlert":      map[string]any{"until": time.Now().Add(time.Hour).Format(time.RFC3339)},
+		"ChangeMember":          map[string]any{"is_active": false}, "CaptureFeatureCharge": map[string]any{}, "ReleaseFeatureCharge": map[string]any{},
 		"ChangeCustomer": map[string]any{"name": "Kofi"}, "PayCustomer": payment, "PaySale": payment, "CompleteSale": map[string]any{"payment_type": "CASH"},
 		"AddSaleItem": map[string]any{"product_id": own.rice, "quantity": 1}, "ChangeSaleItem": map[string]any{"quantity": 1}, "RefundSale": reason, "CancelSale": reason,
 		"ExchangeSale": map[string]any{"reason": "brought back", "items": []any{map[string]any{"item_id": cart.items[0], "quantity": 1}}, "new_items": []any{map[string]any{"product_id": own.rice, "quantity": 1}}},

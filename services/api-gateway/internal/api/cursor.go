@@ -45,6 +45,7 @@ const (
 	cursorSchedules   byte = 'X'
 	cursorActivity    byte = 'V'
 	cursorAnswers     byte = 'Q'
+	cursorDeliveries  byte = 'D'
 )
 
 // errCursor reports a cursor that we did not make.

@@ -35,12 +35,14 @@ import (
 	"makola/pkg/storage"
 	"makola/pkg/task"
 	"makola/pkg/tenant"
+	"makola/pkg/webhooks"
 	accountspb "makola/proto/makola/accounts/v1"
 	aifeatures "makola/proto/makola/ai_features/v1"
 	inventorypb "makola/proto/makola/inventory/v1"
 	reportspb "makola/proto/makola/reports/v1"
 	salespb "makola/proto/makola/sales/v1"
 	subscriptionspb "makola/proto/makola/subscriptions/v1"
+	webhookspb "makola/proto/makola/webhooks/v1"
 	spec "makola/services/api-gateway/api"
 	"makola/services/api-gateway/internal/api"
 	"makola/services/api-gateway/internal/edge"
@@ -49,6 +51,8 @@ import (
 const (
 	password = "correct horse battery"
 	jwtKeys  = "test:0123456789abcdef0123456789abcdef"
+	// webhookKey encrypts the secrets of endpoints.
+	webhookKey = "webhook-key-webhook-key-webhook-key"
 )
 
 // covered remembers which operations and statuses the tests have seen, for TestMain.
@@ -126,9 +130,12 @@ func (g *gateway) replica(change ...func(*api.Options, *api.Server)) *gateway {
 	require.NoError(t, err)
 	g.server = &api.Server{
 		DB: db, Sessions: &accounts.Sessions{DB: db, Hasher: accounts.NewHasher(), Keys: keys}, Accounts: accountspb.NewTasks(g.queue), Credits: aifeatures.NewTasks(g.queue),
-		Subscriptions: subscriptionspb.NewTasks(g.queue), Inventory: inventorypb.NewTasks(g.queue), Reports: reportspb.NewTasks(g.queue),
+		Subscriptions: subscriptionspb.NewTasks(g.queue), Inventory: inventorypb.NewTasks(g.queue), Reports: reportspb.NewTasks(g.queue), Webhooks: webhookspb.NewTasks(g.queue),
 		Providers: map[string]payments.Provider{paystack.Name: provider}, ProviderNames: []string{paystack.Name}, TrialCredits: 50_00, CallbackOrigins: []*url.URL{{Scheme: "https", Host: "shop.example.com"}},
 	}
+	secrets, err := webhooks.ParseKeys(webhookKey)
+	require.NoError(t, err)
+	g.server.Endpoints = &webhooks.Endpoints{Keys: secrets}
 	options := api.Options{SignInPerMinute: 1000, RequestsPerSecond: 1000, Share: edge.NewShare(db)}
 	options.Share.Patience = time.Minute // a machine that is busy must not make each gateway count for itself
 	g.server.Answers = &api.Answers{

@@ -70,6 +70,8 @@ var notOnce = map[string]string{
 	"PauseSchedule":            "a paused job is not paused again; and platform staff may have no business that a key could belong to",
 	"ResumeSchedule":           "a job that is not paused is not resumed again",
 	"RunSchedule":              "has a key of its own in the body, which makes the run happen once",
+	"CreateWebhookEndpoint":    "moves nothing; its answer holds a secret, and answers are kept",
+	"RotateWebhookSecret":      "its answer holds a secret, and answers are kept; whoever asks twice has the second, and the first beside it",
 }
 
 func description(t *testing.T) *openapi3.T {

@@ -124,7 +124,7 @@ func newEngine(s *Server, o Options) (*gin.Engine, error) {
 	r.POST("/api/v1/imports", l.address, s.admit(contract, l), s.CreateImport)         // a file may take longer to arrive than other requests may take at all
 	r.GET("/api/v1/reports/:id/download", l.address, s.admit(contract, l), s.download) // no deadline but for each piece: a file may be large, and a line slow
 	r.GET(linkPath+":token", l.address, s.follow(contract))
-	operations := r.Group("", l.address, edge.Deadline(requestTime), s.admit(contract, l))
+	operations := r.Group("", l.address, edge.Deadline(requestTime), s.admit(contract, l), s.withCrossings)
 	gen.RegisterHandlersWithOptions(operations, gen.NewStrictHandlerWithOptions(s, nil, gen.StrictGinServerOptions{
 		RequestErrorHandlerFunc:  edge.Fail,
 		HandlerErrorFunc:         edge.Fail,

@@ -180,7 +180,11 @@ func (s *Server) CompleteSale(ctx context.Context, req gen.CompleteSaleRequestOb
 			return nil, err
 		}
 		c.Discount = value(discount)
-		return sales.Complete(t.tx, Shelf(), t.who, req.ID, c, t.now)
+		sale, err := sales.Complete(t.tx, Shelf(), t.who, req.ID, c, t.now)
+		if err != nil {
+			return nil, err
+		}
+		return sale, s.tellSale(ctx, t, sale)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("complete sale: %w", err)
@@ -294,6 +298,9 @@ func (s *Server) ExchangeSale(ctx context.Context, req gen.ExchangeSaleRequestOb
 			e.Take = append(e.Take, n)
 		}
 		if old, fresh, err = sales.Swap(t.tx, Shelf(), t.who, req.ID, e, t.now); err != nil {
+			return err
+		}
+		if err := s.tellSale(ctx, t, fresh); err != nil {
 			return err
 		}
 		return claim.Keep(t.tx, fresh.ID)

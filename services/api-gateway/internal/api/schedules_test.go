@@ -13,7 +13,7 @@ import (
 	"makola/pkg/cron"
 )
 
-const opsSchedules = "/api/v1/ops/opsSchedules"
+const opsSchedules = "/api/v1/ops/schedules"
 
 // platform signs in somebody who runs the platform and has no business.
 func (g *gateway) platform() (token string, user uuid.UUID) {

@@ -18,6 +18,7 @@ import (
 	"makola/pkg/storage"
 	"makola/pkg/task"
 	"makola/pkg/tenant"
+	"makola/pkg/webhooks"
 	"makola/proto/contract"
 	accountspb "makola/proto/makola/accounts/v1"
 	aifeatures "makola/proto/makola/ai_features/v1"
@@ -25,6 +26,7 @@ import (
 	reportspb "makola/proto/makola/reports/v1"
 	salespb "makola/proto/makola/sales/v1"
 	subscriptionspb "makola/proto/makola/subscriptions/v1"
+	webhookspb "makola/proto/makola/webhooks/v1"
 	"makola/services/api-gateway/internal/api/gen"
 )
 
@@ -48,6 +50,9 @@ type Server struct {
 	Reports   *reportspb.Tasks
 	// Schedule enqueues the runs of scheduled jobs that somebody asks for.
 	Schedule contract.Enqueuer
+	// Webhooks enqueues the deliveries of events to the endpoints that Endpoints keeps.
+	Webhooks  *webhookspb.Tasks
+	Endpoints *webhooks.Endpoints
 	// Files keeps what is uploaded, at most ImportBytes each, and the files of reports. Nil keeps nothing.
 	Files       *storage.Files
 	ImportBytes int64

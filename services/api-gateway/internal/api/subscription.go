@@ -17,6 +17,7 @@ import (
 	"makola/pkg/money"
 	"makola/pkg/problem"
 	"makola/pkg/task"
+	"makola/pkg/webhooks"
 	subscriptionspb "makola/proto/makola/subscriptions/v1"
 	"makola/services/api-gateway/internal/api/gen"
 	"makola/services/api-gateway/internal/auth"
@@ -160,8 +161,17 @@ func (s *Server) CancelSubscription(ctx context.Context, req gen.CancelSubscript
 	var sub *billing.Subscription
 	now := time.Now()
 	err := s.DB.InTenant(ctx, func(tx *gorm.DB) (err error) {
+		before, err := billing.SubscriptionOf(tx)
+		if err != nil {
+			return err
+		}
 		sub, err = billing.CancelSubscription(tx, audit.Entry{User: who.User, Actor: who.Email, IP: client.IP, UserAgent: client.UserAgent}, who.User, value(req.Body.Immediately), value(req.Body.Reason), now)
-		return err
+		if err != nil || sub.StatusAt(now) == before.StatusAt(now) && sub.CancelAtPeriodEnd == before.CancelAtPeriodEnd {
+			return err
+		}
+		return webhooks.Emit(ctx, tx, s.Webhooks, []webhooks.Event{{Tenant: sub.Tenant, At: now, Data: webhooks.SubscriptionChanged{
+			Status: string(sub.StatusAt(now)), Storefronts: sub.Storefronts, PeriodStart: sub.PeriodStart.UTC(), PeriodEnd: sub.PeriodEnd.UTC(), CancelAtPeriodEnd: sub.CancelAtPeriodEnd,
+		}}})
 	})
 	if err != nil {
 		return nil, err

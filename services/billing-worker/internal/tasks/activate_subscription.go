@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/google/uuid"
 	"gorm.io/gorm"
 
 	"makola/pkg/billing"
@@ -25,5 +26,5 @@ func (s *Subscriptions) ActivateSubscription(ctx context.Context, tx *gorm.DB, a
 	if err != nil {
 		return nil, final(err, billing.ErrNoSubscription, billing.ErrNotSuspended)
 	}
-	return &subscriptionspb.ActivateSubscriptionResult{Status: string(now.Stored)}, nil
+	return &subscriptionspb.ActivateSubscriptionResult{Status: string(now.Stored)}, tellSubscriptions(ctx, tx, s.Webhooks, []uuid.UUID{now.Tenant}, nil)
 }

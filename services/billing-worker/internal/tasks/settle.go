@@ -92,6 +92,9 @@ func (a *AIFeatures) settle(ctx context.Context, tx *gorm.DB, claims []*claim) e
 	if err := a.tellPayers(ctx, tx, settled, outcomes); err != nil {
 		return err
 	}
+	if err := a.tellPurchases(ctx, tx, settled, outcomes); err != nil {
+		return err
+	}
 	return billing.Unmatched(tx, unmatched)
 }
 

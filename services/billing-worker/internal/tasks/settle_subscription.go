@@ -108,7 +108,8 @@ func (s *Subscriptions) ask(ctx context.Context, tx *gorm.DB, c *claim, event bi
 	return err
 }
 
-// tell stores the receipt of each month that was paid for just now, and a mail for the payer of each payment that has gone to review or has failed.
+// tell stores the receipt of each month that was paid for just now, and a mail for the payer of each payment that has gone to review or has failed; and tells the businesses'
+// endpoints what their subscriptions are now.
 func (s *Subscriptions) tell(ctx context.Context, tx *gorm.DB, settled []*claim, outcomes []billing.SubscriptionOutcome) error {
 	var ids []uuid.UUID
 	cause := map[uuid.UUID]contract.Run{}
@@ -118,7 +119,17 @@ func (s *Subscriptions) tell(ctx context.Context, tx *gorm.DB, settled []*claim,
 			cause[o.Payment] = settled[i].run
 		}
 	}
-	return mailMonths(ctx, tx, s.Mail, s.Bell, s.PlatformEmail, ids, cause)
+	if err := mailMonths(ctx, tx, s.Mail, s.Bell, s.PlatformEmail, ids, cause); err != nil {
+		return err
+	}
+	var changed []uuid.UUID
+	changer := map[uuid.UUID]contract.Run{}
+	for i, o := range outcomes {
+		if _, twice := changer[o.Tenant]; o.Changed && !twice {
+			changed, changer[o.Tenant] = append(changed, o.Tenant), settled[i].run
+		}
+	}
+	return tellSubscriptions(ctx, tx, s.Webhooks, changed, changer)
 }
 
 // mailMonths stores the mails and notices about payments, by the state they are in: a receipt, word that a person looks, or that nothing was received. One payment has one of

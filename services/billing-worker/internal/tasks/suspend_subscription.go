@@ -3,6 +3,7 @@ package tasks
 import (
 	"context"
 
+	"github.com/google/uuid"
 	"gorm.io/gorm"
 
 	"makola/pkg/billing"
@@ -20,12 +21,12 @@ func (s *Subscriptions) SuspendSubscription(ctx context.Context, tx *gorm.DB, ar
 	if err != nil {
 		return nil, err
 	}
-	_, fresh, err := billing.SuspendSubscription(tx.WithContext(ctx), by)
+	now, fresh, err := billing.SuspendSubscription(tx.WithContext(ctx), by)
 	if err != nil {
 		return nil, final(err, billing.ErrNoSubscription)
 	}
 	if !fresh {
 		return &subscriptionspb.SuspendSubscriptionResult{Status: "already_suspended"}, nil
 	}
-	return &subscriptionspb.SuspendSubscriptionResult{Status: "suspended"}, nil
+	return &subscriptionspb.SuspendSubscriptionResult{Status: "suspended"}, tellSubscriptions(ctx, tx, s.Webhooks, []uuid.UUID{now.Tenant}, nil)
 }

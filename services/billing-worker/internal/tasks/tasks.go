@@ -9,6 +9,7 @@ import (
 	aifeatures "makola/proto/makola/ai_features/v1"
 	notificationspb "makola/proto/makola/notifications/v1"
 	subscriptionspb "makola/proto/makola/subscriptions/v1"
+	webhookspb "makola/proto/makola/webhooks/v1"
 )
 
 // defaultProvider is meant by a message that names none, as the Django application's do.
@@ -26,6 +27,8 @@ type AIFeatures struct {
 	Tasks         *aifeatures.Tasks
 	Mail          *notificationspb.Tasks
 	Subscriptions *subscriptionspb.Tasks
+	// Webhooks enqueues what the programs of businesses are told.
+	Webhooks *webhookspb.Tasks
 	// Bell rings for whoever watches the notices of a business. Nil rings for nobody.
 	Bell *task.Queue
 	// PlatformEmail is told of each payment that waits for a person, and of providers that are down. Empty is nobody.
@@ -45,7 +48,8 @@ type Subscriptions struct {
 	Tasks   *subscriptionspb.Tasks
 	Mail    *notificationspb.Tasks
 	Credits *aifeatures.Tasks
-	// Bell and PlatformEmail are as for AIFeatures.
+	// Webhooks, Bell and PlatformEmail are as for AIFeatures.
+	Webhooks      *webhookspb.Tasks
 	Bell          *task.Queue
 	PlatformEmail string
 }

@@ -24,6 +24,7 @@ import (
 	aifeatures "makola/proto/makola/ai_features/v1"
 	notificationspb "makola/proto/makola/notifications/v1"
 	subscriptionspb "makola/proto/makola/subscriptions/v1"
+	webhookspb "makola/proto/makola/webhooks/v1"
 	"makola/services/billing-worker/internal/tasks"
 )
 
@@ -134,10 +135,10 @@ func newShop(t *testing.T) *shop {
 
 func register(r contract.Registrar, db *postgres.DB, q *task.Queue, p payments.Provider) *tasks.AIFeatures {
 	all := map[string]payments.Provider{"paystack": p}
-	impl := &tasks.AIFeatures{DB: db, Providers: all, Tasks: aifeatures.NewTasks(q), Mail: notificationspb.NewTasks(q), Subscriptions: subscriptionspb.NewTasks(q), PlatformEmail: platformEmail}
+	impl := &tasks.AIFeatures{DB: db, Providers: all, Tasks: aifeatures.NewTasks(q), Mail: notificationspb.NewTasks(q), Subscriptions: subscriptionspb.NewTasks(q), Webhooks: webhookspb.NewTasks(q), PlatformEmail: platformEmail}
 	impl.Assist, impl.Lanes = &assist.Model{DB: db}, tasks.NewLanes(4)
 	aifeatures.HandleTasks(r, impl)
-	subscriptionspb.HandleTasks(r, &tasks.Subscriptions{DB: db, Providers: all, Tasks: subscriptionspb.NewTasks(q), Mail: impl.Mail, Credits: impl.Tasks, PlatformEmail: platformEmail})
+	subscriptionspb.HandleTasks(r, &tasks.Subscriptions{DB: db, Providers: all, Tasks: subscriptionspb.NewTasks(q), Mail: impl.Mail, Credits: impl.Tasks, Webhooks: impl.Webhooks, PlatformEmail: platformEmail})
 	return impl
 }
 

@@ -1,5 +1,5 @@
 // Package housekeeping deletes what nobody needs any more: ended tasks, worker processes of the past, old runs of the schedule, what the gateway remembers of requests,
-// tokens that have ended, invitations that came to nothing, and notices that are half a year old.
+// tokens that have ended, invitations that came to nothing, notices that are half a year old, and events that webhooks told of a month ago.
 // Failed tasks are kept: they wait for a person's decision.
 package housekeeping
 
@@ -16,6 +16,7 @@ import (
 	"makola/pkg/postgres"
 	"makola/pkg/service"
 	"makola/pkg/task"
+	"makola/pkg/webhooks"
 )
 
 // Config says how long rows are kept. A shorter time saves disk, a longer one answers older questions.
@@ -104,7 +105,7 @@ func (h *Housekeeper) Stop(context.Context) error {
 }
 
 // Deleted counts what one turn deleted.
-type Deleted struct{ Tasks, Workers, Runs, Requests, Buckets, Notices, Tokens, Invitations int64 }
+type Deleted struct{ Tasks, Workers, Runs, Requests, Buckets, Notices, Tokens, Invitations, Webhooks int64 }
 
 // Turn deletes everything that is old by the database's clock, up to some hundred thousand rows of each kind.
 func (h *Housekeeper) Turn(ctx context.Context) (d Deleted, err error) {
@@ -145,9 +146,12 @@ func (h *Housekeeper) Turn(ctx context.Context) (d Deleted, err error) {
 	if d.Invitations, err = h.repeat(ctx, func(tx *gorm.DB) (int64, error) { return pruneInvitations(tx, now.Add(-keepInvitations)) }); err != nil {
 		return d, err
 	}
+	if d.Webhooks, err = h.repeat(ctx, func(tx *gorm.DB) (int64, error) { return webhooks.Prune(tx, now.Add(-webhooks.Keep), batch) }); err != nil {
+		return d, err
+	}
 	if d != (Deleted{}) {
 		slog.InfoContext(ctx, "old rows deleted", "tasks", d.Tasks, "workers", d.Workers, "runs", d.Runs, "requests", d.Requests, "buckets", d.Buckets, "notices", d.Notices, "tokens", d.Tokens,
-			"invitations", d.Invitations)
+			"invitations", d.Invitations, "webhook_events", d.Webhooks)
 	}
 	return d, nil
 }

@@ -60,6 +60,13 @@ func TestTurnDeletesWhatIsOldAndKeepsWhatMatters(t *testing.T) {
 		`insert into accounts.invitation (id, tenant_id, email, role, status, invited_by, expires_at, ended_at)
 			select gen_random_uuid(), '00000000-0000-7000-8000-000000000001', s || '@example.com', 'STAFF', s, '0190a000-0000-7000-8000-000000000001', now() - interval '400 days', now() - a
 			  from (values ('EXPIRED', interval '89 days'), ('REVOKED', '89 days'), ('ACCEPTED', '400 days'), ('PENDING', null)) v(s, a)`,
+		// Events of webhooks: 1,200 of more than 30 days ago in two batches, with their deliveries, and a younger one; an endpoint that was taken away long ago.
+		`insert into webhooks.endpoint (tenant_id, id, url, kinds, secret, created_by, state, disabled_at)
+			select '00000000-0000-7000-8000-000000000001', gen_random_uuid(), s, '{sale.completed}', '', gen_random_uuid(), s, a from (values ('ACTIVE', null), ('DELETED', now() - interval '35 days'), ('DELETED', now())) v(s, a)`,
+		`insert into webhooks.event (tenant_id, id, kind, body, created_at)
+			select '00000000-0000-7000-8000-000000000001', gen_random_uuid(), 'sale.completed', '{}', now() - case when i <= 1200 then interval '31 days' else interval '29 days' end from generate_series(1, 1201) i`,
+		`insert into webhooks.delivery (tenant_id, id, event_id, endpoint_id, kind)
+			select v.tenant_id, gen_random_uuid(), v.id, e.id, v.kind from webhooks.event v join webhooks.endpoint e on e.tenant_id = v.tenant_id and e.state = 'ACTIVE'`,
 	} {
 		_, err := look.Exec(t.Context(), q)
 		require.NoError(t, err)
@@ -68,7 +75,7 @@ func TestTurnDeletesWhatIsOldAndKeepsWhatMatters(t *testing.T) {
 	h := New(pg.Open("makola_cron"), cfg)
 	deleted, err := h.Turn(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, Deleted{Tasks: 2500, Workers: 2, Runs: 21 + 4, Requests: 1500, Buckets: 1, Notices: 2100, Tokens: 1200 + 1 + 3, Invitations: 1100}, deleted)
+	require.Equal(t, Deleted{Tasks: 2500, Workers: 2, Runs: 21 + 4, Requests: 1500, Buckets: 1, Notices: 2100, Tokens: 1200 + 1 + 3, Invitations: 1100, Webhooks: 1200}, deleted)
 	count := func(q string) (n int) {
 		require.NoError(t, look.QueryRow(t.Context(), q).Scan(&n))
 		return n
@@ -88,6 +95,9 @@ func TestTurnDeletesWhatIsOldAndKeepsWhatMatters(t *testing.T) {
 	require.Equal(t, 3, count(`select count(*) from accounts.refresh_token`))
 	require.Equal(t, 4, count(`select count(*) from accounts.invitation where email not like 'old%'`))
 	require.Equal(t, 4, count(`select count(*) from accounts.invitation`))
+	require.Equal(t, 1, count(`select count(*) from webhooks.event`))
+	require.Equal(t, 1, count(`select count(*) from webhooks.delivery`))
+	require.Equal(t, 2, count(`select count(*) from webhooks.endpoint`))
 	again, err := h.Turn(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, Deleted{}, again)

@@ -48,7 +48,7 @@ type Entry struct {
 }
 
 const (
-	day  = 24 * time.Hour
+	day = 24 * time.Hour
 	// sevenOClock lets a mail about the day arrive before the shop opens.
 	sevenOClock = 7 * time.Hour
 	// accra is the zone of most businesses, and of dates that are the platform's own.

@@ -30,7 +30,7 @@ func (i *Inventory) CheckStockLevels(ctx context.Context, tx *gorm.DB, args *inv
 	if err != nil || !active {
 		return &inventorypb.CheckStockLevelsResult{Status: inactive}, err
 	}
-	opened, ended, err := inventory.RefreshAlerts(tx, nil)
+	opened, ended, err := inventory.RefreshAlerts(listening(tx, i.Webhooks), nil) //nolint:contextcheck // the transaction has it
 	if err != nil {
 		return nil, fmt.Errorf("check stock levels: %w", err)
 	}

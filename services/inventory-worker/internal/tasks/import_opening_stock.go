@@ -21,8 +21,8 @@ func (i *Inventory) ImportOpeningStock(ctx context.Context, run contract.Run, ar
 	if err != nil {
 		return nil, err
 	}
-	return func(tx *gorm.DB) (*inventorypb.ImportOpeningStockResult, error) {
-		r, err := write(tx)
+	return func(tx *gorm.DB) (*inventorypb.ImportOpeningStockResult, error) { //nolint:contextcheck // the transaction has it
+		r, err := write(listening(tx, i.Webhooks))
 		return &inventorypb.ImportOpeningStockResult{Status: r.status, Rows: r.rows, Created: r.created, Updated: r.updated, Faults: r.faults}, err
 	}, nil
 }

@@ -20,6 +20,7 @@ import (
 	inventorypb "makola/proto/makola/inventory/v1"
 	notificationspb "makola/proto/makola/notifications/v1"
 	salespb "makola/proto/makola/sales/v1"
+	webhookspb "makola/proto/makola/webhooks/v1"
 	"makola/services/inventory-worker/internal/tasks"
 )
 
@@ -36,7 +37,7 @@ type worker struct {
 
 func register(pg *postgrestest.Database, r contract.Registrar, q *task.Queue) {
 	uploads := &tasks.Imports{DB: pg.Open("makola_inventory"), Files: filesOf(pg), Bell: q}
-	inventorypb.HandleTasks(r, &tasks.Inventory{Instance: "inventory-1", Tasks: inventorypb.NewTasks(q), Mail: notificationspb.NewTasks(q), Bell: q, Imports: uploads})
+	inventorypb.HandleTasks(r, &tasks.Inventory{Instance: "inventory-1", Tasks: inventorypb.NewTasks(q), Mail: notificationspb.NewTasks(q), Webhooks: webhookspb.NewTasks(q), Bell: q, Imports: uploads})
 	salespb.HandleTasks(r, &tasks.Sales{Tasks: salespb.NewTasks(q), Imports: uploads})
 }
 

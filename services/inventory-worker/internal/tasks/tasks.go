@@ -14,6 +14,7 @@ import (
 	inventorypb "makola/proto/makola/inventory/v1"
 	notificationspb "makola/proto/makola/notifications/v1"
 	salespb "makola/proto/makola/sales/v1"
+	webhookspb "makola/proto/makola/webhooks/v1"
 )
 
 // Inventory runs the tasks of the queue inventory. It is safe for concurrent use.
@@ -23,6 +24,8 @@ type Inventory struct {
 	// Tasks and Mail enqueue what follows.
 	Tasks *inventorypb.Tasks
 	Mail  *notificationspb.Tasks
+	// Webhooks enqueues what the programs of businesses are told.
+	Webhooks *webhookspb.Tasks
 	// Bell tells the gateways that there are notices.
 	Bell *task.Queue
 	// Imports is what the imports of products and of stock need.

@@ -125,7 +125,7 @@ func TestTopologyDeclaresAndReportsAConflict(t *testing.T) {
 		require.Len(t, list, 3+2*len(rabbit.Queues()))
 		raw, err := json.Marshal(list[len(list)-1])
 		require.NoError(t, err)
-		require.JSONEq(t, `{"kind": "queue", "name": "notifications", "type": "quorum", "messages": 0}`, string(raw))
+		require.JSONEq(t, `{"kind": "queue", "name": "webhooks", "type": "quorum", "messages": 0}`, string(raw))
 	}
 	other := rabbittest.New(t)
 	other.Conn(t, rabbit.Topology{Queues: []rabbit.Queue{{Name: "reports", Durable: true}}})

@@ -1,6 +1,8 @@
 package tasks_test
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"testing"
 
 	"github.com/google/uuid"
@@ -14,11 +16,14 @@ import (
 	"makola/proto/contract"
 	accountspb "makola/proto/makola/accounts/v1"
 	notificationspb "makola/proto/makola/notifications/v1"
+	webhookspb "makola/proto/makola/webhooks/v1"
 )
 
 func TestContract(t *testing.T) {
 	t.Parallel()
 	server := mailtest.New(t)
+	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }))
+	t.Cleanup(receiver.Close)
 	shop, owner, mailID, invitation := uuid.New(), uuid.New(), uuid.New(), uuid.New()
 	token, shopText := uuid.NewString(), shop.String()
 	arrange := func(tenant uuid.UUID, args proto.Message) func(*testing.T, *postgrestest.Database) tasktest.Sample {
@@ -62,6 +67,14 @@ func TestContract(t *testing.T) {
 			accountspb.CleanupInactiveUsersTask.Name:       arrange(uuid.Nil, &accountspb.CleanupInactiveUsersArgs{}),
 			accountspb.GenerateUserActivityReportTask.Name: arrange(shop, &accountspb.GenerateUserActivityReportArgs{BusinessId: &shopText}),
 			notificationspb.SendEmailTask.Name:             arrange(shop, &notificationspb.SendEmailArgs{EmailId: mailID.String()}),
+			webhookspb.DeliverEventTask.Name: func(t *testing.T, pg *postgrestest.Database) tasktest.Sample {
+				t.Helper()
+				arrange(shop, nil)(t, pg)
+				_, delivery := tell(t, pg, shop, owner, receiver.URL)
+				_, err := pg.Admin().Exec(t.Context(), `delete from task.task`) // the trial enqueues it itself
+				require.NoError(t, err)
+				return tasktest.Sample{Args: &webhookspb.DeliverEventArgs{DeliveryId: delivery.String(), Attempt: 1}, Tenant: shop}
+			},
 		},
 	})
 }

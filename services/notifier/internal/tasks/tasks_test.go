@@ -19,9 +19,11 @@ import (
 	"makola/pkg/task"
 	"makola/pkg/task/tasktest"
 	"makola/pkg/tenant"
+	"makola/pkg/webhooks"
 	"makola/proto/contract"
 	accountspb "makola/proto/makola/accounts/v1"
 	notificationspb "makola/proto/makola/notifications/v1"
+	webhookspb "makola/proto/makola/webhooks/v1"
 	"makola/services/notifier/internal/tasks"
 	"makola/services/notifier/internal/templates"
 )
@@ -47,6 +49,9 @@ func handle(t *testing.T, r contract.Registrar, db *postgres.DB, q *task.Queue, 
 	t.Cleanup(func() { _ = files.Close() })
 	n := &tasks.Notifications{DB: db, Words: words, Sender: sender, From: cfg.From, Files: files, Domain: domain, Unsubscribe: unsubscribe, PublicURL: "https://api.example.com/"}
 	notificationspb.HandleTasks(r, n)
+	hooks := webhooks.NewSender(loopback)
+	t.Cleanup(hooks.Close)
+	webhookspb.HandleTasks(r, &tasks.Webhooks{DB: db, Keys: hookKeys(t), Sender: hooks, Tasks: webhookspb.NewTasks(q), Mail: notificationspb.NewTasks(q)})
 	return n
 }
 

@@ -78,6 +78,8 @@ func (s *Set) RenderWith(c notifications.Content, unsubscribe string) (Message, 
 		l, err = s.invitation(c)
 	case notifications.CreditAlert:
 		l = s.creditAlert(c)
+	case notifications.WebhookDisabled:
+		l = s.webhookDisabled(c)
 	case notifications.LowStock:
 		l = s.lowStock(c)
 	case notifications.ExpiringStock:

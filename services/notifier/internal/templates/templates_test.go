@@ -126,6 +126,8 @@ func samples() map[string]notifications.Content {
 		"gateway_recovered":      notifications.GatewayRecovered{Provider: "flutterwave", Since: paidAt, RecoveredAt: paidAt.Add(47 * time.Minute), Error: "context deadline exceeded"},
 		"activity_summary":       activity(),
 		"activity_summary_first": notifications.ActivitySummary{Business: "Ama's Provisions", From: "2026-03-23", To: "2026-03-29", People: 1, Actions: 1, ByAction: []notifications.ActionCount{{Action: "CREATE", Count: 1}}},
+		"webhook_disabled":       notifications.WebhookDisabled{Name: "Ama Mensah", Business: "Ama's Provisions", Host: "hooks.example.com", Description: "Bookkeeping", Since: paidAt, Timezone: "Africa/Accra"},
+		"webhook_disabled_gone":  notifications.WebhookDisabled{Name: "Ama Mensah", Business: "Ama's Provisions", Host: "hooks.example.com", Gone: true, Since: paidAt, Timezone: "Africa/Accra"},
 		"report_ready": notifications.ReportReady{
 			Name: "Ama Mensah", Business: "Ama's Provisions", Title: "Sales Report", Period: "1 to 31 March 2026", FileName: "sales_2026-03-01_2026-03-31_20260401_001500.xlsx", SizeBytes: 2_345_678, Rows: 18_412,
 			ExpiresAt: paidAt.AddDate(0, 0, 30), Timezone: "Africa/Accra",
@@ -213,6 +215,7 @@ func TestPeoplesWordsCannotBreakOut(t *testing.T) {
 		"gateway_recovered": notifications.GatewayRecovered{Provider: evil, Error: evil, Since: paidAt, RecoveredAt: paidAt},
 		"activity_summary": notifications.ActivitySummary{Name: evil, Business: evil, From: evil, To: evil, Actions: 1, MostActive: []notifications.ActivePerson{{Name: evil, Actions: 1}},
 			ByAction: []notifications.ActionCount{{Action: evil, Count: 1}}},
+		"webhook_disabled": notifications.WebhookDisabled{Name: evil, Business: evil, Host: evil, Description: evil, Timezone: evil},
 	}
 	for name, content := range contents {
 		t.Run(name, func(t *testing.T) {

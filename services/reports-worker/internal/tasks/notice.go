@@ -16,6 +16,7 @@ import (
 	"makola/pkg/reporting"
 	"makola/pkg/storage"
 	"makola/pkg/tenant"
+	"makola/pkg/webhooks"
 )
 
 // seesReports is who is told of reports that nobody in particular asked for, a codename of the permission matrix.
@@ -36,6 +37,13 @@ func (r *Reports) finish(ctx context.Context, tx *gorm.DB, report *reporting.Rep
 	}
 	report.File = &reporting.File{Name: made.FileName, Size: w.Size, SHA256: w.SHA256, Key: key}
 	report.RecordCount, report.SalesCount, report.Payments = made.Records, made.Sales, made.Payments
+	err := webhooks.Emit(ctx, tx, r.Webhooks, []webhooks.Event{{Tenant: j.business, At: time.Now(), Data: webhooks.ReportReady{
+		ReportID: report.ID, Kind: string(report.Kind), StartDate: date(report.Period.From), EndDate: date(report.Period.To), FileName: made.FileName, SizeBytes: w.Size, Rows: made.Records,
+		ExpiresAt: time.Now().Add(reporting.Keep).UTC(),
+	}}})
+	if err != nil {
+		return result{}, err
+	}
 	return resultOf(report), j.ready(ctx, tx, report, took)
 }
 
@@ -103,4 +111,13 @@ func words(report *reporting.Report) string {
 		text += ", " + period + ","
 	}
 	return text
+}
+
+// date is a day as programs read it; nil is none.
+func date(day time.Time) *string {
+	if day.IsZero() {
+		return nil
+	}
+	text := day.Format(time.DateOnly)
+	return &text
 }

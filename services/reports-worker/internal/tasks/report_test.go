@@ -28,6 +28,7 @@ import (
 	"makola/proto/contract"
 	notificationspb "makola/proto/makola/notifications/v1"
 	reportspb "makola/proto/makola/reports/v1"
+	webhookspb "makola/proto/makola/webhooks/v1"
 	"makola/services/reports-worker/internal/tasks"
 )
 
@@ -60,7 +61,7 @@ func folderAt(t *testing.T, path string) *storage.Files {
 }
 
 func register(db, read *postgres.DB, files *storage.Files, r contract.Registrar, q *task.Queue) {
-	reportspb.HandleTasks(r, &tasks.Reports{Instance: "reports-1", DB: db, Read: read, Files: files, Mail: notificationspb.NewTasks(q), Bell: q, Tasks: reportspb.NewTasks(q)})
+	reportspb.HandleTasks(r, &tasks.Reports{Instance: "reports-1", DB: db, Read: read, Files: files, Webhooks: webhookspb.NewTasks(q), Mail: notificationspb.NewTasks(q), Bell: q, Tasks: reportspb.NewTasks(q)})
 }
 
 // worker is reports-worker on a database of its own, with a shop and without a broker.
@@ -196,6 +197,32 @@ func TestAReportIsMadeOnceAndToldOfOnce(t *testing.T) {
 	require.Equal(t, 1, w.count(`select count(*) from notifications.notice where kind = 'REPORT_READY' and user_id = $1`, id("01")))
 	require.Equal(t, 1, w.count(`select count(*) from notifications.email where template = 'report_ready' and recipient = 'ama@example.com'`))
 	require.NotEqual(t, r.ID, w.request(march()).ID, "one that is finished is made anew")
+}
+
+func TestAReportThatIsReadyIsToldToWhoeverListens(t *testing.T) {
+	t.Parallel()
+	w := newWorker(t)
+	w.request(march())
+	w.h.Drain(t.Context())
+	require.Zero(t, w.count(`select count(*) from webhooks.event`))
+	w.exec(`insert into webhooks.endpoint (tenant_id, id, url, kinds, secret, created_by) values ($1, gen_random_uuid(), 'https://hooks.example.com/', '{report.ready}', '', gen_random_uuid())`, id("10"))
+	r := w.request(march())
+	w.h.Drain(t.Context())
+	var data struct {
+		Data struct {
+			ReportID  uuid.UUID `json:"report_id"`
+			StartDate string    `json:"start_date"`
+			EndDate   string    `json:"end_date"`
+			FileName  string    `json:"file_name"`
+			Rows      int       `json:"rows"`
+		} `json:"data"`
+	}
+	var body []byte
+	require.NoError(t, w.look.QueryRow(t.Context(), `select v.body from webhooks.event v join webhooks.delivery d on d.event_id = v.id join task.task t on t.args ->> 'delivery_id' = d.id::text where v.kind = 'report.ready'`).Scan(&body))
+	require.NoError(t, json.Unmarshal(body, &data))
+	require.Equal(t, r.ID, data.Data.ReportID)
+	require.Equal(t, []any{"2026-03-10", "2026-03-11", 3}, []any{data.Data.StartDate, data.Data.EndDate, data.Data.Rows})
+	require.Regexp(t, `^sales_2026-03-10_2026-03-11_.*\.csv$`, data.Data.FileName)
 }
 
 func TestTasksFromElsewhereMakeReportsToo(t *testing.T) {

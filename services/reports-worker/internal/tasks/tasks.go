@@ -7,6 +7,7 @@ import (
 	"makola/pkg/task"
 	notificationspb "makola/proto/makola/notifications/v1"
 	reportspb "makola/proto/makola/reports/v1"
+	webhookspb "makola/proto/makola/webhooks/v1"
 )
 
 // Reports runs the tasks of the queue reports. It is safe for concurrent use.
@@ -17,6 +18,8 @@ type Reports struct {
 	DB, Read *postgres.DB
 	// Files is where reports are kept.
 	Files *storage.Files
+	// Webhooks enqueues what the programs of businesses are told.
+	Webhooks *webhookspb.Tasks
 	// Mail enqueues mails, and Bell tells the gateways that there are notices.
 	Mail *notificationspb.Tasks
 	Bell *task.Queue

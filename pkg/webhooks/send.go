@@ -1,0 +1,178 @@
+package webhooks
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+
+	"makola/pkg/outbound"
+)
+
+// AnswerTime is how long an endpoint has to answer, from the first byte of the connection to the last that is read.
+const AnswerTime = 10 * time.Second
+
+// MostAtOnce is how many requests one process has under way at one endpoint: a slow one does not take all the workers.
+const MostAtOnce = 2
+
+// userAgent is what an endpoint sees.
+const userAgent = "Makola-Webhooks/1"
+
+// Sender makes the requests. Safe for concurrent use.
+type Sender struct {
+	client *http.Client
+
+	mu   sync.Mutex
+	busy map[uuid.UUID]*use
+}
+
+// use is what this process does at one endpoint: how many requests are under way, and how many had to wait since there was room.
+type use struct{ running, refused int }
+
+// NewSender makes a sender that dials what out permits. Its times and limits are not out's: see AnswerTime. Redirects are never followed.
+func NewSender(out outbound.Config) *Sender {
+	out.Timeout, out.MaxRedirects, out.MaxResponseBytes = AnswerTime, 0, outbound.DefaultMaxResponseBytes
+	return &Sender{client: outbound.New(out), busy: map[uuid.UUID]*use{}}
+}
+
+// Close gives up the connections that are kept.
+func (s *Sender) Close() { s.client.CloseIdleConnections() }
+
+// Enter takes a place at an endpoint; leave gives it back. Without one it says how long to wait: the longer, the more wait already, so that a long line does not ask all the time.
+func (s *Sender) Enter(endpoint uuid.UUID) (leave func(), wait time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	u := s.busy[endpoint]
+	if u == nil {
+		u = &use{}
+		s.busy[endpoint] = u
+	}
+	if u.running >= MostAtOnce {
+		u.refused++
+		wait = min(time.Duration(u.refused)*time.Second, 5*time.Minute)
+		return nil, wait + rand.N(wait) //nolint:gosec // jitter, not a secret
+	}
+	u.running++
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		u.refused /= 2
+		if u.running--; u.running == 0 && u.refused == 0 {
+			delete(s.busy, endpoint)
+		}
+	}, 0
+}
+
+// Answer is what came of one request.
+type Answer struct {
+	// Status is the HTTP status, 0 when there was no answer; Error says then why, in words that are shown to the business.
+	Status int
+	Error  string
+	// Text is the beginning of the answer, redacted.
+	Text string
+	// RetryAfter is what the other side asked to wait.
+	RetryAfter time.Duration
+	// Took is how long it took.
+	Took time.Duration
+}
+
+// ok reports whether the event was taken.
+func (a Answer) ok() bool { return a.Status >= 200 && a.Status < 300 }
+
+// Send makes the request of an attempt, signed by its secrets at now. Whatever the other side does is an Answer; the error is ctx's alone: then nobody knows, and the attempt is made
+// again.
+func (s *Sender) Send(ctx context.Context, a *Attempt, now time.Time) (Answer, error) {
+	req, err := a.request(ctx, now)
+	if err != nil {
+		return Answer{}, err
+	}
+	began := time.Now()
+	resp, err := s.client.Do(req)
+	if err != nil {
+		if ctx.Err() != nil {
+			return Answer{}, context.Cause(ctx)
+		}
+		return Answer{Error: reason(err), Took: time.Since(began)}, nil
+	}
+	defer resp.Body.Close()
+	raw, err := io.ReadAll(io.LimitReader(resp.Body, readAnswer))
+	if err != nil && ctx.Err() != nil {
+		return Answer{}, context.Cause(ctx)
+	}
+	// The status is the answer: what became of the text beneath it does not matter.
+	return Answer{Status: resp.StatusCode, Text: redact(raw), RetryAfter: retryAfter(resp.Header.Get("Retry-After"), now), Took: time.Since(began)}, nil
+}
+
+// request is the event as the Standard Webhooks convention has it.
+func (a *Attempt) request(ctx context.Context, now time.Time) (*http.Request, error) {
+	body := []byte(a.body)
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, a.url, bytes.NewReader(body))
+	if err != nil {
+		return nil, fmt.Errorf("make request of delivery %s: address cannot be used", a.Delivery) // the error would name the address, which may hold a token
+	}
+	var signatures []string
+	for _, secret := range a.secrets {
+		signer, err := standardwebhooks.NewWebhook(secret)
+		if err != nil {
+			return nil, fmt.Errorf("sign delivery %s: %w", a.Delivery, ErrSecret)
+		}
+		signature, err := signer.Sign(a.event.String(), now, body)
+		if err != nil {
+			return nil, fmt.Errorf("sign delivery %s: %w", a.Delivery, err)
+		}
+		signatures = append(signatures, signature)
+	}
+	// The names are set as they are: the convention's are in small letters, and HTTP/1.1 servers that look for those exist.
+	req.Header[standardwebhooks.HeaderWebhookID] = []string{a.event.String()}
+	req.Header[standardwebhooks.HeaderWebhookTimestamp] = []string{strconv.FormatInt(now.Unix(), 10)}
+	req.Header[standardwebhooks.HeaderWebhookSignature] = []string{strings.Join(signatures, " ")}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("User-Agent", userAgent)
+	return req, nil
+}
+
+// reason says why there was no answer, without what the business should not learn of our network: which server was asked for a name, and to what address it led.
+func reason(err error) string {
+	var dns *net.DNSError
+	var certificate *tls.CertificateVerificationError
+	switch {
+	case errors.Is(err, outbound.ErrForbiddenAddress):
+		return "address is not on the public internet"
+	case errors.Is(err, outbound.ErrInsecureScheme):
+		return "only https is allowed"
+	case errors.Is(err, outbound.ErrResponseTooLarge):
+		return "answer is too large"
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
+		return "no answer within " + AnswerTime.String()
+	case errors.As(err, &dns):
+		return "host name not found"
+	case errors.As(err, &certificate):
+		return "certificate is not valid"
+	default:
+		return "connection failed"
+	}
+}
+
+// retryAfter reads the header of that name: seconds, or a time.
+func retryAfter(text string, now time.Time) time.Duration {
+	if n, err := strconv.ParseUint(text, 10, 32); err == nil {
+		return time.Duration(n) * time.Second
+	}
+	if at, err := http.ParseTime(text); err == nil {
+		return max(0, at.Sub(now))
+	}
+	return 0
+}
