@@ -55,6 +55,10 @@ type Subscription struct {
 	TrialEnd      *time.Time
 	// PeriodStart and PeriodEnd are what is paid for, or given as a trial, without a gap.
 	PeriodStart, PeriodEnd time.Time
+	// AutoRenew says that the next month is invoiced before this one ends. It is paid by hand all the same.
+	AutoRenew bool
+	// NextStorefronts is for how many storefronts the next month is to be paid; nil is as many as this one.
+	NextStorefronts *int
 	// GraceDays is how many days after the last of the period a subscription is past due before it is expired.
 	GraceDays         int
 	CancelAtPeriodEnd bool
@@ -90,6 +94,30 @@ func (s *Subscription) StatusAt(now time.Time) SubscriptionStatus {
 func (s *Subscription) GraceEnds() time.Time {
 	y, m, d := s.PeriodEnd.In(s.Zone).Date()
 	return time.Date(y, m, d+s.GraceDays+1, 0, 0, 0, 0, s.Zone)
+}
+
+// DaysLeft counts the days of the business's calendar until the period ends: 0 on its last day, and afterwards.
+func (s *Subscription) DaysLeft(now time.Time) int {
+	return max(0, daysBetween(now, s.PeriodEnd, s.Zone))
+}
+
+// TrialStorefronts is how many storefronts a business may try the product with.
+const TrialStorefronts = 5
+
+// Covers is how many storefronts the business may have open.
+func (s *Subscription) Covers(now time.Time) int {
+	if s.StatusAt(now) == SubTrial {
+		return max(TrialStorefronts, s.Storefronts)
+	}
+	return s.Storefronts
+}
+
+// BilledStorefronts is for how many storefronts the next month is to be paid.
+func (s *Subscription) BilledStorefronts() int {
+	if s.NextStorefronts != nil {
+		return *s.NextStorefronts
+	}
+	return s.Storefronts
 }
 
 // daysBetween counts calendar days in zone: an hour before and after midnight are one day apart.
@@ -129,9 +157,28 @@ func nextMonth(local time.Time, anchor int) time.Time {
 }
 
 const selectSubscription = `
-	select s.tenant_id, s.status, s.payment_status, s.storefronts, s.is_trial, s.trial_end, s.period_start, s.period_end, s.grace_period_days, s.cancel_at_period_end,
-	       s.cancelled_at, s.suspended_at, s.suspend_reason, b.timezone
-	  from billing.subscription s join accounts.business b on b.id = s.tenant_id where s.tenant_id = $1 `
+	select s.tenant_id, s.status, s.payment_status, s.storefronts, s.next_storefronts, s.is_trial, s.trial_end, s.period_start, s.period_end, s.grace_period_days, s.auto_renew,
+	       s.cancel_at_period_end, s.cancelled_at, s.suspended_at, s.suspend_reason, b.timezone
+	  from billing.subscription s join accounts.business b on b.id = s.tenant_id `
+
+func scanSubscription(rows pgx.Rows) (*Subscription, error) {
+	s := &Subscription{}
+	var zone string
+	err := rows.Scan(&s.Tenant, &s.Stored, &s.PaymentStatus, &s.Storefronts, &s.NextStorefronts, &s.IsTrial, &s.TrialEnd, &s.PeriodStart, &s.PeriodEnd, &s.GraceDays, &s.AutoRenew,
+		&s.CancelAtPeriodEnd, &s.CancelledAt, &s.SuspendedAt, &s.SuspendReason, &zone)
+	s.Zone = location(zone)
+	return s, err
+}
+
+// readSubscriptions returns those of the businesses that tx is bound to, in the order of their ids.
+func readSubscriptions(tx *gorm.DB, tenants []uuid.UUID, lock string) (list []*Subscription, err error) {
+	err = query(tx, "read subscriptions", selectSubscription+`where s.tenant_id = any ($1::uuid[]) order by s.tenant_id `+lock, func(rows pgx.Rows) error {
+		s, err := scanSubscription(rows)
+		list = append(list, s)
+		return err
+	}, tenants)
+	return list, err
+}
 
 // SubscriptionOf returns the subscription of the transaction's tenant, or ErrNoSubscription.
 func SubscriptionOf(tx *gorm.DB) (*Subscription, error) { return readSubscription(tx, "") }
@@ -141,12 +188,8 @@ func readSubscription(tx *gorm.DB, lock string) (s *Subscription, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("read subscription: %w", err)
 	}
-	err = query(tx, "read subscription", selectSubscription+lock, func(rows pgx.Rows) error {
-		s = &Subscription{}
-		var zone string
-		err := rows.Scan(&s.Tenant, &s.Stored, &s.PaymentStatus, &s.Storefronts, &s.IsTrial, &s.TrialEnd, &s.PeriodStart, &s.PeriodEnd, &s.GraceDays, &s.CancelAtPeriodEnd,
-			&s.CancelledAt, &s.SuspendedAt, &s.SuspendReason, &zone)
-		s.Zone = location(zone)
+	err = query(tx, "read subscription", selectSubscription+`where s.tenant_id = $1 `+lock, func(rows pgx.Rows) (err error) {
+		s, err = scanSubscription(rows)
 		return err
 	}, owner)
 	if err == nil && s == nil {

@@ -213,7 +213,7 @@ func TestPeriodsThatAreOverAreWrittenDown(t *testing.T) {
 	for i := range 20 {
 		var more bool
 		require.NoError(t, h.billing.InSystem(t.Context(), func(tx *gorm.DB) (err error) {
-			_, more, err = billing.EndPeriods(tx, 2)
+			_, more, err = billing.EndPeriods(tx, time.Now(), false, 2)
 			return err
 		}))
 		if !more {

@@ -253,6 +253,10 @@ func Decode(template string, data []byte) (Content, error) {
 		return decode[PaymentFailed](data)
 	case SubscriptionActivated{}.Template():
 		return decode[SubscriptionActivated](data)
+	case SubscriptionReminder{}.Template():
+		return decode[SubscriptionReminder](data)
+	case SubscriptionState{}.Template():
+		return decode[SubscriptionState](data)
 	case VerifyEmail{}.Template():
 		return decode[VerifyEmail](data)
 	case PasswordReset{}.Template():

@@ -35,6 +35,9 @@ var switchesOf = map[string][]Switch{
 	PaymentReview{}.Template():         nil,
 	SubscriptionActivated{}.Template(): nil,
 	PaymentFailed{}.Template():         nil,
+	SubscriptionState{}.Template():     nil, // whether the shop can be worked in
+
+	SubscriptionReminder{}.Template(): {SystemUpdates},
 
 	Welcome{}.Template():     {},
 	CreditAlert{}.Template(): {SystemUpdates},

@@ -657,6 +657,98 @@ func (x *ExpireInvitationsResult) GetExpired() int32 {
 	return 0
 }
 
+// CheckSubscriptionRenewalsArgs are the arguments of accounts.check_subscription_renewals.
+type CheckSubscriptionRenewalsArgs struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckSubscriptionRenewalsArgs) Reset() {
+	*x = CheckSubscriptionRenewalsArgs{}
+	mi := &file_makola_accounts_v1_tasks_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckSubscriptionRenewalsArgs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckSubscriptionRenewalsArgs) ProtoMessage() {}
+
+func (x *CheckSubscriptionRenewalsArgs) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_accounts_v1_tasks_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckSubscriptionRenewalsArgs.ProtoReflect.Descriptor instead.
+func (*CheckSubscriptionRenewalsArgs) Descriptor() ([]byte, []int) {
+	return file_makola_accounts_v1_tasks_proto_rawDescGZIP(), []int{12}
+}
+
+// CheckSubscriptionRenewalsResult is the result of accounts.check_subscription_renewals.
+type CheckSubscriptionRenewalsResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// status is done.
+	Status string `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	// sent is how many owners were mailed now.
+	Sent          int32 `protobuf:"varint,2,opt,name=sent,proto3" json:"sent,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckSubscriptionRenewalsResult) Reset() {
+	*x = CheckSubscriptionRenewalsResult{}
+	mi := &file_makola_accounts_v1_tasks_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckSubscriptionRenewalsResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckSubscriptionRenewalsResult) ProtoMessage() {}
+
+func (x *CheckSubscriptionRenewalsResult) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_accounts_v1_tasks_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckSubscriptionRenewalsResult.ProtoReflect.Descriptor instead.
+func (*CheckSubscriptionRenewalsResult) Descriptor() ([]byte, []int) {
+	return file_makola_accounts_v1_tasks_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *CheckSubscriptionRenewalsResult) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *CheckSubscriptionRenewalsResult) GetSent() int32 {
+	if x != nil {
+		return x.Sent
+	}
+	return 0
+}
+
 var File_makola_accounts_v1_tasks_proto protoreflect.FileDescriptor
 
 const file_makola_accounts_v1_tasks_proto_rawDesc = "" +
@@ -694,7 +786,12 @@ const file_makola_accounts_v1_tasks_proto_rawDesc = "" +
 	"\bemail_id\x18\x02 \x01(\tR\aemailId\"\x17\n" +
 	"\x15ExpireInvitationsArgs\"3\n" +
 	"\x17ExpireInvitationsResult\x12\x18\n" +
-	"\aexpired\x18\x01 \x01(\x05R\aexpired2\x80\b\n" +
+	"\aexpired\x18\x01 \x01(\x05R\aexpired\"\x1f\n" +
+	"\x1dCheckSubscriptionRenewalsArgs\"M\n" +
+	"\x1fCheckSubscriptionRenewalsResult\x12\x16\n" +
+	"\x06status\x18\x01 \x01(\tR\x06status\x12\x12\n" +
+	"\x04sent\x18\x02 \x01(\x05R\x04sent2\x85\n" +
+	"\n" +
 	"\fTasksService\x12\xcc\x01\n" +
 	"\x10SendWelcomeEmail\x12(.makola.accounts.v1.SendWelcomeEmailArgs\x1a*.makola.accounts.v1.SendWelcomeEmailResult\"b\xaa\xd4\x18^\n" +
 	"\x1baccounts.send_welcome_email\x12!accounts.tasks.send_welcome_email\x12\x1capp.tasks.send_welcome_email\x12\x9f\x01\n" +
@@ -707,7 +804,9 @@ const file_makola_accounts_v1_tasks_proto_rawDesc = "" +
 	"\x13SendInvitationEmail\x12+.makola.accounts.v1.SendInvitationEmailArgs\x1a-.makola.accounts.v1.SendInvitationEmailResult\"$\xaa\xd4\x18 \n" +
 	"\x1eaccounts.send_invitation_email\x12\x8e\x01\n" +
 	"\x11ExpireInvitations\x12).makola.accounts.v1.ExpireInvitationsArgs\x1a+.makola.accounts.v1.ExpireInvitationsResult\"!\xaa\xd4\x18\x1d\n" +
-	"\x1baccounts.expire_invitationsB*Z(makola/proto/makola/accounts/v1;accountsb\x06proto3"
+	"\x1baccounts.expire_invitations\x12\x82\x02\n" +
+	"\x19CheckSubscriptionRenewals\x121.makola.accounts.v1.CheckSubscriptionRenewalsArgs\x1a3.makola.accounts.v1.CheckSubscriptionRenewalsResult\"}\xaa\xd4\x18y\n" +
+	"$accounts.check_subscription_renewals\x12*accounts.tasks.check_subscription_renewals\x12%app.tasks.check_subscription_renewalsB*Z(makola/proto/makola/accounts/v1;accountsb\x06proto3"
 
 var (
 	file_makola_accounts_v1_tasks_proto_rawDescOnce sync.Once
@@ -721,20 +820,22 @@ func file_makola_accounts_v1_tasks_proto_rawDescGZIP() []byte {
 	return file_makola_accounts_v1_tasks_proto_rawDescData
 }
 
-var file_makola_accounts_v1_tasks_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_makola_accounts_v1_tasks_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_makola_accounts_v1_tasks_proto_goTypes = []any{
-	(*SendWelcomeEmailArgs)(nil),           // 0: makola.accounts.v1.SendWelcomeEmailArgs
-	(*SendWelcomeEmailResult)(nil),         // 1: makola.accounts.v1.SendWelcomeEmailResult
-	(*SendVerificationEmailArgs)(nil),      // 2: makola.accounts.v1.SendVerificationEmailArgs
-	(*SendVerificationEmailResult)(nil),    // 3: makola.accounts.v1.SendVerificationEmailResult
-	(*SendPasswordResetEmailArgs)(nil),     // 4: makola.accounts.v1.SendPasswordResetEmailArgs
-	(*SendPasswordResetEmailResult)(nil),   // 5: makola.accounts.v1.SendPasswordResetEmailResult
-	(*SendPasswordChangedEmailArgs)(nil),   // 6: makola.accounts.v1.SendPasswordChangedEmailArgs
-	(*SendPasswordChangedEmailResult)(nil), // 7: makola.accounts.v1.SendPasswordChangedEmailResult
-	(*SendInvitationEmailArgs)(nil),        // 8: makola.accounts.v1.SendInvitationEmailArgs
-	(*SendInvitationEmailResult)(nil),      // 9: makola.accounts.v1.SendInvitationEmailResult
-	(*ExpireInvitationsArgs)(nil),          // 10: makola.accounts.v1.ExpireInvitationsArgs
-	(*ExpireInvitationsResult)(nil),        // 11: makola.accounts.v1.ExpireInvitationsResult
+	(*SendWelcomeEmailArgs)(nil),            // 0: makola.accounts.v1.SendWelcomeEmailArgs
+	(*SendWelcomeEmailResult)(nil),          // 1: makola.accounts.v1.SendWelcomeEmailResult
+	(*SendVerificationEmailArgs)(nil),       // 2: makola.accounts.v1.SendVerificationEmailArgs
+	(*SendVerificationEmailResult)(nil),     // 3: makola.accounts.v1.SendVerificationEmailResult
+	(*SendPasswordResetEmailArgs)(nil),      // 4: makola.accounts.v1.SendPasswordResetEmailArgs
+	(*SendPasswordResetEmailResult)(nil),    // 5: makola.accounts.v1.SendPasswordResetEmailResult
+	(*SendPasswordChangedEmailArgs)(nil),    // 6: makola.accounts.v1.SendPasswordChangedEmailArgs
+	(*SendPasswordChangedEmailResult)(nil),  // 7: makola.accounts.v1.SendPasswordChangedEmailResult
+	(*SendInvitationEmailArgs)(nil),         // 8: makola.accounts.v1.SendInvitationEmailArgs
+	(*SendInvitationEmailResult)(nil),       // 9: makola.accounts.v1.SendInvitationEmailResult
+	(*ExpireInvitationsArgs)(nil),           // 10: makola.accounts.v1.ExpireInvitationsArgs
+	(*ExpireInvitationsResult)(nil),         // 11: makola.accounts.v1.ExpireInvitationsResult
+	(*CheckSubscriptionRenewalsArgs)(nil),   // 12: makola.accounts.v1.CheckSubscriptionRenewalsArgs
+	(*CheckSubscriptionRenewalsResult)(nil), // 13: makola.accounts.v1.CheckSubscriptionRenewalsResult
 }
 var file_makola_accounts_v1_tasks_proto_depIdxs = []int32{
 	0,  // 0: makola.accounts.v1.TasksService.SendWelcomeEmail:input_type -> makola.accounts.v1.SendWelcomeEmailArgs
@@ -743,14 +844,16 @@ var file_makola_accounts_v1_tasks_proto_depIdxs = []int32{
 	6,  // 3: makola.accounts.v1.TasksService.SendPasswordChangedEmail:input_type -> makola.accounts.v1.SendPasswordChangedEmailArgs
 	8,  // 4: makola.accounts.v1.TasksService.SendInvitationEmail:input_type -> makola.accounts.v1.SendInvitationEmailArgs
 	10, // 5: makola.accounts.v1.TasksService.ExpireInvitations:input_type -> makola.accounts.v1.ExpireInvitationsArgs
-	1,  // 6: makola.accounts.v1.TasksService.SendWelcomeEmail:output_type -> makola.accounts.v1.SendWelcomeEmailResult
-	3,  // 7: makola.accounts.v1.TasksService.SendVerificationEmail:output_type -> makola.accounts.v1.SendVerificationEmailResult
-	5,  // 8: makola.accounts.v1.TasksService.SendPasswordResetEmail:output_type -> makola.accounts.v1.SendPasswordResetEmailResult
-	7,  // 9: makola.accounts.v1.TasksService.SendPasswordChangedEmail:output_type -> makola.accounts.v1.SendPasswordChangedEmailResult
-	9,  // 10: makola.accounts.v1.TasksService.SendInvitationEmail:output_type -> makola.accounts.v1.SendInvitationEmailResult
-	11, // 11: makola.accounts.v1.TasksService.ExpireInvitations:output_type -> makola.accounts.v1.ExpireInvitationsResult
-	6,  // [6:12] is the sub-list for method output_type
-	0,  // [0:6] is the sub-list for method input_type
+	12, // 6: makola.accounts.v1.TasksService.CheckSubscriptionRenewals:input_type -> makola.accounts.v1.CheckSubscriptionRenewalsArgs
+	1,  // 7: makola.accounts.v1.TasksService.SendWelcomeEmail:output_type -> makola.accounts.v1.SendWelcomeEmailResult
+	3,  // 8: makola.accounts.v1.TasksService.SendVerificationEmail:output_type -> makola.accounts.v1.SendVerificationEmailResult
+	5,  // 9: makola.accounts.v1.TasksService.SendPasswordResetEmail:output_type -> makola.accounts.v1.SendPasswordResetEmailResult
+	7,  // 10: makola.accounts.v1.TasksService.SendPasswordChangedEmail:output_type -> makola.accounts.v1.SendPasswordChangedEmailResult
+	9,  // 11: makola.accounts.v1.TasksService.SendInvitationEmail:output_type -> makola.accounts.v1.SendInvitationEmailResult
+	11, // 12: makola.accounts.v1.TasksService.ExpireInvitations:output_type -> makola.accounts.v1.ExpireInvitationsResult
+	13, // 13: makola.accounts.v1.TasksService.CheckSubscriptionRenewals:output_type -> makola.accounts.v1.CheckSubscriptionRenewalsResult
+	7,  // [7:14] is the sub-list for method output_type
+	0,  // [0:7] is the sub-list for method input_type
 	0,  // [0:0] is the sub-list for extension type_name
 	0,  // [0:0] is the sub-list for extension extendee
 	0,  // [0:0] is the sub-list for field type_name
@@ -767,7 +870,7 @@ func file_makola_accounts_v1_tasks_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_makola_accounts_v1_tasks_proto_rawDesc), len(file_makola_accounts_v1_tasks_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   12,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

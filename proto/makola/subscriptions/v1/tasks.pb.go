@@ -931,6 +931,383 @@ func (x *ActivateSubscriptionResult) GetStatus() string {
 	return ""
 }
 
+// ProcessTrialExpirationsArgs are the arguments of subscriptions.process_trial_expirations: none.
+type ProcessTrialExpirationsArgs struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProcessTrialExpirationsArgs) Reset() {
+	*x = ProcessTrialExpirationsArgs{}
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProcessTrialExpirationsArgs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProcessTrialExpirationsArgs) ProtoMessage() {}
+
+func (x *ProcessTrialExpirationsArgs) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProcessTrialExpirationsArgs.ProtoReflect.Descriptor instead.
+func (*ProcessTrialExpirationsArgs) Descriptor() ([]byte, []int) {
+	return file_makola_subscriptions_v1_tasks_proto_rawDescGZIP(), []int{16}
+}
+
+// ProcessTrialExpirationsResult is the result of subscriptions.process_trial_expirations.
+type ProcessTrialExpirationsResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// status is done, or continued when another run was enqueued for the rest.
+	Status string `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	// changed is how many trials this run ended.
+	Changed       int32 `protobuf:"varint,2,opt,name=changed,proto3" json:"changed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProcessTrialExpirationsResult) Reset() {
+	*x = ProcessTrialExpirationsResult{}
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProcessTrialExpirationsResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProcessTrialExpirationsResult) ProtoMessage() {}
+
+func (x *ProcessTrialExpirationsResult) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProcessTrialExpirationsResult.ProtoReflect.Descriptor instead.
+func (*ProcessTrialExpirationsResult) Descriptor() ([]byte, []int) {
+	return file_makola_subscriptions_v1_tasks_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *ProcessTrialExpirationsResult) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *ProcessTrialExpirationsResult) GetChanged() int32 {
+	if x != nil {
+		return x.Changed
+	}
+	return 0
+}
+
+// CheckTrialExpirationsArgs are the arguments of subscriptions.check_trial_expirations: none.
+type CheckTrialExpirationsArgs struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckTrialExpirationsArgs) Reset() {
+	*x = CheckTrialExpirationsArgs{}
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckTrialExpirationsArgs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckTrialExpirationsArgs) ProtoMessage() {}
+
+func (x *CheckTrialExpirationsArgs) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckTrialExpirationsArgs.ProtoReflect.Descriptor instead.
+func (*CheckTrialExpirationsArgs) Descriptor() ([]byte, []int) {
+	return file_makola_subscriptions_v1_tasks_proto_rawDescGZIP(), []int{18}
+}
+
+// CheckTrialExpirationsResult is the result of subscriptions.check_trial_expirations.
+type CheckTrialExpirationsResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// status is done.
+	Status string `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	// sent is how many owners were told now.
+	Sent          int32 `protobuf:"varint,2,opt,name=sent,proto3" json:"sent,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckTrialExpirationsResult) Reset() {
+	*x = CheckTrialExpirationsResult{}
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckTrialExpirationsResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckTrialExpirationsResult) ProtoMessage() {}
+
+func (x *CheckTrialExpirationsResult) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckTrialExpirationsResult.ProtoReflect.Descriptor instead.
+func (*CheckTrialExpirationsResult) Descriptor() ([]byte, []int) {
+	return file_makola_subscriptions_v1_tasks_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *CheckTrialExpirationsResult) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *CheckTrialExpirationsResult) GetSent() int32 {
+	if x != nil {
+		return x.Sent
+	}
+	return 0
+}
+
+// SendSubscriptionExpiryRemindersArgs are the arguments of subscriptions.send_subscription_expiry_reminders: none.
+type SendSubscriptionExpiryRemindersArgs struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SendSubscriptionExpiryRemindersArgs) Reset() {
+	*x = SendSubscriptionExpiryRemindersArgs{}
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SendSubscriptionExpiryRemindersArgs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SendSubscriptionExpiryRemindersArgs) ProtoMessage() {}
+
+func (x *SendSubscriptionExpiryRemindersArgs) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SendSubscriptionExpiryRemindersArgs.ProtoReflect.Descriptor instead.
+func (*SendSubscriptionExpiryRemindersArgs) Descriptor() ([]byte, []int) {
+	return file_makola_subscriptions_v1_tasks_proto_rawDescGZIP(), []int{20}
+}
+
+// SendSubscriptionExpiryRemindersResult is the result of subscriptions.send_subscription_expiry_reminders.
+type SendSubscriptionExpiryRemindersResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// status is done.
+	Status string `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	// sent is how many owners were told now.
+	Sent          int32 `protobuf:"varint,2,opt,name=sent,proto3" json:"sent,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SendSubscriptionExpiryRemindersResult) Reset() {
+	*x = SendSubscriptionExpiryRemindersResult{}
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SendSubscriptionExpiryRemindersResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SendSubscriptionExpiryRemindersResult) ProtoMessage() {}
+
+func (x *SendSubscriptionExpiryRemindersResult) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SendSubscriptionExpiryRemindersResult.ProtoReflect.Descriptor instead.
+func (*SendSubscriptionExpiryRemindersResult) Descriptor() ([]byte, []int) {
+	return file_makola_subscriptions_v1_tasks_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *SendSubscriptionExpiryRemindersResult) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *SendSubscriptionExpiryRemindersResult) GetSent() int32 {
+	if x != nil {
+		return x.Sent
+	}
+	return 0
+}
+
+// SendCancellationNoticeArgs are the arguments of subscriptions.send_cancellation_notice.
+type SendCancellationNoticeArgs struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// business_id is the business, a UUID.
+	BusinessId string `protobuf:"bytes,1,opt,name=business_id,json=businessId,proto3" json:"business_id,omitempty"`
+	// at_once says that the subscription has ended, and not that it ends with its period.
+	AtOnce        bool `protobuf:"varint,2,opt,name=at_once,json=atOnce,proto3" json:"at_once,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SendCancellationNoticeArgs) Reset() {
+	*x = SendCancellationNoticeArgs{}
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SendCancellationNoticeArgs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SendCancellationNoticeArgs) ProtoMessage() {}
+
+func (x *SendCancellationNoticeArgs) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SendCancellationNoticeArgs.ProtoReflect.Descriptor instead.
+func (*SendCancellationNoticeArgs) Descriptor() ([]byte, []int) {
+	return file_makola_subscriptions_v1_tasks_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *SendCancellationNoticeArgs) GetBusinessId() string {
+	if x != nil {
+		return x.BusinessId
+	}
+	return ""
+}
+
+func (x *SendCancellationNoticeArgs) GetAtOnce() bool {
+	if x != nil {
+		return x.AtOnce
+	}
+	return false
+}
+
+// SendCancellationNoticeResult is the result of subscriptions.send_cancellation_notice.
+type SendCancellationNoticeResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// status is queued, already_queued, taken_back (the subscription is not cancelled any more) or inactive (the business is closed).
+	Status        string `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SendCancellationNoticeResult) Reset() {
+	*x = SendCancellationNoticeResult{}
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SendCancellationNoticeResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SendCancellationNoticeResult) ProtoMessage() {}
+
+func (x *SendCancellationNoticeResult) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SendCancellationNoticeResult.ProtoReflect.Descriptor instead.
+func (*SendCancellationNoticeResult) Descriptor() ([]byte, []int) {
+	return file_makola_subscriptions_v1_tasks_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *SendCancellationNoticeResult) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
 var File_makola_subscriptions_v1_tasks_proto protoreflect.FileDescriptor
 
 const file_makola_subscriptions_v1_tasks_proto_rawDesc = "" +
@@ -994,7 +1371,25 @@ const file_makola_subscriptions_v1_tasks_proto_rawDesc = "" +
 	"\x05actor\x18\x02 \x01(\tR\x05actor\x12\x16\n" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\"4\n" +
 	"\x1aActivateSubscriptionResult\x12\x16\n" +
-	"\x06status\x18\x01 \x01(\tR\x06status2\xbe\v\n" +
+	"\x06status\x18\x01 \x01(\tR\x06status\"\x1d\n" +
+	"\x1bProcessTrialExpirationsArgs\"Q\n" +
+	"\x1dProcessTrialExpirationsResult\x12\x16\n" +
+	"\x06status\x18\x01 \x01(\tR\x06status\x12\x18\n" +
+	"\achanged\x18\x02 \x01(\x05R\achanged\"\x1b\n" +
+	"\x19CheckTrialExpirationsArgs\"I\n" +
+	"\x1bCheckTrialExpirationsResult\x12\x16\n" +
+	"\x06status\x18\x01 \x01(\tR\x06status\x12\x12\n" +
+	"\x04sent\x18\x02 \x01(\x05R\x04sent\"%\n" +
+	"#SendSubscriptionExpiryRemindersArgs\"S\n" +
+	"%SendSubscriptionExpiryRemindersResult\x12\x16\n" +
+	"\x06status\x18\x01 \x01(\tR\x06status\x12\x12\n" +
+	"\x04sent\x18\x02 \x01(\x05R\x04sent\"V\n" +
+	"\x1aSendCancellationNoticeArgs\x12\x1f\n" +
+	"\vbusiness_id\x18\x01 \x01(\tR\n" +
+	"businessId\x12\x17\n" +
+	"\aat_once\x18\x02 \x01(\bR\x06atOnce\"6\n" +
+	"\x1cSendCancellationNoticeResult\x12\x16\n" +
+	"\x06status\x18\x01 \x01(\tR\x06status2\xe2\x15\n" +
 	"\fTasksService\x12\xa7\x01\n" +
 	"\x0eProcessPayment\x12+.makola.subscriptions.v1.ProcessPaymentArgs\x1a-.makola.subscriptions.v1.ProcessPaymentResult\"9\xaa\xd4\x185\n" +
 	"\x1dsubscriptions.process_payment\x18\x02\"\x02\b<($2\t\n" +
@@ -1005,9 +1400,17 @@ const file_makola_subscriptions_v1_tasks_proto_rawDesc = "" +
 	"\rVerifyPayment\x12*.makola.subscriptions.v1.VerifyPaymentArgs\x1a,.makola.subscriptions.v1.VerifyPaymentResult\"(\xaa\xd4\x18$\n" +
 	"\x1csubscriptions.verify_payment\x18\x03\"\x02\b<\x12\x9d\x01\n" +
 	"\x11ReconcilePayments\x12..makola.subscriptions.v1.ReconcilePaymentsArgs\x1a0.makola.subscriptions.v1.ReconcilePaymentsResult\"&\xaa\xd4\x18\"\n" +
-	" subscriptions.reconcile_payments\x12\xa4\x02\n" +
-	"\x1bCleanupExpiredSubscriptions\x128.makola.subscriptions.v1.CleanupExpiredSubscriptionsArgs\x1a:.makola.subscriptions.v1.CleanupExpiredSubscriptionsResult\"\x8e\x01\xaa\xd4\x18\x89\x01\n" +
-	"+subscriptions.cleanup_expired_subscriptions\x121subscriptions.tasks.cleanup_expired_subscriptions\x12'app.tasks.cleanup_expired_subscriptions\x12\x93\x01\n" +
+	" subscriptions.reconcile_payments\x12\xb6\x03\n" +
+	"\x1bCleanupExpiredSubscriptions\x128.makola.subscriptions.v1.CleanupExpiredSubscriptionsArgs\x1a:.makola.subscriptions.v1.CleanupExpiredSubscriptionsResult\"\xa0\x02\xaa\xd4\x18\x9b\x02\n" +
+	"+subscriptions.cleanup_expired_subscriptions\x121subscriptions.tasks.cleanup_expired_subscriptions\x12'app.tasks.cleanup_expired_subscriptions\x12.subscriptions.process_subscription_expirations\x124subscriptions.tasks.process_subscription_expirations\x12*app.tasks.process_subscription_expirations\x12\x8b\x02\n" +
+	"\x17ProcessTrialExpirations\x124.makola.subscriptions.v1.ProcessTrialExpirationsArgs\x1a6.makola.subscriptions.v1.ProcessTrialExpirationsResult\"\x81\x01\xaa\xd4\x18}\n" +
+	"'subscriptions.process_trial_expirations\x12-subscriptions.tasks.process_trial_expirations\x12#app.tasks.process_trial_expirations\x12\xfe\x01\n" +
+	"\x15CheckTrialExpirations\x122.makola.subscriptions.v1.CheckTrialExpirationsArgs\x1a4.makola.subscriptions.v1.CheckTrialExpirationsResult\"{\xaa\xd4\x18w\n" +
+	"%subscriptions.check_trial_expirations\x12+subscriptions.tasks.check_trial_expirations\x12!app.tasks.check_trial_expirations\x12\xcb\x03\n" +
+	"\x1fSendSubscriptionExpiryReminders\x12<.makola.subscriptions.v1.SendSubscriptionExpiryRemindersArgs\x1a>.makola.subscriptions.v1.SendSubscriptionExpiryRemindersResult\"\xa9\x02\xaa\xd4\x18\xa4\x02\n" +
+	"0subscriptions.send_subscription_expiry_reminders\x126subscriptions.tasks.send_subscription_expiry_reminders\x12,app.tasks.send_subscription_expiry_reminders\x12,subscriptions.check_subscription_expirations\x122subscriptions.tasks.check_subscription_expirations\x12(app.tasks.check_subscription_expirations\x12\xb2\x01\n" +
+	"\x16SendCancellationNotice\x123.makola.subscriptions.v1.SendCancellationNoticeArgs\x1a5.makola.subscriptions.v1.SendCancellationNoticeResult\",\xaa\xd4\x18(\n" +
+	"&subscriptions.send_cancellation_notice\x12\x93\x01\n" +
 	"\rRefundPayment\x12*.makola.subscriptions.v1.RefundPaymentArgs\x1a,.makola.subscriptions.v1.RefundPaymentResult\"(\xaa\xd4\x18$\n" +
 	"\x1csubscriptions.refund_payment\x18\x03\"\x02\b<\x12\xa5\x01\n" +
 	"\x13SuspendSubscription\x120.makola.subscriptions.v1.SuspendSubscriptionArgs\x1a2.makola.subscriptions.v1.SuspendSubscriptionResult\"(\xaa\xd4\x18$\n" +
@@ -1027,24 +1430,32 @@ func file_makola_subscriptions_v1_tasks_proto_rawDescGZIP() []byte {
 	return file_makola_subscriptions_v1_tasks_proto_rawDescData
 }
 
-var file_makola_subscriptions_v1_tasks_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_makola_subscriptions_v1_tasks_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
 var file_makola_subscriptions_v1_tasks_proto_goTypes = []any{
-	(*ProcessPaymentArgs)(nil),                // 0: makola.subscriptions.v1.ProcessPaymentArgs
-	(*ProcessPaymentResult)(nil),              // 1: makola.subscriptions.v1.ProcessPaymentResult
-	(*ProcessWebhookEventArgs)(nil),           // 2: makola.subscriptions.v1.ProcessWebhookEventArgs
-	(*ProcessWebhookEventResult)(nil),         // 3: makola.subscriptions.v1.ProcessWebhookEventResult
-	(*VerifyPaymentArgs)(nil),                 // 4: makola.subscriptions.v1.VerifyPaymentArgs
-	(*VerifyPaymentResult)(nil),               // 5: makola.subscriptions.v1.VerifyPaymentResult
-	(*ReconcilePaymentsArgs)(nil),             // 6: makola.subscriptions.v1.ReconcilePaymentsArgs
-	(*ReconcilePaymentsResult)(nil),           // 7: makola.subscriptions.v1.ReconcilePaymentsResult
-	(*CleanupExpiredSubscriptionsArgs)(nil),   // 8: makola.subscriptions.v1.CleanupExpiredSubscriptionsArgs
-	(*CleanupExpiredSubscriptionsResult)(nil), // 9: makola.subscriptions.v1.CleanupExpiredSubscriptionsResult
-	(*RefundPaymentArgs)(nil),                 // 10: makola.subscriptions.v1.RefundPaymentArgs
-	(*RefundPaymentResult)(nil),               // 11: makola.subscriptions.v1.RefundPaymentResult
-	(*SuspendSubscriptionArgs)(nil),           // 12: makola.subscriptions.v1.SuspendSubscriptionArgs
-	(*SuspendSubscriptionResult)(nil),         // 13: makola.subscriptions.v1.SuspendSubscriptionResult
-	(*ActivateSubscriptionArgs)(nil),          // 14: makola.subscriptions.v1.ActivateSubscriptionArgs
-	(*ActivateSubscriptionResult)(nil),        // 15: makola.subscriptions.v1.ActivateSubscriptionResult
+	(*ProcessPaymentArgs)(nil),                    // 0: makola.subscriptions.v1.ProcessPaymentArgs
+	(*ProcessPaymentResult)(nil),                  // 1: makola.subscriptions.v1.ProcessPaymentResult
+	(*ProcessWebhookEventArgs)(nil),               // 2: makola.subscriptions.v1.ProcessWebhookEventArgs
+	(*ProcessWebhookEventResult)(nil),             // 3: makola.subscriptions.v1.ProcessWebhookEventResult
+	(*VerifyPaymentArgs)(nil),                     // 4: makola.subscriptions.v1.VerifyPaymentArgs
+	(*VerifyPaymentResult)(nil),                   // 5: makola.subscriptions.v1.VerifyPaymentResult
+	(*ReconcilePaymentsArgs)(nil),                 // 6: makola.subscriptions.v1.ReconcilePaymentsArgs
+	(*ReconcilePaymentsResult)(nil),               // 7: makola.subscriptions.v1.ReconcilePaymentsResult
+	(*CleanupExpiredSubscriptionsArgs)(nil),       // 8: makola.subscriptions.v1.CleanupExpiredSubscriptionsArgs
+	(*CleanupExpiredSubscriptionsResult)(nil),     // 9: makola.subscriptions.v1.CleanupExpiredSubscriptionsResult
+	(*RefundPaymentArgs)(nil),                     // 10: makola.subscriptions.v1.RefundPaymentArgs
+	(*RefundPaymentResult)(nil),                   // 11: makola.subscriptions.v1.RefundPaymentResult
+	(*SuspendSubscriptionArgs)(nil),               // 12: makola.subscriptions.v1.SuspendSubscriptionArgs
+	(*SuspendSubscriptionResult)(nil),             // 13: makola.subscriptions.v1.SuspendSubscriptionResult
+	(*ActivateSubscriptionArgs)(nil),              // 14: makola.subscriptions.v1.ActivateSubscriptionArgs
+	(*ActivateSubscriptionResult)(nil),            // 15: makola.subscriptions.v1.ActivateSubscriptionResult
+	(*ProcessTrialExpirationsArgs)(nil),           // 16: makola.subscriptions.v1.ProcessTrialExpirationsArgs
+	(*ProcessTrialExpirationsResult)(nil),         // 17: makola.subscriptions.v1.ProcessTrialExpirationsResult
+	(*CheckTrialExpirationsArgs)(nil),             // 18: makola.subscriptions.v1.CheckTrialExpirationsArgs
+	(*CheckTrialExpirationsResult)(nil),           // 19: makola.subscriptions.v1.CheckTrialExpirationsResult
+	(*SendSubscriptionExpiryRemindersArgs)(nil),   // 20: makola.subscriptions.v1.SendSubscriptionExpiryRemindersArgs
+	(*SendSubscriptionExpiryRemindersResult)(nil), // 21: makola.subscriptions.v1.SendSubscriptionExpiryRemindersResult
+	(*SendCancellationNoticeArgs)(nil),            // 22: makola.subscriptions.v1.SendCancellationNoticeArgs
+	(*SendCancellationNoticeResult)(nil),          // 23: makola.subscriptions.v1.SendCancellationNoticeResult
 }
 var file_makola_subscriptions_v1_tasks_proto_depIdxs = []int32{
 	0,  // 0: makola.subscriptions.v1.TasksService.ProcessPayment:input_type -> makola.subscriptions.v1.ProcessPaymentArgs
@@ -1052,19 +1463,27 @@ var file_makola_subscriptions_v1_tasks_proto_depIdxs = []int32{
 	4,  // 2: makola.subscriptions.v1.TasksService.VerifyPayment:input_type -> makola.subscriptions.v1.VerifyPaymentArgs
 	6,  // 3: makola.subscriptions.v1.TasksService.ReconcilePayments:input_type -> makola.subscriptions.v1.ReconcilePaymentsArgs
 	8,  // 4: makola.subscriptions.v1.TasksService.CleanupExpiredSubscriptions:input_type -> makola.subscriptions.v1.CleanupExpiredSubscriptionsArgs
-	10, // 5: makola.subscriptions.v1.TasksService.RefundPayment:input_type -> makola.subscriptions.v1.RefundPaymentArgs
-	12, // 6: makola.subscriptions.v1.TasksService.SuspendSubscription:input_type -> makola.subscriptions.v1.SuspendSubscriptionArgs
-	14, // 7: makola.subscriptions.v1.TasksService.ActivateSubscription:input_type -> makola.subscriptions.v1.ActivateSubscriptionArgs
-	1,  // 8: makola.subscriptions.v1.TasksService.ProcessPayment:output_type -> makola.subscriptions.v1.ProcessPaymentResult
-	3,  // 9: makola.subscriptions.v1.TasksService.ProcessWebhookEvent:output_type -> makola.subscriptions.v1.ProcessWebhookEventResult
-	5,  // 10: makola.subscriptions.v1.TasksService.VerifyPayment:output_type -> makola.subscriptions.v1.VerifyPaymentResult
-	7,  // 11: makola.subscriptions.v1.TasksService.ReconcilePayments:output_type -> makola.subscriptions.v1.ReconcilePaymentsResult
-	9,  // 12: makola.subscriptions.v1.TasksService.CleanupExpiredSubscriptions:output_type -> makola.subscriptions.v1.CleanupExpiredSubscriptionsResult
-	11, // 13: makola.subscriptions.v1.TasksService.RefundPayment:output_type -> makola.subscriptions.v1.RefundPaymentResult
-	13, // 14: makola.subscriptions.v1.TasksService.SuspendSubscription:output_type -> makola.subscriptions.v1.SuspendSubscriptionResult
-	15, // 15: makola.subscriptions.v1.TasksService.ActivateSubscription:output_type -> makola.subscriptions.v1.ActivateSubscriptionResult
-	8,  // [8:16] is the sub-list for method output_type
-	0,  // [0:8] is the sub-list for method input_type
+	16, // 5: makola.subscriptions.v1.TasksService.ProcessTrialExpirations:input_type -> makola.subscriptions.v1.ProcessTrialExpirationsArgs
+	18, // 6: makola.subscriptions.v1.TasksService.CheckTrialExpirations:input_type -> makola.subscriptions.v1.CheckTrialExpirationsArgs
+	20, // 7: makola.subscriptions.v1.TasksService.SendSubscriptionExpiryReminders:input_type -> makola.subscriptions.v1.SendSubscriptionExpiryRemindersArgs
+	22, // 8: makola.subscriptions.v1.TasksService.SendCancellationNotice:input_type -> makola.subscriptions.v1.SendCancellationNoticeArgs
+	10, // 9: makola.subscriptions.v1.TasksService.RefundPayment:input_type -> makola.subscriptions.v1.RefundPaymentArgs
+	12, // 10: makola.subscriptions.v1.TasksService.SuspendSubscription:input_type -> makola.subscriptions.v1.SuspendSubscriptionArgs
+	14, // 11: makola.subscriptions.v1.TasksService.ActivateSubscription:input_type -> makola.subscriptions.v1.ActivateSubscriptionArgs
+	1,  // 12: makola.subscriptions.v1.TasksService.ProcessPayment:output_type -> makola.subscriptions.v1.ProcessPaymentResult
+	3,  // 13: makola.subscriptions.v1.TasksService.ProcessWebhookEvent:output_type -> makola.subscriptions.v1.ProcessWebhookEventResult
+	5,  // 14: makola.subscriptions.v1.TasksService.VerifyPayment:output_type -> makola.subscriptions.v1.VerifyPaymentResult
+	7,  // 15: makola.subscriptions.v1.TasksService.ReconcilePayments:output_type -> makola.subscriptions.v1.ReconcilePaymentsResult
+	9,  // 16: makola.subscriptions.v1.TasksService.CleanupExpiredSubscriptions:output_type -> makola.subscriptions.v1.CleanupExpiredSubscriptionsResult
+	17, // 17: makola.subscriptions.v1.TasksService.ProcessTrialExpirations:output_type -> makola.subscriptions.v1.ProcessTrialExpirationsResult
+	19, // 18: makola.subscriptions.v1.TasksService.CheckTrialExpirations:output_type -> makola.subscriptions.v1.CheckTrialExpirationsResult
+	21, // 19: makola.subscriptions.v1.TasksService.SendSubscriptionExpiryReminders:output_type -> makola.subscriptions.v1.SendSubscriptionExpiryRemindersResult
+	23, // 20: makola.subscriptions.v1.TasksService.SendCancellationNotice:output_type -> makola.subscriptions.v1.SendCancellationNoticeResult
+	11, // 21: makola.subscriptions.v1.TasksService.RefundPayment:output_type -> makola.subscriptions.v1.RefundPaymentResult
+	13, // 22: makola.subscriptions.v1.TasksService.SuspendSubscription:output_type -> makola.subscriptions.v1.SuspendSubscriptionResult
+	15, // 23: makola.subscriptions.v1.TasksService.ActivateSubscription:output_type -> makola.subscriptions.v1.ActivateSubscriptionResult
+	12, // [12:24] is the sub-list for method output_type
+	0,  // [0:12] is the sub-list for method input_type
 	0,  // [0:0] is the sub-list for extension type_name
 	0,  // [0:0] is the sub-list for extension extendee
 	0,  // [0:0] is the sub-list for field type_name
@@ -1083,7 +1502,7 @@ func file_makola_subscriptions_v1_tasks_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_makola_subscriptions_v1_tasks_proto_rawDesc), len(file_makola_subscriptions_v1_tasks_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   16,
+			NumMessages:   24,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

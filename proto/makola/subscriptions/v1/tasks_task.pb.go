@@ -84,11 +84,11 @@ var ReconcilePaymentsTask = &contract.Descriptor{
 // CleanupExpiredSubscriptionsTask describes the task subscriptions.cleanup_expired_subscriptions.
 //
 // CleanupExpiredSubscriptions writes down what follows from periods that are over: trials become inactive, paid subscriptions past due, expired after the days of grace, or
-// cancelled if their owner wanted it so. Access ends by the period itself, not by this. It works in batches of 1,000 and enqueues itself until none is left.
-// Fails for good only when its attempts are used up. Running it twice changes nothing more.
+// cancelled if their owner wanted it so; and tells their owners. Access ends by the period itself, not by this. It works in batches of 1,000 and enqueues itself until none is left.
+// Fails for good only when its attempts are used up. Running it twice changes nothing more, and tells nobody twice.
 var CleanupExpiredSubscriptionsTask = &contract.Descriptor{
 	Name:        "subscriptions.cleanup_expired_subscriptions",
-	Aliases:     []string{"subscriptions.tasks.cleanup_expired_subscriptions", "app.tasks.cleanup_expired_subscriptions"},
+	Aliases:     []string{"subscriptions.tasks.cleanup_expired_subscriptions", "app.tasks.cleanup_expired_subscriptions", "subscriptions.process_subscription_expirations", "subscriptions.tasks.process_subscription_expirations", "app.tasks.process_subscription_expirations"},
 	Queue:       "subscriptions",
 	Mode:        contract.ModeShort,
 	Timeout:     time.Minute,
@@ -97,6 +97,73 @@ var CleanupExpiredSubscriptionsTask = &contract.Descriptor{
 	BackoffCap:  time.Hour,
 	NewArgs:     func() proto.Message { return new(CleanupExpiredSubscriptionsArgs) },
 	NewResult:   func() proto.Message { return new(CleanupExpiredSubscriptionsResult) },
+}
+
+// ProcessTrialExpirationsTask describes the task subscriptions.process_trial_expirations.
+//
+// ProcessTrialExpirations is CleanupExpiredSubscriptions for trials alone: those that are over become inactive, unless a payment has made them active before, and their owners
+// are told. Fails for good only when its attempts are used up. Running it twice changes nothing more.
+var ProcessTrialExpirationsTask = &contract.Descriptor{
+	Name:        "subscriptions.process_trial_expirations",
+	Aliases:     []string{"subscriptions.tasks.process_trial_expirations", "app.tasks.process_trial_expirations"},
+	Queue:       "subscriptions",
+	Mode:        contract.ModeShort,
+	Timeout:     time.Minute,
+	MaxAttempts: 12,
+	BackoffBase: 5 * time.Second,
+	BackoffCap:  time.Hour,
+	NewArgs:     func() proto.Message { return new(ProcessTrialExpirationsArgs) },
+	NewResult:   func() proto.Message { return new(ProcessTrialExpirationsResult) },
+}
+
+// CheckTrialExpirationsTask describes the task subscriptions.check_trial_expirations.
+//
+// CheckTrialExpirations tells the owners of trials that end within 3 days, by a mail and a notice; of each trial once.
+// Fails for good only when its attempts are used up. Running it twice tells nobody twice.
+var CheckTrialExpirationsTask = &contract.Descriptor{
+	Name:        "subscriptions.check_trial_expirations",
+	Aliases:     []string{"subscriptions.tasks.check_trial_expirations", "app.tasks.check_trial_expirations"},
+	Queue:       "subscriptions",
+	Mode:        contract.ModeShort,
+	Timeout:     time.Minute,
+	MaxAttempts: 12,
+	BackoffBase: 5 * time.Second,
+	BackoffCap:  time.Hour,
+	NewArgs:     func() proto.Message { return new(CheckTrialExpirationsArgs) },
+	NewResult:   func() proto.Message { return new(CheckTrialExpirationsResult) },
+}
+
+// SendSubscriptionExpiryRemindersTask describes the task subscriptions.send_subscription_expiry_reminders.
+//
+// SendSubscriptionExpiryReminders tells the owners of subscriptions that end within 14, 7 and 3 days and do not renew, by a mail and a notice; once for each of the three, and
+// only of the smallest that applies when several were missed. Fails for good only when its attempts are used up. Running it twice tells nobody twice.
+var SendSubscriptionExpiryRemindersTask = &contract.Descriptor{
+	Name:        "subscriptions.send_subscription_expiry_reminders",
+	Aliases:     []string{"subscriptions.tasks.send_subscription_expiry_reminders", "app.tasks.send_subscription_expiry_reminders", "subscriptions.check_subscription_expirations", "subscriptions.tasks.check_subscription_expirations", "app.tasks.check_subscription_expirations"},
+	Queue:       "subscriptions",
+	Mode:        contract.ModeShort,
+	Timeout:     time.Minute,
+	MaxAttempts: 12,
+	BackoffBase: 5 * time.Second,
+	BackoffCap:  time.Hour,
+	NewArgs:     func() proto.Message { return new(SendSubscriptionExpiryRemindersArgs) },
+	NewResult:   func() proto.Message { return new(SendSubscriptionExpiryRemindersResult) },
+}
+
+// SendCancellationNoticeTask describes the task subscriptions.send_cancellation_notice.
+//
+// SendCancellationNotice tells a business that its owner has cancelled the subscription, at once or for the end of its period, by a mail and a notice. One that was taken back
+// in the meantime is not told of. Fails for good when the business has no subscription. Running it twice tells nobody twice.
+var SendCancellationNoticeTask = &contract.Descriptor{
+	Name:        "subscriptions.send_cancellation_notice",
+	Queue:       "subscriptions",
+	Mode:        contract.ModeShort,
+	Timeout:     time.Minute,
+	MaxAttempts: 12,
+	BackoffBase: 5 * time.Second,
+	BackoffCap:  time.Hour,
+	NewArgs:     func() proto.Message { return new(SendCancellationNoticeArgs) },
+	NewResult:   func() proto.Message { return new(SendCancellationNoticeResult) },
 }
 
 // RefundPaymentTask describes the task subscriptions.refund_payment.
@@ -120,7 +187,7 @@ var RefundPaymentTask = &contract.Descriptor{
 
 // SuspendSubscriptionTask describes the task subscriptions.suspend_subscription.
 //
-// SuspendSubscription takes a business's access away, as an operator decided, with an entry in the audit log. No payment brings it back.
+// SuspendSubscription takes a business's access away, as an operator decided, with an entry in the audit log, and tells its owner. No payment brings it back.
 // Fails for good when the business has no subscription. Running it twice suspends once.
 var SuspendSubscriptionTask = &contract.Descriptor{
 	Name:        "subscriptions.suspend_subscription",
@@ -136,7 +203,7 @@ var SuspendSubscriptionTask = &contract.Descriptor{
 
 // ActivateSubscriptionTask describes the task subscriptions.activate_subscription.
 //
-// ActivateSubscription lifts a suspension, as an operator decided, with an entry in the audit log: the subscription is then what its period says.
+// ActivateSubscription lifts a suspension, as an operator decided, with an entry in the audit log, and tells its owner: the subscription is then what its period says.
 // Fails for good when the business's subscription is not suspended. Running it twice lifts it once.
 var ActivateSubscriptionTask = &contract.Descriptor{
 	Name:        "subscriptions.activate_subscription",
@@ -158,6 +225,10 @@ func AllTasks() []*contract.Descriptor {
 		VerifyPaymentTask,
 		ReconcilePaymentsTask,
 		CleanupExpiredSubscriptionsTask,
+		ProcessTrialExpirationsTask,
+		CheckTrialExpirationsTask,
+		SendSubscriptionExpiryRemindersTask,
+		SendCancellationNoticeTask,
 		RefundPaymentTask,
 		SuspendSubscriptionTask,
 		ActivateSubscriptionTask,
@@ -215,10 +286,42 @@ func (t *Tasks) ReconcilePayments(ctx context.Context, tx *gorm.DB, args *Reconc
 // CleanupExpiredSubscriptions enqueues the task subscriptions.cleanup_expired_subscriptions in tx and returns its id.
 //
 // CleanupExpiredSubscriptions writes down what follows from periods that are over: trials become inactive, paid subscriptions past due, expired after the days of grace, or
-// cancelled if their owner wanted it so. Access ends by the period itself, not by this. It works in batches of 1,000 and enqueues itself until none is left.
-// Fails for good only when its attempts are used up. Running it twice changes nothing more.
+// cancelled if their owner wanted it so; and tells their owners. Access ends by the period itself, not by this. It works in batches of 1,000 and enqueues itself until none is left.
+// Fails for good only when its attempts are used up. Running it twice changes nothing more, and tells nobody twice.
 func (t *Tasks) CleanupExpiredSubscriptions(ctx context.Context, tx *gorm.DB, args *CleanupExpiredSubscriptionsArgs, opts ...contract.Option) (contract.ID, error) {
 	return t.q.Enqueue(ctx, tx, CleanupExpiredSubscriptionsTask, args, opts...)
+}
+
+// ProcessTrialExpirations enqueues the task subscriptions.process_trial_expirations in tx and returns its id.
+//
+// ProcessTrialExpirations is CleanupExpiredSubscriptions for trials alone: those that are over become inactive, unless a payment has made them active before, and their owners
+// are told. Fails for good only when its attempts are used up. Running it twice changes nothing more.
+func (t *Tasks) ProcessTrialExpirations(ctx context.Context, tx *gorm.DB, args *ProcessTrialExpirationsArgs, opts ...contract.Option) (contract.ID, error) {
+	return t.q.Enqueue(ctx, tx, ProcessTrialExpirationsTask, args, opts...)
+}
+
+// CheckTrialExpirations enqueues the task subscriptions.check_trial_expirations in tx and returns its id.
+//
+// CheckTrialExpirations tells the owners of trials that end within 3 days, by a mail and a notice; of each trial once.
+// Fails for good only when its attempts are used up. Running it twice tells nobody twice.
+func (t *Tasks) CheckTrialExpirations(ctx context.Context, tx *gorm.DB, args *CheckTrialExpirationsArgs, opts ...contract.Option) (contract.ID, error) {
+	return t.q.Enqueue(ctx, tx, CheckTrialExpirationsTask, args, opts...)
+}
+
+// SendSubscriptionExpiryReminders enqueues the task subscriptions.send_subscription_expiry_reminders in tx and returns its id.
+//
+// SendSubscriptionExpiryReminders tells the owners of subscriptions that end within 14, 7 and 3 days and do not renew, by a mail and a notice; once for each of the three, and
+// only of the smallest that applies when several were missed. Fails for good only when its attempts are used up. Running it twice tells nobody twice.
+func (t *Tasks) SendSubscriptionExpiryReminders(ctx context.Context, tx *gorm.DB, args *SendSubscriptionExpiryRemindersArgs, opts ...contract.Option) (contract.ID, error) {
+	return t.q.Enqueue(ctx, tx, SendSubscriptionExpiryRemindersTask, args, opts...)
+}
+
+// SendCancellationNotice enqueues the task subscriptions.send_cancellation_notice in tx and returns its id.
+//
+// SendCancellationNotice tells a business that its owner has cancelled the subscription, at once or for the end of its period, by a mail and a notice. One that was taken back
+// in the meantime is not told of. Fails for good when the business has no subscription. Running it twice tells nobody twice.
+func (t *Tasks) SendCancellationNotice(ctx context.Context, tx *gorm.DB, args *SendCancellationNoticeArgs, opts ...contract.Option) (contract.ID, error) {
+	return t.q.Enqueue(ctx, tx, SendCancellationNoticeTask, args, opts...)
 }
 
 // RefundPayment enqueues the task subscriptions.refund_payment in tx and returns its id.
@@ -234,7 +337,7 @@ func (t *Tasks) RefundPayment(ctx context.Context, tx *gorm.DB, args *RefundPaym
 
 // SuspendSubscription enqueues the task subscriptions.suspend_subscription in tx and returns its id.
 //
-// SuspendSubscription takes a business's access away, as an operator decided, with an entry in the audit log. No payment brings it back.
+// SuspendSubscription takes a business's access away, as an operator decided, with an entry in the audit log, and tells its owner. No payment brings it back.
 // Fails for good when the business has no subscription. Running it twice suspends once.
 func (t *Tasks) SuspendSubscription(ctx context.Context, tx *gorm.DB, args *SuspendSubscriptionArgs, opts ...contract.Option) (contract.ID, error) {
 	return t.q.Enqueue(ctx, tx, SuspendSubscriptionTask, args, opts...)
@@ -242,7 +345,7 @@ func (t *Tasks) SuspendSubscription(ctx context.Context, tx *gorm.DB, args *Susp
 
 // ActivateSubscription enqueues the task subscriptions.activate_subscription in tx and returns its id.
 //
-// ActivateSubscription lifts a suspension, as an operator decided, with an entry in the audit log: the subscription is then what its period says.
+// ActivateSubscription lifts a suspension, as an operator decided, with an entry in the audit log, and tells its owner: the subscription is then what its period says.
 // Fails for good when the business's subscription is not suspended. Running it twice lifts it once.
 func (t *Tasks) ActivateSubscription(ctx context.Context, tx *gorm.DB, args *ActivateSubscriptionArgs, opts ...contract.Option) (contract.ID, error) {
 	return t.q.Enqueue(ctx, tx, ActivateSubscriptionTask, args, opts...)
@@ -271,9 +374,25 @@ type TasksHandler interface {
 	ReconcilePayments(ctx context.Context, tx *gorm.DB, args *ReconcilePaymentsArgs) (*ReconcilePaymentsResult, error)
 
 	// CleanupExpiredSubscriptions writes down what follows from periods that are over: trials become inactive, paid subscriptions past due, expired after the days of grace, or
-	// cancelled if their owner wanted it so. Access ends by the period itself, not by this. It works in batches of 1,000 and enqueues itself until none is left.
-	// Fails for good only when its attempts are used up. Running it twice changes nothing more.
+	// cancelled if their owner wanted it so; and tells their owners. Access ends by the period itself, not by this. It works in batches of 1,000 and enqueues itself until none is left.
+	// Fails for good only when its attempts are used up. Running it twice changes nothing more, and tells nobody twice.
 	CleanupExpiredSubscriptions(ctx context.Context, tx *gorm.DB, args *CleanupExpiredSubscriptionsArgs) (*CleanupExpiredSubscriptionsResult, error)
+
+	// ProcessTrialExpirations is CleanupExpiredSubscriptions for trials alone: those that are over become inactive, unless a payment has made them active before, and their owners
+	// are told. Fails for good only when its attempts are used up. Running it twice changes nothing more.
+	ProcessTrialExpirations(ctx context.Context, tx *gorm.DB, args *ProcessTrialExpirationsArgs) (*ProcessTrialExpirationsResult, error)
+
+	// CheckTrialExpirations tells the owners of trials that end within 3 days, by a mail and a notice; of each trial once.
+	// Fails for good only when its attempts are used up. Running it twice tells nobody twice.
+	CheckTrialExpirations(ctx context.Context, tx *gorm.DB, args *CheckTrialExpirationsArgs) (*CheckTrialExpirationsResult, error)
+
+	// SendSubscriptionExpiryReminders tells the owners of subscriptions that end within 14, 7 and 3 days and do not renew, by a mail and a notice; once for each of the three, and
+	// only of the smallest that applies when several were missed. Fails for good only when its attempts are used up. Running it twice tells nobody twice.
+	SendSubscriptionExpiryReminders(ctx context.Context, tx *gorm.DB, args *SendSubscriptionExpiryRemindersArgs) (*SendSubscriptionExpiryRemindersResult, error)
+
+	// SendCancellationNotice tells a business that its owner has cancelled the subscription, at once or for the end of its period, by a mail and a notice. One that was taken back
+	// in the meantime is not told of. Fails for good when the business has no subscription. Running it twice tells nobody twice.
+	SendCancellationNotice(ctx context.Context, tx *gorm.DB, args *SendCancellationNoticeArgs) (*SendCancellationNoticeResult, error)
 
 	// RefundPayment asks the provider to give a subscription payment back, all that is left of it or a part, as an operator decided. What becomes of the month follows from the
 	// provider's word that the money has gone, at once or days later (subscriptions.process_webhook_event): a part takes no days, and when all has gone back its month is taken away
@@ -282,11 +401,11 @@ type TasksHandler interface {
 	// provider gives back more than was paid, and a part is not asked for again.
 	RefundPayment(ctx context.Context, run contract.Run, args *RefundPaymentArgs) (contract.Commit[*RefundPaymentResult], error)
 
-	// SuspendSubscription takes a business's access away, as an operator decided, with an entry in the audit log. No payment brings it back.
+	// SuspendSubscription takes a business's access away, as an operator decided, with an entry in the audit log, and tells its owner. No payment brings it back.
 	// Fails for good when the business has no subscription. Running it twice suspends once.
 	SuspendSubscription(ctx context.Context, tx *gorm.DB, args *SuspendSubscriptionArgs) (*SuspendSubscriptionResult, error)
 
-	// ActivateSubscription lifts a suspension, as an operator decided, with an entry in the audit log: the subscription is then what its period says.
+	// ActivateSubscription lifts a suspension, as an operator decided, with an entry in the audit log, and tells its owner: the subscription is then what its period says.
 	// Fails for good when the business's subscription is not suspended. Running it twice lifts it once.
 	ActivateSubscription(ctx context.Context, tx *gorm.DB, args *ActivateSubscriptionArgs) (*ActivateSubscriptionResult, error)
 }
@@ -298,6 +417,10 @@ func HandleTasks(r contract.Registrar, h TasksHandler) {
 	r.Register(contract.LongHandler(VerifyPaymentTask, h.VerifyPayment))
 	r.Register(contract.ShortHandler(ReconcilePaymentsTask, h.ReconcilePayments))
 	r.Register(contract.ShortHandler(CleanupExpiredSubscriptionsTask, h.CleanupExpiredSubscriptions))
+	r.Register(contract.ShortHandler(ProcessTrialExpirationsTask, h.ProcessTrialExpirations))
+	r.Register(contract.ShortHandler(CheckTrialExpirationsTask, h.CheckTrialExpirations))
+	r.Register(contract.ShortHandler(SendSubscriptionExpiryRemindersTask, h.SendSubscriptionExpiryReminders))
+	r.Register(contract.ShortHandler(SendCancellationNoticeTask, h.SendCancellationNotice))
 	r.Register(contract.LongHandler(RefundPaymentTask, h.RefundPayment))
 	r.Register(contract.ShortHandler(SuspendSubscriptionTask, h.SuspendSubscription))
 	r.Register(contract.ShortHandler(ActivateSubscriptionTask, h.ActivateSubscription))

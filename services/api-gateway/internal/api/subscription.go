@@ -161,6 +161,10 @@ func (s *Server) CancelSubscription(ctx context.Context, req gen.CancelSubscript
 	now := time.Now()
 	err := s.DB.InTenant(ctx, func(tx *gorm.DB) (err error) {
 		sub, err = billing.CancelSubscription(tx, audit.Entry{User: who.User, Actor: who.Email, IP: client.IP, UserAgent: client.UserAgent}, who.User, value(req.Body.Immediately), value(req.Body.Reason), now)
+		if err != nil {
+			return err
+		}
+		_, err = s.Subscriptions.SendCancellationNotice(ctx, tx, &subscriptionspb.SendCancellationNoticeArgs{BusinessId: who.Tenant.String(), AtOnce: sub.Stored == billing.SubCancelled})
 		return err
 	})
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/proto"
 	"gorm.io/gorm"
 
 	"makola/pkg/billing"
@@ -376,6 +377,16 @@ func TestEveryTaskPassesTheTrial(t *testing.T) {
 		s.tenant, s.owner = openShop(t, pg)
 		return sample(s, s.buy(t))
 	}
+	// standing is a platform's task on a business whose subscription is so.
+	standing := func(set string, args proto.Message) func(*testing.T, *postgrestest.Database) tasktest.Sample {
+		return func(t *testing.T, pg *postgrestest.Database) tasktest.Sample {
+			t.Helper()
+			openShop(t, pg)
+			_, err := pg.Admin().Exec(t.Context(), "update billing.subscription set "+set)
+			require.NoError(t, err)
+			return tasktest.Sample{Args: args}
+		}
+	}
 	tasktest.Contract(t, tasktest.Trial{
 		Role: "makola_billing",
 		Register: func(pg *postgrestest.Database, r contract.Registrar, q *task.Queue) {
@@ -494,6 +505,18 @@ func TestEveryTaskPassesTheTrial(t *testing.T) {
 					require.NoError(t, err)
 					return tasktest.Sample{Args: &subscriptionspb.CleanupExpiredSubscriptionsArgs{}}
 				})
+			},
+			"subscriptions.process_trial_expirations": standing(`period_start = now() - interval '15 days', period_end = now() - interval '1 hour'`, &subscriptionspb.ProcessTrialExpirationsArgs{}),
+			"subscriptions.check_trial_expirations":   standing(`period_end = now() + interval '2 days'`, &subscriptionspb.CheckTrialExpirationsArgs{}),
+			"subscriptions.send_subscription_expiry_reminders": standing(`status = 'ACTIVE', is_trial = false, period_end = now() + interval '2 days'`,
+				&subscriptionspb.SendSubscriptionExpiryRemindersArgs{}),
+			"subscriptions.send_cancellation_notice": func(t *testing.T, pg *postgrestest.Database) tasktest.Sample {
+				t.Helper()
+				sample := standing(`status = 'ACTIVE', is_trial = false, cancel_at_period_end = true`, nil)(t, pg)
+				var id string
+				require.NoError(t, pg.Admin().QueryRow(t.Context(), "select tenant_id::text from billing.subscription").Scan(&id))
+				sample.Args, sample.Tenant = &subscriptionspb.SendCancellationNoticeArgs{BusinessId: id}, uuid.MustParse(id)
+				return sample
 			},
 			"subscriptions.suspend_subscription": func(t *testing.T, pg *postgrestest.Database) tasktest.Sample {
 				t.Helper()

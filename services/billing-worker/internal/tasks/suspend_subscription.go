@@ -9,8 +9,8 @@ import (
 	subscriptionspb "makola/proto/makola/subscriptions/v1"
 )
 
-// SuspendSubscription takes a business's access away, as an operator decided.
-// SHORT: one row and its audit entry. The operator's own role may ask for it and not touch the row.
+// SuspendSubscription takes a business's access away, as an operator decided, and tells its owner.
+// SHORT: one row, its audit entry and a mail. The operator's own role may ask for it and not touch the row.
 func (s *Subscriptions) SuspendSubscription(ctx context.Context, tx *gorm.DB, args *subscriptionspb.SuspendSubscriptionArgs) (*subscriptionspb.SuspendSubscriptionResult, error) {
 	ctx, tx, err := forBusiness(ctx, tx, args.GetBusinessId())
 	if err != nil {
@@ -20,12 +20,15 @@ func (s *Subscriptions) SuspendSubscription(ctx context.Context, tx *gorm.DB, ar
 	if err != nil {
 		return nil, err
 	}
-	_, fresh, err := billing.SuspendSubscription(tx.WithContext(ctx), by)
+	sub, fresh, err := billing.SuspendSubscription(tx.WithContext(ctx), by)
 	if err != nil {
 		return nil, final(err, billing.ErrNoSubscription)
 	}
 	if !fresh {
 		return &subscriptionspb.SuspendSubscriptionResult{Status: "already_suspended"}, nil
+	}
+	if _, _, err := s.tellState(ctx, tx, sub, billing.SubSuspended, s.now()); err != nil {
+		return nil, err
 	}
 	return &subscriptionspb.SuspendSubscriptionResult{Status: "suspended"}, nil
 }

@@ -2,6 +2,8 @@
 package tasks
 
 import (
+	"time"
+
 	"makola/pkg/payments"
 	"makola/pkg/postgres"
 	"makola/pkg/task"
@@ -44,6 +46,8 @@ type Subscriptions struct {
 	// Bell and PlatformEmail are as for AIFeatures.
 	Bell          *task.Queue
 	PlatformEmail string
+	// Now is the clock that periods are held against; nil is the machine's. A test of a year does not take one.
+	Now func() time.Time
 }
 
 var (

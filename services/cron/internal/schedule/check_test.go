@@ -15,9 +15,9 @@ func TestTheShippedTableIsSound(t *testing.T) {
 	for _, j := range jobs {
 		active[j.Name] = true
 	}
-	added := []string{"reconcile-payments", "reconcile-subscription-payments", "compare-payments", "expire-credits", "verify-ledger", "expire-invitations", "verify-stock", "verify-receivables", "delete-import-files", "cleanup-old-exports"}
+	added := []string{"reconcile-payments", "reconcile-subscription-payments", "compare-payments", "expire-credits", "verify-ledger", "expire-invitations", "verify-stock", "verify-receivables", "delete-import-files", "cleanup-old-exports",
+		"check-trial-expirations", "process-trial-expirations"}
 	require.Len(t, Waiting(Table()), len(Table())-len(jobs))
-	require.Contains(t, Waiting(Table()), "check-subscription-renewals: accounts.check_subscription_renewals")
 	intervals := map[string]time.Duration{}
 	for _, e := range Table() {
 		intervals[e.Name] = e.Every

@@ -36,6 +36,7 @@ func TestContract(t *testing.T) {
 					[]any{invitation, shop, owner}},
 				{`insert into accounts.invitation (id, tenant_id, email, role, invited_by, expires_at) values (gen_random_uuid(), $1, 'yaa@example.com', 'STAFF', $2, now() - interval '1 minute')`,
 					[]any{shop, owner}},
+				{`insert into billing.subscription (tenant_id, status, auto_renew, period_start, period_end) values ($1, 'ACTIVE', true, now() - interval '25 days', now() + interval '5 days')`, []any{shop}},
 				{`insert into notifications.email (id, tenant_id, key, recipient, template) values ($1, $2, 'k', 'ama@example.com', 'welcome')`, []any{mailID, shop}},
 			} {
 				_, err := admin.Exec(t.Context(), row.sql, row.args...)
@@ -50,13 +51,14 @@ func TestContract(t *testing.T) {
 			handle(t, r, db.Open("makola_notifier"), q, server.URL())
 		},
 		Samples: map[string]func(*testing.T, *postgrestest.Database) tasktest.Sample{
-			accountspb.SendWelcomeEmailTask.Name:         arrange(shop, &accountspb.SendWelcomeEmailArgs{UserId: owner.String()}),
-			accountspb.SendVerificationEmailTask.Name:    arrange(shop, &accountspb.SendVerificationEmailArgs{UserId: owner.String(), TokenId: token}),
-			accountspb.SendPasswordResetEmailTask.Name:   arrange(uuid.Nil, &accountspb.SendPasswordResetEmailArgs{Email: "Ama@example.com", TokenId: token}),
-			accountspb.SendPasswordChangedEmailTask.Name: arrange(shop, &accountspb.SendPasswordChangedEmailArgs{UserId: owner.String(), ChangeId: token, Ip: "192.0.2.1"}),
-			accountspb.SendInvitationEmailTask.Name:      arrange(shop, &accountspb.SendInvitationEmailArgs{InvitationId: invitation.String(), Number: 1}),
-			accountspb.ExpireInvitationsTask.Name:        arrange(uuid.Nil, &accountspb.ExpireInvitationsArgs{}),
-			notificationspb.SendEmailTask.Name:           arrange(shop, &notificationspb.SendEmailArgs{EmailId: mailID.String()}),
+			accountspb.SendWelcomeEmailTask.Name:          arrange(shop, &accountspb.SendWelcomeEmailArgs{UserId: owner.String()}),
+			accountspb.SendVerificationEmailTask.Name:     arrange(shop, &accountspb.SendVerificationEmailArgs{UserId: owner.String(), TokenId: token}),
+			accountspb.SendPasswordResetEmailTask.Name:    arrange(uuid.Nil, &accountspb.SendPasswordResetEmailArgs{Email: "Ama@example.com", TokenId: token}),
+			accountspb.SendPasswordChangedEmailTask.Name:  arrange(shop, &accountspb.SendPasswordChangedEmailArgs{UserId: owner.String(), ChangeId: token, Ip: "192.0.2.1"}),
+			accountspb.SendInvitationEmailTask.Name:       arrange(shop, &accountspb.SendInvitationEmailArgs{InvitationId: invitation.String(), Number: 1}),
+			accountspb.ExpireInvitationsTask.Name:         arrange(uuid.Nil, &accountspb.ExpireInvitationsArgs{}),
+			accountspb.CheckSubscriptionRenewalsTask.Name: arrange(uuid.Nil, &accountspb.CheckSubscriptionRenewalsArgs{}),
+			notificationspb.SendEmailTask.Name:            arrange(shop, &notificationspb.SendEmailArgs{EmailId: mailID.String()}),
 		},
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	netmail "net/mail"
 	"strings"
+	"time"
 
 	"makola/pkg/mail"
 	"makola/pkg/notifications"
@@ -18,6 +19,8 @@ import (
 type Accounts struct {
 	// Notify enqueues the mails.
 	Notify *notificationspb.Tasks
+	// Now is the clock that periods are held against; nil is the machine's. A test of a year does not take one.
+	Now func() time.Time
 }
 
 // Notifications runs the tasks of the queue notifications. It is safe for concurrent use.

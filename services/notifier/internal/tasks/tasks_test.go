@@ -29,7 +29,7 @@ import (
 const linkKey = "0123456789abcdef0123456789abcdef"
 
 // handle registers the handlers, as main does, with the mail server at url.
-func handle(t *testing.T, r contract.Registrar, db *postgres.DB, q *task.Queue, url string) {
+func handle(t *testing.T, r contract.Registrar, db *postgres.DB, q *task.Queue, url string) *tasks.Accounts {
 	t.Helper()
 	cfg := mail.Config{URL: service.Secret(url), From: "Makola <no-reply@makola.example>"}
 	sender, err := mail.New(cfg)
@@ -40,8 +40,10 @@ func handle(t *testing.T, r contract.Registrar, db *postgres.DB, q *task.Queue, 
 	require.NoError(t, err)
 	unsubscribe, err := notifications.ParseUnsubscribeKeys(linkKey)
 	require.NoError(t, err)
-	accountspb.HandleTasks(r, &tasks.Accounts{Notify: notificationspb.NewTasks(q)})
+	accounts := &tasks.Accounts{Notify: notificationspb.NewTasks(q)}
+	accountspb.HandleTasks(r, accounts)
 	notificationspb.HandleTasks(r, &tasks.Notifications{DB: db, Words: words, Sender: sender, Domain: domain, Unsubscribe: unsubscribe, PublicURL: "https://api.example.com/"})
+	return accounts
 }
 
 // world is notifier without a broker: a real database, a real mail server, and one shop with its owner.
@@ -53,6 +55,7 @@ type world struct {
 	admin  *pgx.Conn
 	server *mailtest.Server
 	notify *notificationspb.Tasks
+	users  *tasks.Accounts
 	shop   uuid.UUID
 	owner  uuid.UUID
 }
@@ -72,7 +75,7 @@ func newWorldAt(t *testing.T, server *mailtest.Server, url string) *world {
 	}
 	w := &world{Harness: tasktest.New(t, db), t: t, pg: pg, db: db, admin: pg.Admin(), server: server, shop: uuid.New(), owner: uuid.New()}
 	w.notify = notificationspb.NewTasks(w.Queue)
-	handle(t, w, db, w.Queue, url)
+	w.users = handle(t, w, db, w.Queue, url)
 	w.addUser(w.owner, "ama@example.com", "Ama Mensah")
 	w.exec(`insert into accounts.business (id, owner_id, name, email) values ($1, $2, 'Ama''s Provisions', 'shop@example.com')`, w.shop, w.owner)
 	w.exec(`insert into accounts.membership (tenant_id, user_id, role) values ($1, $2, 'OWNER')`, w.shop, w.owner)

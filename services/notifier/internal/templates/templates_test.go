@@ -41,6 +41,10 @@ func subscribed() notifications.SubscriptionActivated {
 	}
 }
 
+func stateOf(state string) notifications.SubscriptionState {
+	return notifications.SubscriptionState{Name: "Ama Mensah", Business: "Ama's Provisions", State: state, EndsAt: paidAt, GraceEndsAt: paidAt.AddDate(0, 0, 8), Timezone: "Africa/Accra"}
+}
+
 func lowStock() notifications.LowStock {
 	days, hours := int64(3), int64(0)
 	return notifications.LowStock{Name: "Ama Mensah", Owner: true, Business: "Ama's Provisions", Currency: money.GHS, Total: 27, New: 4, Recovered: 2, Items: []notifications.LowStockItem{
@@ -111,6 +115,23 @@ func samples() map[string]notifications.Content {
 		"stock_movement_first_month":  notifications.StockMovement{Business: "Ama's Provisions", Currency: money.GHS, From: "2026-03-01", To: "2026-03-30", Days: 30, Now: notifications.Flow{Received: 40}},
 		"subscription_activated":      subscribed(),
 		"subscription_activated_bare": notifications.SubscriptionActivated{Currency: money.GHS, PaidMinor: 12000},
+		"subscription_renewal": notifications.SubscriptionReminder{
+			Name: "Ama Mensah", Business: "Ama's Provisions", Kind: "renewal", EndsAt: paidAt, Days: 7, AmountMinor: 18000, Currency: money.GHS, Storefronts: 2, Timezone: "Africa/Accra",
+		},
+		"subscription_expiring": notifications.SubscriptionReminder{
+			Name: "Ama Mensah", Business: "Ama's Provisions", Kind: "expiry", EndsAt: paidAt, Days: 1, AmountMinor: 12000, Currency: money.GHS, Storefronts: 1, Timezone: "Africa/Lagos",
+		},
+		"subscription_trial_ending": notifications.SubscriptionReminder{
+			Name: "Ama Mensah", Business: "Ama's Provisions", Kind: "trial", EndsAt: paidAt, Days: 3, AmountMinor: 12000, Currency: money.GHS, Storefronts: 1, Timezone: "Africa/Accra",
+		},
+		"subscription_trial_ended": stateOf("INACTIVE"),
+		"subscription_past_due":    stateOf("PAST_DUE"),
+		"subscription_expired":     stateOf("EXPIRED"),
+		"subscription_cancelling":  stateOf("CANCELLING"),
+		"subscription_cancelled":   stateOf("CANCELLED"),
+		"subscription_suspended":   stateOf("SUSPENDED"),
+		"subscription_lifted":      stateOf("ACTIVE"),
+		"subscription_state_bare":  notifications.SubscriptionState{State: "PAST_DUE"},
 		"payment_review_subscription": notifications.PaymentReview{
 			Name: "Ama Mensah", Business: "Ama's Provisions", Reference: "SUB-06FZ8Q9W3M7K2X4B5N6P7R8S9T", Product: "subscription",
 			ExpectedMinor: 12000, ExpectedCurrency: money.GHS, ReceivedMinor: 11900, ReceivedCurrency: money.GHS, ReportedAt: paidAt, Timezone: "Africa/Accra",
@@ -160,6 +181,9 @@ func TestPeoplesWordsCannotBreakOut(t *testing.T) {
 			Taxes: []notifications.Tax{{Name: evil}}, Timezone: evil, PaidAt: paidAt},
 		"subscription_activated": notifications.SubscriptionActivated{Name: evil, Business: evil, Reference: evil, Currency: "GHS\r\n", Taxes: []notifications.Tax{{Name: evil}}, Timezone: evil,
 			PaidAt: paidAt, PeriodStart: paidAt, PeriodEnd: paidAt},
+		"subscription_reminder": notifications.SubscriptionReminder{Name: evil, Business: evil, Kind: evil, Currency: "GHS\r\n", EndsAt: paidAt, Timezone: evil},
+		"subscription_state":    notifications.SubscriptionState{Name: evil, Business: evil, State: evil, EndsAt: paidAt, Timezone: evil},
+
 		"verify_email":     notifications.VerifyEmail{Name: evil, Token: "x", Timezone: evil},
 		"password_reset":   notifications.PasswordReset{Name: evil, Token: "x", Timezone: evil},
 		"password_changed": notifications.PasswordChanged{Name: evil, IP: evil, Timezone: evil},
