@@ -67,6 +67,8 @@ type Subscription struct {
 	SuspendReason     string
 	// Zone is the business's: days and months are counted there.
 	Zone *time.Location
+	// anchor is the day of the month on which paid months begin; 0 before the first payment.
+	anchor int
 }
 
 // StatusAt is the status at an instant. It needs no sweep to have run: a period that is over is over.
@@ -120,6 +122,15 @@ func (s *Subscription) BilledStorefronts() int {
 	return s.Storefronts
 }
 
+// nextPeriod is the month that follows the period.
+func (s *Subscription) nextPeriod() (start, end time.Time) {
+	local, anchor := s.PeriodEnd.In(s.Zone), s.anchor
+	if anchor == 0 {
+		anchor = local.Day()
+	}
+	return s.PeriodEnd.UTC(), nextMonth(local, anchor).UTC()
+}
+
 // daysBetween counts calendar days in zone: an hour before and after midnight are one day apart.
 func daysBetween(from, to time.Time, zone *time.Location) int {
 	day := func(t time.Time) time.Time {
@@ -158,14 +169,14 @@ func nextMonth(local time.Time, anchor int) time.Time {
 
 const selectSubscription = `
 	select s.tenant_id, s.status, s.payment_status, s.storefronts, s.next_storefronts, s.is_trial, s.trial_end, s.period_start, s.period_end, s.grace_period_days, s.auto_renew,
-	       s.cancel_at_period_end, s.cancelled_at, s.suspended_at, s.suspend_reason, b.timezone
+	       s.cancel_at_period_end, s.cancelled_at, s.suspended_at, s.suspend_reason, b.timezone, coalesce(s.anchor_day, 0)
 	  from billing.subscription s join accounts.business b on b.id = s.tenant_id `
 
 func scanSubscription(rows pgx.Rows) (*Subscription, error) {
 	s := &Subscription{}
 	var zone string
 	err := rows.Scan(&s.Tenant, &s.Stored, &s.PaymentStatus, &s.Storefronts, &s.NextStorefronts, &s.IsTrial, &s.TrialEnd, &s.PeriodStart, &s.PeriodEnd, &s.GraceDays, &s.AutoRenew,
-		&s.CancelAtPeriodEnd, &s.CancelledAt, &s.SuspendedAt, &s.SuspendReason, &zone)
+		&s.CancelAtPeriodEnd, &s.CancelledAt, &s.SuspendedAt, &s.SuspendReason, &zone, &s.anchor)
 	s.Zone = location(zone)
 	return s, err
 }
@@ -206,8 +217,8 @@ func location(name string) *time.Location {
 	return time.UTC
 }
 
-// CancelSubscription ends the transaction's tenant's active subscription, at once or when its period is over, and gives up its pending payments if at once. What was paid is
-// not given back. Cancelling again changes nothing. who is the owner who decided. Errors: ErrNoSubscription, ErrNotCancellable.
+// CancelSubscription ends the transaction's tenant's active subscription, at once or when its period is over, and gives up its pending payments if at once. What is owed
+// for the next month is not owed any more; what was paid is not given back. Cancelling again changes nothing. who is the owner who decided. Errors: ErrNoSubscription, ErrNotCancellable.
 func CancelSubscription(tx *gorm.DB, who audit.Entry, user uuid.UUID, atOnce bool, reason string, now time.Time) (*Subscription, error) {
 	// Payments before the subscription, as those who settle them lock.
 	if _, err := exec(tx, "lock pending payments", `select from billing.subscription_payment where status = 'PENDING' order by reference for no key update`); err != nil {
@@ -233,6 +244,9 @@ func CancelSubscription(tx *gorm.DB, who audit.Entry, user uuid.UUID, atOnce boo
 		}
 	}
 	if _, err := exec(tx, "cancel subscription", statement, s.Tenant, user, reason); err != nil {
+		return nil, err
+	}
+	if err := cancelInvoices(tx, s.Tenant); err != nil {
 		return nil, err
 	}
 	who.Tenant, who.Action, who.Entity, who.EntityID = s.Tenant, action, "subscription", s.Tenant.String()

@@ -43,6 +43,9 @@ func (b *subscriptionBatch) write(tx *gorm.DB) error {
 	if err := b.writeSubscriptions(tx); err != nil {
 		return err
 	}
+	if err := settleInvoices(tx, b.now, b.months); err != nil {
+		return err
+	}
 	reviews := b.reviews()
 	for i := range reviews {
 		reviews[i].payment, reviews[i].purchase = reviews[i].purchase, uuid.Nil

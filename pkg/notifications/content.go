@@ -255,6 +255,8 @@ func Decode(template string, data []byte) (Content, error) {
 		return decode[SubscriptionActivated](data)
 	case SubscriptionReminder{}.Template():
 		return decode[SubscriptionReminder](data)
+	case Invoice{}.Template():
+		return decode[Invoice](data)
 	case SubscriptionState{}.Template():
 		return decode[SubscriptionState](data)
 	case VerifyEmail{}.Template():

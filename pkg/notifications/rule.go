@@ -35,6 +35,7 @@ var switchesOf = map[string][]Switch{
 	PaymentReview{}.Template():         nil,
 	SubscriptionActivated{}.Template(): nil,
 	PaymentFailed{}.Template():         nil,
+	Invoice{}.Template():               nil,
 	SubscriptionState{}.Template():     nil, // whether the shop can be worked in
 
 	SubscriptionReminder{}.Template(): {SystemUpdates},

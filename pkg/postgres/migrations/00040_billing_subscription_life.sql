@@ -15,7 +15,7 @@ grant update (next_storefronts) on billing.subscription to makola_billing;
 -- The hourly sweep for reminders. Reading only, and the price list.
 create policy subscription_remind on billing.subscription for select to makola_notifier using ((select app.is_system()));
 grant usage on schema billing to makola_notifier;
-grant select (tenant_id, status, payment_status, storefronts, next_storefronts, is_trial, trial_end, period_start, period_end, grace_period_days, auto_renew, cancel_at_period_end,
+grant select (tenant_id, status, payment_status, storefronts, next_storefronts, is_trial, trial_end, period_start, period_end, grace_period_days, auto_renew, anchor_day, cancel_at_period_end,
               cancelled_at, suspended_at, suspend_reason) on billing.subscription to makola_notifier;
 grant select on billing.pricing_tier, billing.tax_rate to makola_notifier;
 -- +goose StatementEnd
@@ -23,7 +23,7 @@ grant select on billing.pricing_tier, billing.tax_rate to makola_notifier;
 -- +goose Down
 -- +goose StatementBegin
 revoke select on billing.pricing_tier, billing.tax_rate from makola_notifier;
-revoke select (tenant_id, status, payment_status, storefronts, next_storefronts, is_trial, trial_end, period_start, period_end, grace_period_days, auto_renew, cancel_at_period_end,
+revoke select (tenant_id, status, payment_status, storefronts, next_storefronts, is_trial, trial_end, period_start, period_end, grace_period_days, auto_renew, anchor_day, cancel_at_period_end,
                cancelled_at, suspended_at, suspend_reason) on billing.subscription from makola_notifier;
 revoke usage on schema billing from makola_notifier;
 drop policy subscription_remind on billing.subscription;

@@ -1308,6 +1308,493 @@ func (x *SendCancellationNoticeResult) GetStatus() string {
 	return ""
 }
 
+// ProcessAutoRenewalsArgs are the arguments of subscriptions.process_auto_renewals: none.
+type ProcessAutoRenewalsArgs struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProcessAutoRenewalsArgs) Reset() {
+	*x = ProcessAutoRenewalsArgs{}
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProcessAutoRenewalsArgs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProcessAutoRenewalsArgs) ProtoMessage() {}
+
+func (x *ProcessAutoRenewalsArgs) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProcessAutoRenewalsArgs.ProtoReflect.Descriptor instead.
+func (*ProcessAutoRenewalsArgs) Descriptor() ([]byte, []int) {
+	return file_makola_subscriptions_v1_tasks_proto_rawDescGZIP(), []int{24}
+}
+
+// ProcessAutoRenewalsResult is the result of subscriptions.process_auto_renewals.
+type ProcessAutoRenewalsResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// status is done, or continued when another run was enqueued for the rest.
+	Status string `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	// issued is how many invoices this run made.
+	Issued        int32 `protobuf:"varint,2,opt,name=issued,proto3" json:"issued,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProcessAutoRenewalsResult) Reset() {
+	*x = ProcessAutoRenewalsResult{}
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProcessAutoRenewalsResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProcessAutoRenewalsResult) ProtoMessage() {}
+
+func (x *ProcessAutoRenewalsResult) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProcessAutoRenewalsResult.ProtoReflect.Descriptor instead.
+func (*ProcessAutoRenewalsResult) Descriptor() ([]byte, []int) {
+	return file_makola_subscriptions_v1_tasks_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *ProcessAutoRenewalsResult) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *ProcessAutoRenewalsResult) GetIssued() int32 {
+	if x != nil {
+		return x.Issued
+	}
+	return 0
+}
+
+// GenerateMonthlyInvoicesArgs are the arguments of subscriptions.generate_monthly_invoices: none.
+type GenerateMonthlyInvoicesArgs struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GenerateMonthlyInvoicesArgs) Reset() {
+	*x = GenerateMonthlyInvoicesArgs{}
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GenerateMonthlyInvoicesArgs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GenerateMonthlyInvoicesArgs) ProtoMessage() {}
+
+func (x *GenerateMonthlyInvoicesArgs) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GenerateMonthlyInvoicesArgs.ProtoReflect.Descriptor instead.
+func (*GenerateMonthlyInvoicesArgs) Descriptor() ([]byte, []int) {
+	return file_makola_subscriptions_v1_tasks_proto_rawDescGZIP(), []int{26}
+}
+
+// GenerateMonthlyInvoicesResult is the result of subscriptions.generate_monthly_invoices.
+type GenerateMonthlyInvoicesResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// status is done, or continued when another run was enqueued for the rest.
+	Status string `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	// issued is how many invoices this run made of months that are to be paid.
+	Issued int32 `protobuf:"varint,2,opt,name=issued,proto3" json:"issued,omitempty"`
+	// paid is how many it made of months that are paid.
+	Paid          int32 `protobuf:"varint,3,opt,name=paid,proto3" json:"paid,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GenerateMonthlyInvoicesResult) Reset() {
+	*x = GenerateMonthlyInvoicesResult{}
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GenerateMonthlyInvoicesResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GenerateMonthlyInvoicesResult) ProtoMessage() {}
+
+func (x *GenerateMonthlyInvoicesResult) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GenerateMonthlyInvoicesResult.ProtoReflect.Descriptor instead.
+func (*GenerateMonthlyInvoicesResult) Descriptor() ([]byte, []int) {
+	return file_makola_subscriptions_v1_tasks_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *GenerateMonthlyInvoicesResult) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *GenerateMonthlyInvoicesResult) GetIssued() int32 {
+	if x != nil {
+		return x.Issued
+	}
+	return 0
+}
+
+func (x *GenerateMonthlyInvoicesResult) GetPaid() int32 {
+	if x != nil {
+		return x.Paid
+	}
+	return 0
+}
+
+// SendPaymentRemindersArgs are the arguments of subscriptions.send_payment_reminders: none.
+type SendPaymentRemindersArgs struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SendPaymentRemindersArgs) Reset() {
+	*x = SendPaymentRemindersArgs{}
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SendPaymentRemindersArgs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SendPaymentRemindersArgs) ProtoMessage() {}
+
+func (x *SendPaymentRemindersArgs) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SendPaymentRemindersArgs.ProtoReflect.Descriptor instead.
+func (*SendPaymentRemindersArgs) Descriptor() ([]byte, []int) {
+	return file_makola_subscriptions_v1_tasks_proto_rawDescGZIP(), []int{28}
+}
+
+// SendPaymentRemindersResult is the result of subscriptions.send_payment_reminders.
+type SendPaymentRemindersResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// status is done, or continued when another run was enqueued for the rest.
+	Status string `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	// reminded is how many invoices this run reminded of.
+	Reminded      int32 `protobuf:"varint,2,opt,name=reminded,proto3" json:"reminded,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SendPaymentRemindersResult) Reset() {
+	*x = SendPaymentRemindersResult{}
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SendPaymentRemindersResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SendPaymentRemindersResult) ProtoMessage() {}
+
+func (x *SendPaymentRemindersResult) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SendPaymentRemindersResult.ProtoReflect.Descriptor instead.
+func (*SendPaymentRemindersResult) Descriptor() ([]byte, []int) {
+	return file_makola_subscriptions_v1_tasks_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *SendPaymentRemindersResult) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *SendPaymentRemindersResult) GetReminded() int32 {
+	if x != nil {
+		return x.Reminded
+	}
+	return 0
+}
+
+// CheckUsageLimitsArgs are the arguments of subscriptions.check_usage_limits: none.
+type CheckUsageLimitsArgs struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckUsageLimitsArgs) Reset() {
+	*x = CheckUsageLimitsArgs{}
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckUsageLimitsArgs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckUsageLimitsArgs) ProtoMessage() {}
+
+func (x *CheckUsageLimitsArgs) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckUsageLimitsArgs.ProtoReflect.Descriptor instead.
+func (*CheckUsageLimitsArgs) Descriptor() ([]byte, []int) {
+	return file_makola_subscriptions_v1_tasks_proto_rawDescGZIP(), []int{30}
+}
+
+// CheckUsageLimitsResult is the result of subscriptions.check_usage_limits.
+type CheckUsageLimitsResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// status is done.
+	Status string `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	// alerts is how many notices this run posted.
+	Alerts        int32 `protobuf:"varint,2,opt,name=alerts,proto3" json:"alerts,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckUsageLimitsResult) Reset() {
+	*x = CheckUsageLimitsResult{}
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckUsageLimitsResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckUsageLimitsResult) ProtoMessage() {}
+
+func (x *CheckUsageLimitsResult) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckUsageLimitsResult.ProtoReflect.Descriptor instead.
+func (*CheckUsageLimitsResult) Descriptor() ([]byte, []int) {
+	return file_makola_subscriptions_v1_tasks_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *CheckUsageLimitsResult) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *CheckUsageLimitsResult) GetAlerts() int32 {
+	if x != nil {
+		return x.Alerts
+	}
+	return 0
+}
+
+// CleanupOldWebhookEventsArgs are the arguments of subscriptions.cleanup_old_webhook_events.
+type CleanupOldWebhookEventsArgs struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// after_event_id is where an earlier run got to, a UUID; a run without it begins with the oldest event.
+	AfterEventId  *string `protobuf:"bytes,1,opt,name=after_event_id,json=afterEventId,proto3,oneof" json:"after_event_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CleanupOldWebhookEventsArgs) Reset() {
+	*x = CleanupOldWebhookEventsArgs{}
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CleanupOldWebhookEventsArgs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CleanupOldWebhookEventsArgs) ProtoMessage() {}
+
+func (x *CleanupOldWebhookEventsArgs) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CleanupOldWebhookEventsArgs.ProtoReflect.Descriptor instead.
+func (*CleanupOldWebhookEventsArgs) Descriptor() ([]byte, []int) {
+	return file_makola_subscriptions_v1_tasks_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *CleanupOldWebhookEventsArgs) GetAfterEventId() string {
+	if x != nil && x.AfterEventId != nil {
+		return *x.AfterEventId
+	}
+	return ""
+}
+
+// CleanupOldWebhookEventsResult is the result of subscriptions.cleanup_old_webhook_events.
+type CleanupOldWebhookEventsResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// status is done, or continued when another run was enqueued for the rest.
+	Status string `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	// emptied is how many events this run took the body of.
+	Emptied int32 `protobuf:"varint,2,opt,name=emptied,proto3" json:"emptied,omitempty"`
+	// deleted is how many events this run deleted.
+	Deleted       int32 `protobuf:"varint,3,opt,name=deleted,proto3" json:"deleted,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CleanupOldWebhookEventsResult) Reset() {
+	*x = CleanupOldWebhookEventsResult{}
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CleanupOldWebhookEventsResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CleanupOldWebhookEventsResult) ProtoMessage() {}
+
+func (x *CleanupOldWebhookEventsResult) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CleanupOldWebhookEventsResult.ProtoReflect.Descriptor instead.
+func (*CleanupOldWebhookEventsResult) Descriptor() ([]byte, []int) {
+	return file_makola_subscriptions_v1_tasks_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *CleanupOldWebhookEventsResult) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *CleanupOldWebhookEventsResult) GetEmptied() int32 {
+	if x != nil {
+		return x.Emptied
+	}
+	return 0
+}
+
+func (x *CleanupOldWebhookEventsResult) GetDeleted() int32 {
+	if x != nil {
+		return x.Deleted
+	}
+	return 0
+}
+
 var File_makola_subscriptions_v1_tasks_proto protoreflect.FileDescriptor
 
 const file_makola_subscriptions_v1_tasks_proto_rawDesc = "" +
@@ -1389,7 +1876,31 @@ const file_makola_subscriptions_v1_tasks_proto_rawDesc = "" +
 	"businessId\x12\x17\n" +
 	"\aat_once\x18\x02 \x01(\bR\x06atOnce\"6\n" +
 	"\x1cSendCancellationNoticeResult\x12\x16\n" +
-	"\x06status\x18\x01 \x01(\tR\x06status2\xe2\x15\n" +
+	"\x06status\x18\x01 \x01(\tR\x06status\"\x19\n" +
+	"\x17ProcessAutoRenewalsArgs\"K\n" +
+	"\x19ProcessAutoRenewalsResult\x12\x16\n" +
+	"\x06status\x18\x01 \x01(\tR\x06status\x12\x16\n" +
+	"\x06issued\x18\x02 \x01(\x05R\x06issued\"\x1d\n" +
+	"\x1bGenerateMonthlyInvoicesArgs\"c\n" +
+	"\x1dGenerateMonthlyInvoicesResult\x12\x16\n" +
+	"\x06status\x18\x01 \x01(\tR\x06status\x12\x16\n" +
+	"\x06issued\x18\x02 \x01(\x05R\x06issued\x12\x12\n" +
+	"\x04paid\x18\x03 \x01(\x05R\x04paid\"\x1a\n" +
+	"\x18SendPaymentRemindersArgs\"P\n" +
+	"\x1aSendPaymentRemindersResult\x12\x16\n" +
+	"\x06status\x18\x01 \x01(\tR\x06status\x12\x1a\n" +
+	"\breminded\x18\x02 \x01(\x05R\breminded\"\x16\n" +
+	"\x14CheckUsageLimitsArgs\"H\n" +
+	"\x16CheckUsageLimitsResult\x12\x16\n" +
+	"\x06status\x18\x01 \x01(\tR\x06status\x12\x16\n" +
+	"\x06alerts\x18\x02 \x01(\x05R\x06alerts\"[\n" +
+	"\x1bCleanupOldWebhookEventsArgs\x12)\n" +
+	"\x0eafter_event_id\x18\x01 \x01(\tH\x00R\fafterEventId\x88\x01\x01B\x11\n" +
+	"\x0f_after_event_id\"k\n" +
+	"\x1dCleanupOldWebhookEventsResult\x12\x16\n" +
+	"\x06status\x18\x01 \x01(\tR\x06status\x12\x18\n" +
+	"\aemptied\x18\x02 \x01(\x05R\aemptied\x12\x18\n" +
+	"\adeleted\x18\x03 \x01(\x05R\adeleted2\xd5\x1f\n" +
 	"\fTasksService\x12\xa7\x01\n" +
 	"\x0eProcessPayment\x12+.makola.subscriptions.v1.ProcessPaymentArgs\x1a-.makola.subscriptions.v1.ProcessPaymentResult\"9\xaa\xd4\x185\n" +
 	"\x1dsubscriptions.process_payment\x18\x02\"\x02\b<($2\t\n" +
@@ -1408,7 +1919,17 @@ const file_makola_subscriptions_v1_tasks_proto_rawDesc = "" +
 	"\x15CheckTrialExpirations\x122.makola.subscriptions.v1.CheckTrialExpirationsArgs\x1a4.makola.subscriptions.v1.CheckTrialExpirationsResult\"{\xaa\xd4\x18w\n" +
 	"%subscriptions.check_trial_expirations\x12+subscriptions.tasks.check_trial_expirations\x12!app.tasks.check_trial_expirations\x12\xcb\x03\n" +
 	"\x1fSendSubscriptionExpiryReminders\x12<.makola.subscriptions.v1.SendSubscriptionExpiryRemindersArgs\x1a>.makola.subscriptions.v1.SendSubscriptionExpiryRemindersResult\"\xa9\x02\xaa\xd4\x18\xa4\x02\n" +
-	"0subscriptions.send_subscription_expiry_reminders\x126subscriptions.tasks.send_subscription_expiry_reminders\x12,app.tasks.send_subscription_expiry_reminders\x12,subscriptions.check_subscription_expirations\x122subscriptions.tasks.check_subscription_expirations\x12(app.tasks.check_subscription_expirations\x12\xb2\x01\n" +
+	"0subscriptions.send_subscription_expiry_reminders\x126subscriptions.tasks.send_subscription_expiry_reminders\x12,app.tasks.send_subscription_expiry_reminders\x12,subscriptions.check_subscription_expirations\x122subscriptions.tasks.check_subscription_expirations\x12(app.tasks.check_subscription_expirations\x12\xf2\x01\n" +
+	"\x13ProcessAutoRenewals\x120.makola.subscriptions.v1.ProcessAutoRenewalsArgs\x1a2.makola.subscriptions.v1.ProcessAutoRenewalsResult\"u\xaa\xd4\x18q\n" +
+	"#subscriptions.process_auto_renewals\x12)subscriptions.tasks.process_auto_renewals\x12\x1fapp.tasks.process_auto_renewals\x12\x8b\x02\n" +
+	"\x17GenerateMonthlyInvoices\x124.makola.subscriptions.v1.GenerateMonthlyInvoicesArgs\x1a6.makola.subscriptions.v1.GenerateMonthlyInvoicesResult\"\x81\x01\xaa\xd4\x18}\n" +
+	"'subscriptions.generate_monthly_invoices\x12-subscriptions.tasks.generate_monthly_invoices\x12#app.tasks.generate_monthly_invoices\x12\xf8\x01\n" +
+	"\x14SendPaymentReminders\x121.makola.subscriptions.v1.SendPaymentRemindersArgs\x1a3.makola.subscriptions.v1.SendPaymentRemindersResult\"x\xaa\xd4\x18t\n" +
+	"$subscriptions.send_payment_reminders\x12*subscriptions.tasks.send_payment_reminders\x12 app.tasks.send_payment_reminders\x12\xe0\x01\n" +
+	"\x10CheckUsageLimits\x12-.makola.subscriptions.v1.CheckUsageLimitsArgs\x1a/.makola.subscriptions.v1.CheckUsageLimitsResult\"l\xaa\xd4\x18h\n" +
+	" subscriptions.check_usage_limits\x12&subscriptions.tasks.check_usage_limits\x12\x1capp.tasks.check_usage_limits\x12\x8f\x02\n" +
+	"\x17CleanupOldWebhookEvents\x124.makola.subscriptions.v1.CleanupOldWebhookEventsArgs\x1a6.makola.subscriptions.v1.CleanupOldWebhookEventsResult\"\x85\x01\xaa\xd4\x18\x80\x01\n" +
+	"(subscriptions.cleanup_old_webhook_events\x12.subscriptions.tasks.cleanup_old_webhook_events\x12$app.tasks.cleanup_old_webhook_events\x12\xb2\x01\n" +
 	"\x16SendCancellationNotice\x123.makola.subscriptions.v1.SendCancellationNoticeArgs\x1a5.makola.subscriptions.v1.SendCancellationNoticeResult\",\xaa\xd4\x18(\n" +
 	"&subscriptions.send_cancellation_notice\x12\x93\x01\n" +
 	"\rRefundPayment\x12*.makola.subscriptions.v1.RefundPaymentArgs\x1a,.makola.subscriptions.v1.RefundPaymentResult\"(\xaa\xd4\x18$\n" +
@@ -1430,7 +1951,7 @@ func file_makola_subscriptions_v1_tasks_proto_rawDescGZIP() []byte {
 	return file_makola_subscriptions_v1_tasks_proto_rawDescData
 }
 
-var file_makola_subscriptions_v1_tasks_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
+var file_makola_subscriptions_v1_tasks_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
 var file_makola_subscriptions_v1_tasks_proto_goTypes = []any{
 	(*ProcessPaymentArgs)(nil),                    // 0: makola.subscriptions.v1.ProcessPaymentArgs
 	(*ProcessPaymentResult)(nil),                  // 1: makola.subscriptions.v1.ProcessPaymentResult
@@ -1456,6 +1977,16 @@ var file_makola_subscriptions_v1_tasks_proto_goTypes = []any{
 	(*SendSubscriptionExpiryRemindersResult)(nil), // 21: makola.subscriptions.v1.SendSubscriptionExpiryRemindersResult
 	(*SendCancellationNoticeArgs)(nil),            // 22: makola.subscriptions.v1.SendCancellationNoticeArgs
 	(*SendCancellationNoticeResult)(nil),          // 23: makola.subscriptions.v1.SendCancellationNoticeResult
+	(*ProcessAutoRenewalsArgs)(nil),               // 24: makola.subscriptions.v1.ProcessAutoRenewalsArgs
+	(*ProcessAutoRenewalsResult)(nil),             // 25: makola.subscriptions.v1.ProcessAutoRenewalsResult
+	(*GenerateMonthlyInvoicesArgs)(nil),           // 26: makola.subscriptions.v1.GenerateMonthlyInvoicesArgs
+	(*GenerateMonthlyInvoicesResult)(nil),         // 27: makola.subscriptions.v1.GenerateMonthlyInvoicesResult
+	(*SendPaymentRemindersArgs)(nil),              // 28: makola.subscriptions.v1.SendPaymentRemindersArgs
+	(*SendPaymentRemindersResult)(nil),            // 29: makola.subscriptions.v1.SendPaymentRemindersResult
+	(*CheckUsageLimitsArgs)(nil),                  // 30: makola.subscriptions.v1.CheckUsageLimitsArgs
+	(*CheckUsageLimitsResult)(nil),                // 31: makola.subscriptions.v1.CheckUsageLimitsResult
+	(*CleanupOldWebhookEventsArgs)(nil),           // 32: makola.subscriptions.v1.CleanupOldWebhookEventsArgs
+	(*CleanupOldWebhookEventsResult)(nil),         // 33: makola.subscriptions.v1.CleanupOldWebhookEventsResult
 }
 var file_makola_subscriptions_v1_tasks_proto_depIdxs = []int32{
 	0,  // 0: makola.subscriptions.v1.TasksService.ProcessPayment:input_type -> makola.subscriptions.v1.ProcessPaymentArgs
@@ -1466,24 +1997,34 @@ var file_makola_subscriptions_v1_tasks_proto_depIdxs = []int32{
 	16, // 5: makola.subscriptions.v1.TasksService.ProcessTrialExpirations:input_type -> makola.subscriptions.v1.ProcessTrialExpirationsArgs
 	18, // 6: makola.subscriptions.v1.TasksService.CheckTrialExpirations:input_type -> makola.subscriptions.v1.CheckTrialExpirationsArgs
 	20, // 7: makola.subscriptions.v1.TasksService.SendSubscriptionExpiryReminders:input_type -> makola.subscriptions.v1.SendSubscriptionExpiryRemindersArgs
-	22, // 8: makola.subscriptions.v1.TasksService.SendCancellationNotice:input_type -> makola.subscriptions.v1.SendCancellationNoticeArgs
-	10, // 9: makola.subscriptions.v1.TasksService.RefundPayment:input_type -> makola.subscriptions.v1.RefundPaymentArgs
-	12, // 10: makola.subscriptions.v1.TasksService.SuspendSubscription:input_type -> makola.subscriptions.v1.SuspendSubscriptionArgs
-	14, // 11: makola.subscriptions.v1.TasksService.ActivateSubscription:input_type -> makola.subscriptions.v1.ActivateSubscriptionArgs
-	1,  // 12: makola.subscriptions.v1.TasksService.ProcessPayment:output_type -> makola.subscriptions.v1.ProcessPaymentResult
-	3,  // 13: makola.subscriptions.v1.TasksService.ProcessWebhookEvent:output_type -> makola.subscriptions.v1.ProcessWebhookEventResult
-	5,  // 14: makola.subscriptions.v1.TasksService.VerifyPayment:output_type -> makola.subscriptions.v1.VerifyPaymentResult
-	7,  // 15: makola.subscriptions.v1.TasksService.ReconcilePayments:output_type -> makola.subscriptions.v1.ReconcilePaymentsResult
-	9,  // 16: makola.subscriptions.v1.TasksService.CleanupExpiredSubscriptions:output_type -> makola.subscriptions.v1.CleanupExpiredSubscriptionsResult
-	17, // 17: makola.subscriptions.v1.TasksService.ProcessTrialExpirations:output_type -> makola.subscriptions.v1.ProcessTrialExpirationsResult
-	19, // 18: makola.subscriptions.v1.TasksService.CheckTrialExpirations:output_type -> makola.subscriptions.v1.CheckTrialExpirationsResult
-	21, // 19: makola.subscriptions.v1.TasksService.SendSubscriptionExpiryReminders:output_type -> makola.subscriptions.v1.SendSubscriptionExpiryRemindersResult
-	23, // 20: makola.subscriptions.v1.TasksService.SendCancellationNotice:output_type -> makola.subscriptions.v1.SendCancellationNoticeResult
-	11, // 21: makola.subscriptions.v1.TasksService.RefundPayment:output_type -> makola.subscriptions.v1.RefundPaymentResult
-	13, // 22: makola.subscriptions.v1.TasksService.SuspendSubscription:output_type -> makola.subscriptions.v1.SuspendSubscriptionResult
-	15, // 23: makola.subscriptions.v1.TasksService.ActivateSubscription:output_type -> makola.subscriptions.v1.ActivateSubscriptionResult
-	12, // [12:24] is the sub-list for method output_type
-	0,  // [0:12] is the sub-list for method input_type
+	24, // 8: makola.subscriptions.v1.TasksService.ProcessAutoRenewals:input_type -> makola.subscriptions.v1.ProcessAutoRenewalsArgs
+	26, // 9: makola.subscriptions.v1.TasksService.GenerateMonthlyInvoices:input_type -> makola.subscriptions.v1.GenerateMonthlyInvoicesArgs
+	28, // 10: makola.subscriptions.v1.TasksService.SendPaymentReminders:input_type -> makola.subscriptions.v1.SendPaymentRemindersArgs
+	30, // 11: makola.subscriptions.v1.TasksService.CheckUsageLimits:input_type -> makola.subscriptions.v1.CheckUsageLimitsArgs
+	32, // 12: makola.subscriptions.v1.TasksService.CleanupOldWebhookEvents:input_type -> makola.subscriptions.v1.CleanupOldWebhookEventsArgs
+	22, // 13: makola.subscriptions.v1.TasksService.SendCancellationNotice:input_type -> makola.subscriptions.v1.SendCancellationNoticeArgs
+	10, // 14: makola.subscriptions.v1.TasksService.RefundPayment:input_type -> makola.subscriptions.v1.RefundPaymentArgs
+	12, // 15: makola.subscriptions.v1.TasksService.SuspendSubscription:input_type -> makola.subscriptions.v1.SuspendSubscriptionArgs
+	14, // 16: makola.subscriptions.v1.TasksService.ActivateSubscription:input_type -> makola.subscriptions.v1.ActivateSubscriptionArgs
+	1,  // 17: makola.subscriptions.v1.TasksService.ProcessPayment:output_type -> makola.subscriptions.v1.ProcessPaymentResult
+	3,  // 18: makola.subscriptions.v1.TasksService.ProcessWebhookEvent:output_type -> makola.subscriptions.v1.ProcessWebhookEventResult
+	5,  // 19: makola.subscriptions.v1.TasksService.VerifyPayment:output_type -> makola.subscriptions.v1.VerifyPaymentResult
+	7,  // 20: makola.subscriptions.v1.TasksService.ReconcilePayments:output_type -> makola.subscriptions.v1.ReconcilePaymentsResult
+	9,  // 21: makola.subscriptions.v1.TasksService.CleanupExpiredSubscriptions:output_type -> makola.subscriptions.v1.CleanupExpiredSubscriptionsResult
+	17, // 22: makola.subscriptions.v1.TasksService.ProcessTrialExpirations:output_type -> makola.subscriptions.v1.ProcessTrialExpirationsResult
+	19, // 23: makola.subscriptions.v1.TasksService.CheckTrialExpirations:output_type -> makola.subscriptions.v1.CheckTrialExpirationsResult
+	21, // 24: makola.subscriptions.v1.TasksService.SendSubscriptionExpiryReminders:output_type -> makola.subscriptions.v1.SendSubscriptionExpiryRemindersResult
+	25, // 25: makola.subscriptions.v1.TasksService.ProcessAutoRenewals:output_type -> makola.subscriptions.v1.ProcessAutoRenewalsResult
+	27, // 26: makola.subscriptions.v1.TasksService.GenerateMonthlyInvoices:output_type -> makola.subscriptions.v1.GenerateMonthlyInvoicesResult
+	29, // 27: makola.subscriptions.v1.TasksService.SendPaymentReminders:output_type -> makola.subscriptions.v1.SendPaymentRemindersResult
+	31, // 28: makola.subscriptions.v1.TasksService.CheckUsageLimits:output_type -> makola.subscriptions.v1.CheckUsageLimitsResult
+	33, // 29: makola.subscriptions.v1.TasksService.CleanupOldWebhookEvents:output_type -> makola.subscriptions.v1.CleanupOldWebhookEventsResult
+	23, // 30: makola.subscriptions.v1.TasksService.SendCancellationNotice:output_type -> makola.subscriptions.v1.SendCancellationNoticeResult
+	11, // 31: makola.subscriptions.v1.TasksService.RefundPayment:output_type -> makola.subscriptions.v1.RefundPaymentResult
+	13, // 32: makola.subscriptions.v1.TasksService.SuspendSubscription:output_type -> makola.subscriptions.v1.SuspendSubscriptionResult
+	15, // 33: makola.subscriptions.v1.TasksService.ActivateSubscription:output_type -> makola.subscriptions.v1.ActivateSubscriptionResult
+	17, // [17:34] is the sub-list for method output_type
+	0,  // [0:17] is the sub-list for method input_type
 	0,  // [0:0] is the sub-list for extension type_name
 	0,  // [0:0] is the sub-list for extension extendee
 	0,  // [0:0] is the sub-list for field type_name
@@ -1496,13 +2037,14 @@ func file_makola_subscriptions_v1_tasks_proto_init() {
 	}
 	file_makola_subscriptions_v1_tasks_proto_msgTypes[0].OneofWrappers = []any{}
 	file_makola_subscriptions_v1_tasks_proto_msgTypes[4].OneofWrappers = []any{}
+	file_makola_subscriptions_v1_tasks_proto_msgTypes[32].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_makola_subscriptions_v1_tasks_proto_rawDesc), len(file_makola_subscriptions_v1_tasks_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   24,
+			NumMessages:   34,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

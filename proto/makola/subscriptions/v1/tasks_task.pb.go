@@ -150,6 +150,94 @@ var SendSubscriptionExpiryRemindersTask = &contract.Descriptor{
 	NewResult:   func() proto.Message { return new(SendSubscriptionExpiryRemindersResult) },
 }
 
+// ProcessAutoRenewalsTask describes the task subscriptions.process_auto_renewals.
+//
+// ProcessAutoRenewals issues the invoice of the next month for every subscription that renews and whose month ends by tomorrow, and tells its owner by a mail and a notice with a
+// link to pay. It extends nothing: a payment does. Subscriptions that have that invoice are left alone, so a run that was missed is made up for by the next.
+// Fails for good only when its attempts are used up. Running it twice issues one invoice.
+var ProcessAutoRenewalsTask = &contract.Descriptor{
+	Name:        "subscriptions.process_auto_renewals",
+	Aliases:     []string{"subscriptions.tasks.process_auto_renewals", "app.tasks.process_auto_renewals"},
+	Queue:       "subscriptions",
+	Mode:        contract.ModeShort,
+	Timeout:     time.Minute,
+	MaxAttempts: 12,
+	BackoffBase: 5 * time.Second,
+	BackoffCap:  time.Hour,
+	NewArgs:     func() proto.Message { return new(ProcessAutoRenewalsArgs) },
+	NewResult:   func() proto.Message { return new(ProcessAutoRenewalsResult) },
+}
+
+// GenerateMonthlyInvoicesTask describes the task subscriptions.generate_monthly_invoices.
+//
+// GenerateMonthlyInvoices sees to it that every month that has begun has an invoice: those of subscriptions that renew and are not paid, which subscriptions.process_auto_renewals
+// has missed, and those that were paid before there were invoices. Fails for good only when its attempts are used up. Running it twice issues one invoice for a month.
+var GenerateMonthlyInvoicesTask = &contract.Descriptor{
+	Name:        "subscriptions.generate_monthly_invoices",
+	Aliases:     []string{"subscriptions.tasks.generate_monthly_invoices", "app.tasks.generate_monthly_invoices"},
+	Queue:       "subscriptions",
+	Mode:        contract.ModeShort,
+	Timeout:     time.Minute,
+	MaxAttempts: 12,
+	BackoffBase: 5 * time.Second,
+	BackoffCap:  time.Hour,
+	NewArgs:     func() proto.Message { return new(GenerateMonthlyInvoicesArgs) },
+	NewResult:   func() proto.Message { return new(GenerateMonthlyInvoicesResult) },
+}
+
+// SendPaymentRemindersTask describes the task subscriptions.send_payment_reminders.
+//
+// SendPaymentReminders marks invoices that are due and not paid as overdue, and reminds their owners by a mail and a notice: 1, 3 and 7 days after the due date, then weekly, six
+// times in all; once for whatever was missed. Fails for good only when its attempts are used up. Running it twice reminds nobody twice.
+var SendPaymentRemindersTask = &contract.Descriptor{
+	Name:        "subscriptions.send_payment_reminders",
+	Aliases:     []string{"subscriptions.tasks.send_payment_reminders", "app.tasks.send_payment_reminders"},
+	Queue:       "subscriptions",
+	Mode:        contract.ModeShort,
+	Timeout:     time.Minute,
+	MaxAttempts: 12,
+	BackoffBase: 5 * time.Second,
+	BackoffCap:  time.Hour,
+	NewArgs:     func() proto.Message { return new(SendPaymentRemindersArgs) },
+	NewResult:   func() proto.Message { return new(SendPaymentRemindersResult) },
+}
+
+// CheckUsageLimitsTask describes the task subscriptions.check_usage_limits.
+//
+// CheckUsageLimits tells the people of businesses by a notice that they have more than their subscription covers: more storefronts than are paid for, or members or products
+// beyond the limits of their tier; and that 80 % of the latter are reached. A limit that is not set is none. Once for each resource, level and month.
+// Fails for good only when its attempts are used up. Running it twice tells nobody twice.
+var CheckUsageLimitsTask = &contract.Descriptor{
+	Name:        "subscriptions.check_usage_limits",
+	Aliases:     []string{"subscriptions.tasks.check_usage_limits", "app.tasks.check_usage_limits"},
+	Queue:       "subscriptions",
+	Mode:        contract.ModeShort,
+	Timeout:     time.Minute,
+	MaxAttempts: 12,
+	BackoffBase: 5 * time.Second,
+	BackoffCap:  time.Hour,
+	NewArgs:     func() proto.Message { return new(CheckUsageLimitsArgs) },
+	NewResult:   func() proto.Message { return new(CheckUsageLimitsResult) },
+}
+
+// CleanupOldWebhookEventsTask describes the task subscriptions.cleanup_old_webhook_events.
+//
+// CleanupOldWebhookEvents forgets what providers sent: of events that were finished 90 days ago the body and headers, of which the hash stays beside the key, and after a year all
+// of it. What waits for a person stays. It works in batches of 1,000 and enqueues itself until none is left.
+// Fails for good only when its attempts are used up. Running it twice changes nothing more.
+var CleanupOldWebhookEventsTask = &contract.Descriptor{
+	Name:        "subscriptions.cleanup_old_webhook_events",
+	Aliases:     []string{"subscriptions.tasks.cleanup_old_webhook_events", "app.tasks.cleanup_old_webhook_events"},
+	Queue:       "subscriptions",
+	Mode:        contract.ModeShort,
+	Timeout:     time.Minute,
+	MaxAttempts: 12,
+	BackoffBase: 5 * time.Second,
+	BackoffCap:  time.Hour,
+	NewArgs:     func() proto.Message { return new(CleanupOldWebhookEventsArgs) },
+	NewResult:   func() proto.Message { return new(CleanupOldWebhookEventsResult) },
+}
+
 // SendCancellationNoticeTask describes the task subscriptions.send_cancellation_notice.
 //
 // SendCancellationNotice tells a business that its owner has cancelled the subscription, at once or for the end of its period, by a mail and a notice. One that was taken back
@@ -228,6 +316,11 @@ func AllTasks() []*contract.Descriptor {
 		ProcessTrialExpirationsTask,
 		CheckTrialExpirationsTask,
 		SendSubscriptionExpiryRemindersTask,
+		ProcessAutoRenewalsTask,
+		GenerateMonthlyInvoicesTask,
+		SendPaymentRemindersTask,
+		CheckUsageLimitsTask,
+		CleanupOldWebhookEventsTask,
 		SendCancellationNoticeTask,
 		RefundPaymentTask,
 		SuspendSubscriptionTask,
@@ -316,6 +409,49 @@ func (t *Tasks) SendSubscriptionExpiryReminders(ctx context.Context, tx *gorm.DB
 	return t.q.Enqueue(ctx, tx, SendSubscriptionExpiryRemindersTask, args, opts...)
 }
 
+// ProcessAutoRenewals enqueues the task subscriptions.process_auto_renewals in tx and returns its id.
+//
+// ProcessAutoRenewals issues the invoice of the next month for every subscription that renews and whose month ends by tomorrow, and tells its owner by a mail and a notice with a
+// link to pay. It extends nothing: a payment does. Subscriptions that have that invoice are left alone, so a run that was missed is made up for by the next.
+// Fails for good only when its attempts are used up. Running it twice issues one invoice.
+func (t *Tasks) ProcessAutoRenewals(ctx context.Context, tx *gorm.DB, args *ProcessAutoRenewalsArgs, opts ...contract.Option) (contract.ID, error) {
+	return t.q.Enqueue(ctx, tx, ProcessAutoRenewalsTask, args, opts...)
+}
+
+// GenerateMonthlyInvoices enqueues the task subscriptions.generate_monthly_invoices in tx and returns its id.
+//
+// GenerateMonthlyInvoices sees to it that every month that has begun has an invoice: those of subscriptions that renew and are not paid, which subscriptions.process_auto_renewals
+// has missed, and those that were paid before there were invoices. Fails for good only when its attempts are used up. Running it twice issues one invoice for a month.
+func (t *Tasks) GenerateMonthlyInvoices(ctx context.Context, tx *gorm.DB, args *GenerateMonthlyInvoicesArgs, opts ...contract.Option) (contract.ID, error) {
+	return t.q.Enqueue(ctx, tx, GenerateMonthlyInvoicesTask, args, opts...)
+}
+
+// SendPaymentReminders enqueues the task subscriptions.send_payment_reminders in tx and returns its id.
+//
+// SendPaymentReminders marks invoices that are due and not paid as overdue, and reminds their owners by a mail and a notice: 1, 3 and 7 days after the due date, then weekly, six
+// times in all; once for whatever was missed. Fails for good only when its attempts are used up. Running it twice reminds nobody twice.
+func (t *Tasks) SendPaymentReminders(ctx context.Context, tx *gorm.DB, args *SendPaymentRemindersArgs, opts ...contract.Option) (contract.ID, error) {
+	return t.q.Enqueue(ctx, tx, SendPaymentRemindersTask, args, opts...)
+}
+
+// CheckUsageLimits enqueues the task subscriptions.check_usage_limits in tx and returns its id.
+//
+// CheckUsageLimits tells the people of businesses by a notice that they have more than their subscription covers: more storefronts than are paid for, or members or products
+// beyond the limits of their tier; and that 80 % of the latter are reached. A limit that is not set is none. Once for each resource, level and month.
+// Fails for good only when its attempts are used up. Running it twice tells nobody twice.
+func (t *Tasks) CheckUsageLimits(ctx context.Context, tx *gorm.DB, args *CheckUsageLimitsArgs, opts ...contract.Option) (contract.ID, error) {
+	return t.q.Enqueue(ctx, tx, CheckUsageLimitsTask, args, opts...)
+}
+
+// CleanupOldWebhookEvents enqueues the task subscriptions.cleanup_old_webhook_events in tx and returns its id.
+//
+// CleanupOldWebhookEvents forgets what providers sent: of events that were finished 90 days ago the body and headers, of which the hash stays beside the key, and after a year all
+// of it. What waits for a person stays. It works in batches of 1,000 and enqueues itself until none is left.
+// Fails for good only when its attempts are used up. Running it twice changes nothing more.
+func (t *Tasks) CleanupOldWebhookEvents(ctx context.Context, tx *gorm.DB, args *CleanupOldWebhookEventsArgs, opts ...contract.Option) (contract.ID, error) {
+	return t.q.Enqueue(ctx, tx, CleanupOldWebhookEventsTask, args, opts...)
+}
+
 // SendCancellationNotice enqueues the task subscriptions.send_cancellation_notice in tx and returns its id.
 //
 // SendCancellationNotice tells a business that its owner has cancelled the subscription, at once or for the end of its period, by a mail and a notice. One that was taken back
@@ -390,6 +526,29 @@ type TasksHandler interface {
 	// only of the smallest that applies when several were missed. Fails for good only when its attempts are used up. Running it twice tells nobody twice.
 	SendSubscriptionExpiryReminders(ctx context.Context, tx *gorm.DB, args *SendSubscriptionExpiryRemindersArgs) (*SendSubscriptionExpiryRemindersResult, error)
 
+	// ProcessAutoRenewals issues the invoice of the next month for every subscription that renews and whose month ends by tomorrow, and tells its owner by a mail and a notice with a
+	// link to pay. It extends nothing: a payment does. Subscriptions that have that invoice are left alone, so a run that was missed is made up for by the next.
+	// Fails for good only when its attempts are used up. Running it twice issues one invoice.
+	ProcessAutoRenewals(ctx context.Context, tx *gorm.DB, args *ProcessAutoRenewalsArgs) (*ProcessAutoRenewalsResult, error)
+
+	// GenerateMonthlyInvoices sees to it that every month that has begun has an invoice: those of subscriptions that renew and are not paid, which subscriptions.process_auto_renewals
+	// has missed, and those that were paid before there were invoices. Fails for good only when its attempts are used up. Running it twice issues one invoice for a month.
+	GenerateMonthlyInvoices(ctx context.Context, tx *gorm.DB, args *GenerateMonthlyInvoicesArgs) (*GenerateMonthlyInvoicesResult, error)
+
+	// SendPaymentReminders marks invoices that are due and not paid as overdue, and reminds their owners by a mail and a notice: 1, 3 and 7 days after the due date, then weekly, six
+	// times in all; once for whatever was missed. Fails for good only when its attempts are used up. Running it twice reminds nobody twice.
+	SendPaymentReminders(ctx context.Context, tx *gorm.DB, args *SendPaymentRemindersArgs) (*SendPaymentRemindersResult, error)
+
+	// CheckUsageLimits tells the people of businesses by a notice that they have more than their subscription covers: more storefronts than are paid for, or members or products
+	// beyond the limits of their tier; and that 80 % of the latter are reached. A limit that is not set is none. Once for each resource, level and month.
+	// Fails for good only when its attempts are used up. Running it twice tells nobody twice.
+	CheckUsageLimits(ctx context.Context, tx *gorm.DB, args *CheckUsageLimitsArgs) (*CheckUsageLimitsResult, error)
+
+	// CleanupOldWebhookEvents forgets what providers sent: of events that were finished 90 days ago the body and headers, of which the hash stays beside the key, and after a year all
+	// of it. What waits for a person stays. It works in batches of 1,000 and enqueues itself until none is left.
+	// Fails for good only when its attempts are used up. Running it twice changes nothing more.
+	CleanupOldWebhookEvents(ctx context.Context, tx *gorm.DB, args *CleanupOldWebhookEventsArgs) (*CleanupOldWebhookEventsResult, error)
+
 	// SendCancellationNotice tells a business that its owner has cancelled the subscription, at once or for the end of its period, by a mail and a notice. One that was taken back
 	// in the meantime is not told of. Fails for good when the business has no subscription. Running it twice tells nobody twice.
 	SendCancellationNotice(ctx context.Context, tx *gorm.DB, args *SendCancellationNoticeArgs) (*SendCancellationNoticeResult, error)
@@ -420,6 +579,11 @@ func HandleTasks(r contract.Registrar, h TasksHandler) {
 	r.Register(contract.ShortHandler(ProcessTrialExpirationsTask, h.ProcessTrialExpirations))
 	r.Register(contract.ShortHandler(CheckTrialExpirationsTask, h.CheckTrialExpirations))
 	r.Register(contract.ShortHandler(SendSubscriptionExpiryRemindersTask, h.SendSubscriptionExpiryReminders))
+	r.Register(contract.ShortHandler(ProcessAutoRenewalsTask, h.ProcessAutoRenewals))
+	r.Register(contract.ShortHandler(GenerateMonthlyInvoicesTask, h.GenerateMonthlyInvoices))
+	r.Register(contract.ShortHandler(SendPaymentRemindersTask, h.SendPaymentReminders))
+	r.Register(contract.ShortHandler(CheckUsageLimitsTask, h.CheckUsageLimits))
+	r.Register(contract.ShortHandler(CleanupOldWebhookEventsTask, h.CleanupOldWebhookEvents))
 	r.Register(contract.ShortHandler(SendCancellationNoticeTask, h.SendCancellationNotice))
 	r.Register(contract.LongHandler(RefundPaymentTask, h.RefundPayment))
 	r.Register(contract.ShortHandler(SuspendSubscriptionTask, h.SuspendSubscription))

@@ -510,6 +510,33 @@ func TestEveryTaskPassesTheTrial(t *testing.T) {
 			"subscriptions.check_trial_expirations":   standing(`period_end = now() + interval '2 days'`, &subscriptionspb.CheckTrialExpirationsArgs{}),
 			"subscriptions.send_subscription_expiry_reminders": standing(`status = 'ACTIVE', is_trial = false, period_end = now() + interval '2 days'`,
 				&subscriptionspb.SendSubscriptionExpiryRemindersArgs{}),
+			"subscriptions.process_auto_renewals": standing(`status = 'ACTIVE', is_trial = false, auto_renew = true, period_end = now() + interval '1 hour'`,
+				&subscriptionspb.ProcessAutoRenewalsArgs{}),
+			"subscriptions.generate_monthly_invoices": standing(`status = 'ACTIVE', is_trial = false, auto_renew = true, period_start = now() - interval '1 month', period_end = now() - interval '1 hour'`,
+				&subscriptionspb.GenerateMonthlyInvoicesArgs{}),
+			"subscriptions.send_payment_reminders": func(t *testing.T, pg *postgrestest.Database) tasktest.Sample {
+				t.Helper()
+				sample := standing(`status = 'ACTIVE', is_trial = false, auto_renew = true, period_start = now() - interval '2 months', period_end = now() - interval '4 days'`,
+					&subscriptionspb.SendPaymentRemindersArgs{})(t, pg)
+				require.NoError(t, pg.Open("makola_billing").InSystem(t.Context(), func(tx *gorm.DB) error {
+					issued, _, err := billing.IssueRenewals(tx, time.Now(), true, 1)
+					require.Len(t, issued, 1)
+					return err
+				}))
+				return sample
+			},
+			"subscriptions.check_usage_limits": func(t *testing.T, pg *postgrestest.Database) tasktest.Sample {
+				t.Helper()
+				sample := standing(`status = 'ACTIVE', is_trial = false`, &subscriptionspb.CheckUsageLimitsArgs{})(t, pg)
+				_, err := pg.Admin().Exec(t.Context(), `insert into inventory.location (id, tenant_id, kind, name, code) select gen_random_uuid(), s.tenant_id, 'STOREFRONT', n, n from billing.subscription s, unnest('{AA,BB}'::text[]) n`)
+				require.NoError(t, err)
+				return sample
+			},
+			"subscriptions.cleanup_old_webhook_events": func(t *testing.T, pg *postgrestest.Database) tasktest.Sample {
+				t.Helper()
+				oldEvents(t, pg)
+				return tasktest.Sample{Args: &subscriptionspb.CleanupOldWebhookEventsArgs{}}
+			},
 			"subscriptions.send_cancellation_notice": func(t *testing.T, pg *postgrestest.Database) tasktest.Sample {
 				t.Helper()
 				sample := standing(`status = 'ACTIVE', is_trial = false, cancel_at_period_end = true`, nil)(t, pg)

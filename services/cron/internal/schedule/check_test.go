@@ -16,7 +16,8 @@ func TestTheShippedTableIsSound(t *testing.T) {
 		active[j.Name] = true
 	}
 	added := []string{"reconcile-payments", "reconcile-subscription-payments", "compare-payments", "expire-credits", "verify-ledger", "expire-invitations", "verify-stock", "verify-receivables", "delete-import-files", "cleanup-old-exports",
-		"check-trial-expirations", "process-trial-expirations"}
+		"check-trial-expirations", "process-trial-expirations", "process-auto-renewals", "generate-monthly-invoices",
+		"send-payment-reminders", "check-usage-limits", "cleanup-old-webhook-events"}
 	require.Len(t, Waiting(Table()), len(Table())-len(jobs))
 	intervals := map[string]time.Duration{}
 	for _, e := range Table() {

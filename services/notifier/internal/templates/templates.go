@@ -70,6 +70,8 @@ func (s *Set) RenderWith(c notifications.Content, unsubscribe string) (Message, 
 		l = s.subscriptionActivated(c)
 	case notifications.SubscriptionReminder:
 		l = s.subscriptionReminder(c)
+	case notifications.Invoice:
+		l = s.invoice(c)
 	case notifications.SubscriptionState:
 		l = s.subscriptionState(c)
 	case notifications.VerifyEmail:

@@ -41,6 +41,15 @@ func subscribed() notifications.SubscriptionActivated {
 	}
 }
 
+func invoiced(reminder int) notifications.Invoice {
+	return notifications.Invoice{
+		Name: "Ama Mensah", Business: "Ama's Provisions", Storefronts: 2, Number: "INV-202603-000017", PeriodStart: paidAt, PeriodEnd: paidAt.AddDate(0, 1, -1), Currency: money.GHS,
+		BaseMinor: 15000, TotalMinor: 18000, Taxes: []notifications.Tax{
+			{Name: "National Health Insurance Levy", BasisPoints: 250, AmountMinor: 375}, {Name: "GETFund Levy", BasisPoints: 250, AmountMinor: 375}, {Name: "Value Added Tax", BasisPoints: 1500, AmountMinor: 2250},
+		}, DueOn: "2026-03-31", Reminder: reminder, Timezone: "Africa/Accra",
+	}
+}
+
 func stateOf(state string) notifications.SubscriptionState {
 	return notifications.SubscriptionState{Name: "Ama Mensah", Business: "Ama's Provisions", State: state, EndsAt: paidAt, GraceEndsAt: paidAt.AddDate(0, 0, 8), Timezone: "Africa/Accra"}
 }
@@ -124,6 +133,10 @@ func samples() map[string]notifications.Content {
 		"subscription_trial_ending": notifications.SubscriptionReminder{
 			Name: "Ama Mensah", Business: "Ama's Provisions", Kind: "trial", EndsAt: paidAt, Days: 3, AmountMinor: 12000, Currency: money.GHS, Storefronts: 1, Timezone: "Africa/Accra",
 		},
+		"invoice":         invoiced(0),
+		"invoice_overdue": invoiced(2),
+		"invoice_bare":    notifications.Invoice{Number: "INV-202603-000017", Currency: money.GHS, TotalMinor: 12000},
+
 		"subscription_trial_ended": stateOf("INACTIVE"),
 		"subscription_past_due":    stateOf("PAST_DUE"),
 		"subscription_expired":     stateOf("EXPIRED"),
@@ -182,6 +195,7 @@ func TestPeoplesWordsCannotBreakOut(t *testing.T) {
 		"subscription_activated": notifications.SubscriptionActivated{Name: evil, Business: evil, Reference: evil, Currency: "GHS\r\n", Taxes: []notifications.Tax{{Name: evil}}, Timezone: evil,
 			PaidAt: paidAt, PeriodStart: paidAt, PeriodEnd: paidAt},
 		"subscription_reminder": notifications.SubscriptionReminder{Name: evil, Business: evil, Kind: evil, Currency: "GHS\r\n", EndsAt: paidAt, Timezone: evil},
+		"invoice":               notifications.Invoice{Name: evil, Business: evil, Number: evil, Currency: "GHS\r\n", Taxes: []notifications.Tax{{Name: evil}}, DueOn: evil, PeriodStart: paidAt, Timezone: evil},
 		"subscription_state":    notifications.SubscriptionState{Name: evil, Business: evil, State: evil, EndsAt: paidAt, Timezone: evil},
 
 		"verify_email":     notifications.VerifyEmail{Name: evil, Token: "x", Timezone: evil},
