@@ -39,6 +39,12 @@ var (
 	ErrSuspended = problem.New(problem.Conflict, "subscription_suspended", "This subscription is suspended. Paying does not change that; write to us.")
 	// ErrNotCancellable reports a subscription that is not active.
 	ErrNotCancellable = problem.New(problem.Conflict, "subscription_not_active", "Only an active subscription can be cancelled.")
+	// ErrNotReactivated reports a subscription that has ended: a payment brings it back, and nothing else.
+	ErrNotReactivated = problem.New(problem.Conflict, "subscription_ended", "This subscription has ended. Pay for a month to bring it back.")
+	// ErrStorefrontsOpen reports a number of storefronts that is lower than that of those that are open.
+	ErrStorefrontsOpen = problem.New(problem.Conflict, "storefronts_open", "More storefronts are open than that. Close some first.")
+	// ErrRunning reports a subscription that is active, or suspended: there is nothing to open.
+	ErrRunning = problem.New(problem.Conflict, "subscription_active", "This business has an active subscription.")
 	// ErrNotSuspended reports a subscription that there is no suspension to lift of.
 	ErrNotSuspended = problem.New(problem.Conflict, "subscription_not_suspended", "This subscription is not suspended.")
 )

@@ -438,6 +438,30 @@ func (e InvitationStatus) Valid() bool {
 	}
 }
 
+// Defines values for InvoiceStatus.
+const (
+	InvoiceStatusCANCELLED InvoiceStatus = "CANCELLED"
+	InvoiceStatusOVERDUE   InvoiceStatus = "OVERDUE"
+	InvoiceStatusPAID      InvoiceStatus = "PAID"
+	InvoiceStatusSENT      InvoiceStatus = "SENT"
+)
+
+// Valid indicates whether the value is a known member of the InvoiceStatus enum.
+func (e InvoiceStatus) Valid() bool {
+	switch e {
+	case InvoiceStatusCANCELLED:
+		return true
+	case InvoiceStatusOVERDUE:
+		return true
+	case InvoiceStatusPAID:
+		return true
+	case InvoiceStatusSENT:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for LedgerEntryKind.
 const (
 	LedgerEntryKindExpiry     LedgerEntryKind = "expiry"
@@ -1362,6 +1386,27 @@ func (e SubscriptionPaymentStatus) Valid() bool {
 	case SubscriptionPaymentStatusPAID:
 		return true
 	case SubscriptionPaymentStatusPENDING:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SubscriptionLimitResource.
+const (
+	SubscriptionLimitResourceMembers     SubscriptionLimitResource = "members"
+	SubscriptionLimitResourceProducts    SubscriptionLimitResource = "products"
+	SubscriptionLimitResourceStorefronts SubscriptionLimitResource = "storefronts"
+)
+
+// Valid indicates whether the value is a known member of the SubscriptionLimitResource enum.
+func (e SubscriptionLimitResource) Valid() bool {
+	switch e {
+	case SubscriptionLimitResourceMembers:
+		return true
+	case SubscriptionLimitResourceProducts:
+		return true
+	case SubscriptionLimitResourceStorefronts:
 		return true
 	default:
 		return false
@@ -2399,6 +2444,63 @@ type InvitationRequestRole string
 
 // InvitationStatus defines model for InvitationStatus.
 type InvitationStatus string
+
+// Invoice defines model for Invoice.
+type Invoice struct {
+	// BaseAmount A decimal amount in the currency named beside it.
+	//
+	// Examples: 96.00
+	BaseAmount Money              `json:"base_amount"`
+	Currency   string             `json:"currency"`
+	Customer   InvoiceParty       `json:"customer"`
+	DueOn      openapi_types.Date `json:"due_on"`
+	ID         openapi_types.UUID `json:"id"`
+	IssuedOn   openapi_types.Date `json:"issued_on"`
+
+	// Number Examples: INV-202611-000123
+	Number string     `json:"number"`
+	PaidAt *time.Time `json:"paid_at"`
+
+	// PaymentReference The payment that paid it.
+	PaymentReference *string   `json:"payment_reference"`
+	PdfURL           string    `json:"pdf_url"`
+	PeriodEnd        time.Time `json:"period_end"`
+	PeriodStart      time.Time `json:"period_start"`
+
+	// Reminders How many times it was reminded of since it was due.
+	Reminders   int           `json:"reminders"`
+	Seller      InvoiceParty  `json:"seller"`
+	Status      InvoiceStatus `json:"status"`
+	Storefronts int           `json:"storefronts"`
+	Taxes       []Tax         `json:"taxes"`
+
+	// TotalAmount A decimal amount in the currency named beside it.
+	//
+	// Examples: 96.00
+	TotalAmount Money `json:"total_amount"`
+
+	// TotalTax A decimal amount in the currency named beside it.
+	//
+	// Examples: 96.00
+	TotalTax Money `json:"total_tax"`
+}
+
+// InvoiceStatus defines model for Invoice.Status.
+type InvoiceStatus string
+
+// InvoicePage defines model for InvoicePage.
+type InvoicePage struct {
+	Items      []Invoice `json:"items"`
+	NextCursor *string   `json:"next_cursor"`
+}
+
+// InvoiceParty defines model for InvoiceParty.
+type InvoiceParty struct {
+	Address string `json:"address"`
+	Email   string `json:"email"`
+	Name    string `json:"name"`
+	Tin     string `json:"tin"`
+}
 
 // LedgerEntry defines model for LedgerEntry.
 type LedgerEntry struct {
@@ -3975,6 +4077,9 @@ type Subscription struct {
 		Exports bool `json:"exports"`
 		Reports bool `json:"reports"`
 	} `json:"access"`
+
+	// AutoRenew Whether the next month is invoiced before this one ends. It is paid by hand all the same.
+	AutoRenew         bool       `json:"auto_renew"`
 	CancelAtPeriodEnd bool       `json:"cancel_at_period_end"`
 	CancelledAt       *time.Time `json:"cancelled_at"`
 
@@ -3985,9 +4090,15 @@ type Subscription struct {
 	GraceEndsAt *time.Time `json:"grace_ends_at"`
 	IsTrial     bool       `json:"is_trial"`
 
+	// Limits What the subscription covers, and how much of it there is.
+	Limits []SubscriptionLimit `json:"limits"`
+
 	// NextBillingAt When the next month is due; null when none will be.
-	NextBillingAt *time.Time                `json:"next_billing_at"`
-	PaymentStatus SubscriptionPaymentStatus `json:"payment_status"`
+	NextBillingAt *time.Time `json:"next_billing_at"`
+
+	// NextStorefronts For how many the next month is to be paid.
+	NextStorefronts int                       `json:"next_storefronts"`
+	PaymentStatus   SubscriptionPaymentStatus `json:"payment_status"`
 
 	// PeriodEnd Until when it is paid for, or given as a trial.
 	PeriodEnd   time.Time          `json:"period_end"`
@@ -4001,6 +4112,25 @@ type Subscription struct {
 
 // SubscriptionPaymentStatus defines model for Subscription.PaymentStatus.
 type SubscriptionPaymentStatus string
+
+// SubscriptionChangeRequest defines model for SubscriptionChangeRequest.
+type SubscriptionChangeRequest struct {
+	AutoRenew *bool `json:"auto_renew,omitempty"`
+
+	// Storefronts For how many the next month is to be paid.
+	Storefronts *int `json:"storefronts,omitempty"`
+}
+
+// SubscriptionLimit defines model for SubscriptionLimit.
+type SubscriptionLimit struct {
+	// Limit Null: as many as one likes.
+	Limit    *int                      `json:"limit"`
+	Resource SubscriptionLimitResource `json:"resource"`
+	Used     int                       `json:"used"`
+}
+
+// SubscriptionLimitResource defines model for SubscriptionLimit.Resource.
+type SubscriptionLimitResource string
 
 // SubscriptionPayment defines model for SubscriptionPayment.
 type SubscriptionPayment struct {
@@ -4442,6 +4572,9 @@ type InvitationID = openapi_types.UUID
 
 // InvitationToken defines model for InvitationToken.
 type InvitationToken = string
+
+// InvoiceID defines model for InvoiceId.
+type InvoiceID = openapi_types.UUID
 
 // LastEventID defines model for LastEventID.
 type LastEventID = string
@@ -5058,6 +5191,15 @@ type ListStorefrontsParams struct {
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
+// ListSubscriptionInvoicesParams defines parameters for ListSubscriptionInvoices.
+type ListSubscriptionInvoicesParams struct {
+	// Limit Most items on the page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The next_cursor of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
 // ListSubscriptionPaymentsParams defines parameters for ListSubscriptionPayments.
 type ListSubscriptionPaymentsParams struct {
 	// Limit Most items on the page.
@@ -5306,6 +5448,9 @@ type ChangeStorefrontJSONRequestBody = LocationChangeRequest
 
 // SetStorefrontProductJSONRequestBody defines body for SetStorefrontProduct for application/json ContentType.
 type SetStorefrontProductJSONRequestBody = LevelRequest
+
+// ChangeSubscriptionJSONRequestBody defines body for ChangeSubscription for application/json ContentType.
+type ChangeSubscriptionJSONRequestBody = SubscriptionChangeRequest
 
 // CancelSubscriptionJSONRequestBody defines body for CancelSubscription for application/json ContentType.
 type CancelSubscriptionJSONRequestBody = CancelSubscriptionRequest
@@ -5675,9 +5820,24 @@ type ServerInterface interface {
 	// GetSubscription This business's subscription, as it is now
 	// (GET /api/v1/subscription)
 	GetSubscription(c *gin.Context)
+	// ChangeSubscription Change how the subscription goes on
+	// (PATCH /api/v1/subscription)
+	ChangeSubscription(c *gin.Context)
+	// OpenSubscription Have a subscription
+	// (POST /api/v1/subscription)
+	OpenSubscription(c *gin.Context)
 	// CancelSubscription End the subscription
 	// (POST /api/v1/subscription/cancel)
 	CancelSubscription(c *gin.Context)
+	// ListSubscriptionInvoices Invoices of this business's subscription
+	// (GET /api/v1/subscription/invoices)
+	ListSubscriptionInvoices(c *gin.Context, params ListSubscriptionInvoicesParams)
+	// GetSubscriptionInvoice One invoice
+	// (GET /api/v1/subscription/invoices/{id})
+	GetSubscriptionInvoice(c *gin.Context, id InvoiceID)
+	// GetSubscriptionInvoicePDF An invoice as a PDF
+	// (GET /api/v1/subscription/invoices/{id}/invoice.pdf)
+	GetSubscriptionInvoicePDF(c *gin.Context, id InvoiceID)
 	// ListSubscriptionPayments Payments of this business's subscription
 	// (GET /api/v1/subscription/payments)
 	ListSubscriptionPayments(c *gin.Context, params ListSubscriptionPaymentsParams)
@@ -5693,6 +5853,9 @@ type ServerInterface interface {
 	// GetSubscriptionPricing What one month costs today
 	// (GET /api/v1/subscription/pricing)
 	GetSubscriptionPricing(c *gin.Context, params GetSubscriptionPricingParams)
+	// ReactivateSubscription Take back a cancellation
+	// (POST /api/v1/subscription/reactivate)
+	ReactivateSubscription(c *gin.Context)
 	// ListSuppliers The suppliers of this business
 	// (GET /api/v1/suppliers)
 	ListSuppliers(c *gin.Context, params ListSuppliersParams)
@@ -9582,6 +9745,32 @@ func (siw *ServerInterfaceWrapper) GetSubscription(c *gin.Context) {
 	siw.Handler.GetSubscription(c)
 }
 
+// ChangeSubscription operation middleware
+func (siw *ServerInterfaceWrapper) ChangeSubscription(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ChangeSubscription(c)
+}
+
+// OpenSubscription operation middleware
+func (siw *ServerInterfaceWrapper) OpenSubscription(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.OpenSubscription(c)
+}
+
 // CancelSubscription operation middleware
 func (siw *ServerInterfaceWrapper) CancelSubscription(c *gin.Context) {
 
@@ -9593,6 +9782,91 @@ func (siw *ServerInterfaceWrapper) CancelSubscription(c *gin.Context) {
 	}
 
 	siw.Handler.CancelSubscription(c)
+}
+
+// ListSubscriptionInvoices operation middleware
+func (siw *ServerInterfaceWrapper) ListSubscriptionInvoices(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListSubscriptionInvoicesParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListSubscriptionInvoices(c, params)
+}
+
+// GetSubscriptionInvoice operation middleware
+func (siw *ServerInterfaceWrapper) GetSubscriptionInvoice(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id InvoiceID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetSubscriptionInvoice(c, id)
+}
+
+// GetSubscriptionInvoicePDF operation middleware
+func (siw *ServerInterfaceWrapper) GetSubscriptionInvoicePDF(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id InvoiceID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetSubscriptionInvoicePDF(c, id)
 }
 
 // ListSubscriptionPayments operation middleware
@@ -9777,6 +10051,19 @@ func (siw *ServerInterfaceWrapper) GetSubscriptionPricing(c *gin.Context) {
 	}
 
 	siw.Handler.GetSubscriptionPricing(c, params)
+}
+
+// ReactivateSubscription operation middleware
+func (siw *ServerInterfaceWrapper) ReactivateSubscription(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ReactivateSubscription(c)
 }
 
 // ListSuppliers operation middleware
@@ -10519,12 +10806,18 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/api/v1/ai/usage/stats", wrapper.GetUsageStats)
 	router.GET(options.BaseURL+"/api/v1/ai/usage/transactions", wrapper.ListUsageTransactions)
 	router.GET(options.BaseURL+"/api/v1/subscription", wrapper.GetSubscription)
+	router.PATCH(options.BaseURL+"/api/v1/subscription", wrapper.ChangeSubscription)
+	router.POST(options.BaseURL+"/api/v1/subscription", wrapper.OpenSubscription)
 	router.GET(options.BaseURL+"/api/v1/subscription/pricing", wrapper.GetSubscriptionPricing)
 	router.GET(options.BaseURL+"/api/v1/subscription/payments", wrapper.ListSubscriptionPayments)
 	router.POST(options.BaseURL+"/api/v1/subscription/payments", wrapper.CreateSubscriptionPayment)
 	router.GET(options.BaseURL+"/api/v1/subscription/payments/:reference", wrapper.GetSubscriptionPayment)
 	router.POST(options.BaseURL+"/api/v1/subscription/payments/:reference/verify", wrapper.VerifySubscriptionPayment)
 	router.POST(options.BaseURL+"/api/v1/subscription/cancel", wrapper.CancelSubscription)
+	router.POST(options.BaseURL+"/api/v1/subscription/reactivate", wrapper.ReactivateSubscription)
+	router.GET(options.BaseURL+"/api/v1/subscription/invoices", wrapper.ListSubscriptionInvoices)
+	router.GET(options.BaseURL+"/api/v1/subscription/invoices/:id", wrapper.GetSubscriptionInvoice)
+	router.GET(options.BaseURL+"/api/v1/subscription/invoices/:id/invoice.pdf", wrapper.GetSubscriptionInvoicePDF)
 	router.GET(options.BaseURL+"/api/v1/tasks", wrapper.ListTasks)
 	router.DELETE(options.BaseURL+"/api/v1/tasks/:id", wrapper.CancelTask)
 	router.GET(options.BaseURL+"/api/v1/tasks/:id", wrapper.GetTask)
@@ -30015,6 +30308,501 @@ func (response GetSubscriptiondefaultApplicationProblemPlusJSONResponse) VisitGe
 	return err
 }
 
+type ChangeSubscriptionRequestObject struct {
+	Body *ChangeSubscriptionJSONRequestBody
+}
+
+type ChangeSubscriptionResponseObject interface {
+	VisitChangeSubscriptionResponse(w http.ResponseWriter) error
+}
+
+type ChangeSubscription200JSONResponse Subscription
+
+func (response ChangeSubscription200JSONResponse) VisitChangeSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeSubscription400ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeSubscription400ApplicationProblemPlusJSONResponse) VisitChangeSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeSubscription401ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeSubscription401ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangeSubscription401ResponseHeaders
+}
+
+func (response ChangeSubscription401ApplicationProblemPlusJSONResponse) VisitChangeSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeSubscription403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeSubscription403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangeSubscription403ResponseHeaders
+}
+
+func (response ChangeSubscription403ApplicationProblemPlusJSONResponse) VisitChangeSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeSubscription404ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeSubscription404ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangeSubscription404ResponseHeaders
+}
+
+func (response ChangeSubscription404ApplicationProblemPlusJSONResponse) VisitChangeSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeSubscription409ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeSubscription409ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangeSubscription409ResponseHeaders
+}
+
+func (response ChangeSubscription409ApplicationProblemPlusJSONResponse) VisitChangeSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeSubscription413ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeSubscription413ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangeSubscription413ResponseHeaders
+}
+
+func (response ChangeSubscription413ApplicationProblemPlusJSONResponse) VisitChangeSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeSubscription415ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeSubscription415ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangeSubscription415ResponseHeaders
+}
+
+func (response ChangeSubscription415ApplicationProblemPlusJSONResponse) VisitChangeSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeSubscription422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeSubscription422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangeSubscription422ResponseHeaders
+}
+
+func (response ChangeSubscription422ApplicationProblemPlusJSONResponse) VisitChangeSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeSubscription429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeSubscription429ApplicationProblemPlusJSONResponse) VisitChangeSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeSubscriptiondefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeSubscriptiondefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    ChangeSubscriptiondefaultResponseHeaders
+	StatusCode int
+}
+
+func (response ChangeSubscriptiondefaultApplicationProblemPlusJSONResponse) VisitChangeSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenSubscriptionRequestObject struct {
+}
+
+type OpenSubscriptionResponseObject interface {
+	VisitOpenSubscriptionResponse(w http.ResponseWriter) error
+}
+
+type OpenSubscription200JSONResponse Subscription
+
+func (response OpenSubscription200JSONResponse) VisitOpenSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenSubscription201JSONResponse Subscription
+
+func (response OpenSubscription201JSONResponse) VisitOpenSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenSubscription400ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response OpenSubscription400ApplicationProblemPlusJSONResponse) VisitOpenSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenSubscription401ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type OpenSubscription401ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers OpenSubscription401ResponseHeaders
+}
+
+func (response OpenSubscription401ApplicationProblemPlusJSONResponse) VisitOpenSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenSubscription403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type OpenSubscription403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers OpenSubscription403ResponseHeaders
+}
+
+func (response OpenSubscription403ApplicationProblemPlusJSONResponse) VisitOpenSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenSubscription409ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type OpenSubscription409ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers OpenSubscription409ResponseHeaders
+}
+
+func (response OpenSubscription409ApplicationProblemPlusJSONResponse) VisitOpenSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenSubscription413ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type OpenSubscription413ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers OpenSubscription413ResponseHeaders
+}
+
+func (response OpenSubscription413ApplicationProblemPlusJSONResponse) VisitOpenSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenSubscription415ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type OpenSubscription415ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers OpenSubscription415ResponseHeaders
+}
+
+func (response OpenSubscription415ApplicationProblemPlusJSONResponse) VisitOpenSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenSubscription422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type OpenSubscription422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers OpenSubscription422ResponseHeaders
+}
+
+func (response OpenSubscription422ApplicationProblemPlusJSONResponse) VisitOpenSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenSubscription429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response OpenSubscription429ApplicationProblemPlusJSONResponse) VisitOpenSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenSubscriptiondefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type OpenSubscriptiondefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    OpenSubscriptiondefaultResponseHeaders
+	StatusCode int
+}
+
+func (response OpenSubscriptiondefaultApplicationProblemPlusJSONResponse) VisitOpenSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CancelSubscriptionRequestObject struct {
 	Body *CancelSubscriptionJSONRequestBody
 }
@@ -30254,6 +31042,459 @@ type CancelSubscriptiondefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CancelSubscriptiondefaultApplicationProblemPlusJSONResponse) VisitCancelSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSubscriptionInvoicesRequestObject struct {
+	Params ListSubscriptionInvoicesParams
+}
+
+type ListSubscriptionInvoicesResponseObject interface {
+	VisitListSubscriptionInvoicesResponse(w http.ResponseWriter) error
+}
+
+type ListSubscriptionInvoices200JSONResponse InvoicePage
+
+func (response ListSubscriptionInvoices200JSONResponse) VisitListSubscriptionInvoicesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSubscriptionInvoices401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ListSubscriptionInvoices401ApplicationProblemPlusJSONResponse) VisitListSubscriptionInvoicesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSubscriptionInvoices403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListSubscriptionInvoices403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ListSubscriptionInvoices403ResponseHeaders
+}
+
+func (response ListSubscriptionInvoices403ApplicationProblemPlusJSONResponse) VisitListSubscriptionInvoicesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSubscriptionInvoices422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListSubscriptionInvoices422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ListSubscriptionInvoices422ResponseHeaders
+}
+
+func (response ListSubscriptionInvoices422ApplicationProblemPlusJSONResponse) VisitListSubscriptionInvoicesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSubscriptionInvoices429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListSubscriptionInvoices429ApplicationProblemPlusJSONResponse) VisitListSubscriptionInvoicesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSubscriptionInvoicesdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListSubscriptionInvoicesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    ListSubscriptionInvoicesdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response ListSubscriptionInvoicesdefaultApplicationProblemPlusJSONResponse) VisitListSubscriptionInvoicesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSubscriptionInvoiceRequestObject struct {
+	ID InvoiceID `json:"id"`
+}
+
+type GetSubscriptionInvoiceResponseObject interface {
+	VisitGetSubscriptionInvoiceResponse(w http.ResponseWriter) error
+}
+
+type GetSubscriptionInvoice200JSONResponse Invoice
+
+func (response GetSubscriptionInvoice200JSONResponse) VisitGetSubscriptionInvoiceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSubscriptionInvoice401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response GetSubscriptionInvoice401ApplicationProblemPlusJSONResponse) VisitGetSubscriptionInvoiceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSubscriptionInvoice403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetSubscriptionInvoice403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetSubscriptionInvoice403ResponseHeaders
+}
+
+func (response GetSubscriptionInvoice403ApplicationProblemPlusJSONResponse) VisitGetSubscriptionInvoiceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSubscriptionInvoice404ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetSubscriptionInvoice404ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetSubscriptionInvoice404ResponseHeaders
+}
+
+func (response GetSubscriptionInvoice404ApplicationProblemPlusJSONResponse) VisitGetSubscriptionInvoiceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSubscriptionInvoice422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetSubscriptionInvoice422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetSubscriptionInvoice422ResponseHeaders
+}
+
+func (response GetSubscriptionInvoice422ApplicationProblemPlusJSONResponse) VisitGetSubscriptionInvoiceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSubscriptionInvoice429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetSubscriptionInvoice429ApplicationProblemPlusJSONResponse) VisitGetSubscriptionInvoiceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSubscriptionInvoicedefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetSubscriptionInvoicedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    GetSubscriptionInvoicedefaultResponseHeaders
+	StatusCode int
+}
+
+func (response GetSubscriptionInvoicedefaultApplicationProblemPlusJSONResponse) VisitGetSubscriptionInvoiceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSubscriptionInvoicePDFRequestObject struct {
+	ID InvoiceID `json:"id"`
+}
+
+type GetSubscriptionInvoicePDFResponseObject interface {
+	VisitGetSubscriptionInvoicePDFResponse(w http.ResponseWriter) error
+}
+
+type GetSubscriptionInvoicePDF200ApplicationPdfResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response GetSubscriptionInvoicePDF200ApplicationPdfResponse) VisitGetSubscriptionInvoicePDFResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/pdf")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type GetSubscriptionInvoicePDF401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response GetSubscriptionInvoicePDF401ApplicationProblemPlusJSONResponse) VisitGetSubscriptionInvoicePDFResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSubscriptionInvoicePDF403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetSubscriptionInvoicePDF403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetSubscriptionInvoicePDF403ResponseHeaders
+}
+
+func (response GetSubscriptionInvoicePDF403ApplicationProblemPlusJSONResponse) VisitGetSubscriptionInvoicePDFResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSubscriptionInvoicePDF404ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetSubscriptionInvoicePDF404ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetSubscriptionInvoicePDF404ResponseHeaders
+}
+
+func (response GetSubscriptionInvoicePDF404ApplicationProblemPlusJSONResponse) VisitGetSubscriptionInvoicePDFResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSubscriptionInvoicePDF422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetSubscriptionInvoicePDF422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetSubscriptionInvoicePDF422ResponseHeaders
+}
+
+func (response GetSubscriptionInvoicePDF422ApplicationProblemPlusJSONResponse) VisitGetSubscriptionInvoicePDFResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSubscriptionInvoicePDF429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetSubscriptionInvoicePDF429ApplicationProblemPlusJSONResponse) VisitGetSubscriptionInvoicePDFResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSubscriptionInvoicePDFdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetSubscriptionInvoicePDFdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    GetSubscriptionInvoicePDFdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response GetSubscriptionInvoicePDFdefaultApplicationProblemPlusJSONResponse) VisitGetSubscriptionInvoicePDFResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -31179,6 +32420,258 @@ type GetSubscriptionPricingdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetSubscriptionPricingdefaultApplicationProblemPlusJSONResponse) VisitGetSubscriptionPricingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReactivateSubscriptionRequestObject struct {
+}
+
+type ReactivateSubscriptionResponseObject interface {
+	VisitReactivateSubscriptionResponse(w http.ResponseWriter) error
+}
+
+type ReactivateSubscription200JSONResponse Subscription
+
+func (response ReactivateSubscription200JSONResponse) VisitReactivateSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReactivateSubscription400ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ReactivateSubscription400ApplicationProblemPlusJSONResponse) VisitReactivateSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReactivateSubscription401ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ReactivateSubscription401ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ReactivateSubscription401ResponseHeaders
+}
+
+func (response ReactivateSubscription401ApplicationProblemPlusJSONResponse) VisitReactivateSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReactivateSubscription403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ReactivateSubscription403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ReactivateSubscription403ResponseHeaders
+}
+
+func (response ReactivateSubscription403ApplicationProblemPlusJSONResponse) VisitReactivateSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReactivateSubscription404ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ReactivateSubscription404ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ReactivateSubscription404ResponseHeaders
+}
+
+func (response ReactivateSubscription404ApplicationProblemPlusJSONResponse) VisitReactivateSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReactivateSubscription409ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ReactivateSubscription409ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ReactivateSubscription409ResponseHeaders
+}
+
+func (response ReactivateSubscription409ApplicationProblemPlusJSONResponse) VisitReactivateSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReactivateSubscription413ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ReactivateSubscription413ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ReactivateSubscription413ResponseHeaders
+}
+
+func (response ReactivateSubscription413ApplicationProblemPlusJSONResponse) VisitReactivateSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReactivateSubscription415ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ReactivateSubscription415ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ReactivateSubscription415ResponseHeaders
+}
+
+func (response ReactivateSubscription415ApplicationProblemPlusJSONResponse) VisitReactivateSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReactivateSubscription422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ReactivateSubscription422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ReactivateSubscription422ResponseHeaders
+}
+
+func (response ReactivateSubscription422ApplicationProblemPlusJSONResponse) VisitReactivateSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReactivateSubscription429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ReactivateSubscription429ApplicationProblemPlusJSONResponse) VisitReactivateSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReactivateSubscriptiondefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ReactivateSubscriptiondefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    ReactivateSubscriptiondefaultResponseHeaders
+	StatusCode int
+}
+
+func (response ReactivateSubscriptiondefaultApplicationProblemPlusJSONResponse) VisitReactivateSubscriptionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -34768,9 +36261,24 @@ type StrictServerInterface interface {
 	// GetSubscription This business's subscription, as it is now
 	// (GET /api/v1/subscription)
 	GetSubscription(ctx context.Context, request GetSubscriptionRequestObject) (GetSubscriptionResponseObject, error)
+	// ChangeSubscription Change how the subscription goes on
+	// (PATCH /api/v1/subscription)
+	ChangeSubscription(ctx context.Context, request ChangeSubscriptionRequestObject) (ChangeSubscriptionResponseObject, error)
+	// OpenSubscription Have a subscription
+	// (POST /api/v1/subscription)
+	OpenSubscription(ctx context.Context, request OpenSubscriptionRequestObject) (OpenSubscriptionResponseObject, error)
 	// CancelSubscription End the subscription
 	// (POST /api/v1/subscription/cancel)
 	CancelSubscription(ctx context.Context, request CancelSubscriptionRequestObject) (CancelSubscriptionResponseObject, error)
+	// ListSubscriptionInvoices Invoices of this business's subscription
+	// (GET /api/v1/subscription/invoices)
+	ListSubscriptionInvoices(ctx context.Context, request ListSubscriptionInvoicesRequestObject) (ListSubscriptionInvoicesResponseObject, error)
+	// GetSubscriptionInvoice One invoice
+	// (GET /api/v1/subscription/invoices/{id})
+	GetSubscriptionInvoice(ctx context.Context, request GetSubscriptionInvoiceRequestObject) (GetSubscriptionInvoiceResponseObject, error)
+	// GetSubscriptionInvoicePDF An invoice as a PDF
+	// (GET /api/v1/subscription/invoices/{id}/invoice.pdf)
+	GetSubscriptionInvoicePDF(ctx context.Context, request GetSubscriptionInvoicePDFRequestObject) (GetSubscriptionInvoicePDFResponseObject, error)
 	// ListSubscriptionPayments Payments of this business's subscription
 	// (GET /api/v1/subscription/payments)
 	ListSubscriptionPayments(ctx context.Context, request ListSubscriptionPaymentsRequestObject) (ListSubscriptionPaymentsResponseObject, error)
@@ -34786,6 +36294,9 @@ type StrictServerInterface interface {
 	// GetSubscriptionPricing What one month costs today
 	// (GET /api/v1/subscription/pricing)
 	GetSubscriptionPricing(ctx context.Context, request GetSubscriptionPricingRequestObject) (GetSubscriptionPricingResponseObject, error)
+	// ReactivateSubscription Take back a cancellation
+	// (POST /api/v1/subscription/reactivate)
+	ReactivateSubscription(ctx context.Context, request ReactivateSubscriptionRequestObject) (ReactivateSubscriptionResponseObject, error)
 	// ListSuppliers The suppliers of this business
 	// (GET /api/v1/suppliers)
 	ListSuppliers(ctx context.Context, request ListSuppliersRequestObject) (ListSuppliersResponseObject, error)
@@ -38671,6 +40182,72 @@ func (sh *strictHandler) GetSubscription(ctx *gin.Context) {
 	}
 }
 
+// ChangeSubscription operation middleware
+func (sh *strictHandler) ChangeSubscription(ctx *gin.Context) {
+	var request ChangeSubscriptionRequestObject
+
+	var body ChangeSubscriptionJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ChangeSubscription(ctx.Request.Context(), request.(ChangeSubscriptionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ChangeSubscription")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ChangeSubscriptionResponseObject); ok {
+		if err := validResponse.VisitChangeSubscriptionResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// OpenSubscription operation middleware
+func (sh *strictHandler) OpenSubscription(ctx *gin.Context) {
+	var request OpenSubscriptionRequestObject
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.OpenSubscription(ctx.Request.Context(), request.(OpenSubscriptionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "OpenSubscription")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(OpenSubscriptionResponseObject); ok {
+		if err := validResponse.VisitOpenSubscriptionResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // CancelSubscription operation middleware
 func (sh *strictHandler) CancelSubscription(ctx *gin.Context) {
 	var request CancelSubscriptionRequestObject
@@ -38706,6 +40283,84 @@ func (sh *strictHandler) CancelSubscription(ctx *gin.Context) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(CancelSubscriptionResponseObject); ok {
 		if err := validResponse.VisitCancelSubscriptionResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListSubscriptionInvoices operation middleware
+func (sh *strictHandler) ListSubscriptionInvoices(ctx *gin.Context, params ListSubscriptionInvoicesParams) {
+	var request ListSubscriptionInvoicesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListSubscriptionInvoices(ctx.Request.Context(), request.(ListSubscriptionInvoicesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListSubscriptionInvoices")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListSubscriptionInvoicesResponseObject); ok {
+		if err := validResponse.VisitListSubscriptionInvoicesResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetSubscriptionInvoice operation middleware
+func (sh *strictHandler) GetSubscriptionInvoice(ctx *gin.Context, id InvoiceID) {
+	var request GetSubscriptionInvoiceRequestObject
+
+	request.ID = id
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetSubscriptionInvoice(ctx.Request.Context(), request.(GetSubscriptionInvoiceRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetSubscriptionInvoice")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetSubscriptionInvoiceResponseObject); ok {
+		if err := validResponse.VisitGetSubscriptionInvoiceResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetSubscriptionInvoicePDF operation middleware
+func (sh *strictHandler) GetSubscriptionInvoicePDF(ctx *gin.Context, id InvoiceID) {
+	var request GetSubscriptionInvoicePDFRequestObject
+
+	request.ID = id
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetSubscriptionInvoicePDF(ctx.Request.Context(), request.(GetSubscriptionInvoicePDFRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetSubscriptionInvoicePDF")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetSubscriptionInvoicePDFResponseObject); ok {
+		if err := validResponse.VisitGetSubscriptionInvoicePDFResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -38855,6 +40510,30 @@ func (sh *strictHandler) GetSubscriptionPricing(ctx *gin.Context, params GetSubs
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(GetSubscriptionPricingResponseObject); ok {
 		if err := validResponse.VisitGetSubscriptionPricingResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ReactivateSubscription operation middleware
+func (sh *strictHandler) ReactivateSubscription(ctx *gin.Context) {
+	var request ReactivateSubscriptionRequestObject
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ReactivateSubscription(ctx.Request.Context(), request.(ReactivateSubscriptionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReactivateSubscription")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ReactivateSubscriptionResponseObject); ok {
+		if err := validResponse.VisitReactivateSubscriptionResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
