@@ -1795,6 +1795,334 @@ func (x *CleanupOldWebhookEventsResult) GetDeleted() int32 {
 	return 0
 }
 
+// SetPricingTierArgs are the arguments of subscriptions.set_pricing_tier.
+type SetPricingTierArgs struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// tier_id names the decision and the new tier, a UUID that the publisher makes.
+	TierId string `protobuf:"bytes,1,opt,name=tier_id,json=tierId,proto3" json:"tier_id,omitempty"`
+	// min_storefronts is the smallest number of storefronts that the tier is for.
+	MinStorefronts int32 `protobuf:"varint,2,opt,name=min_storefronts,json=minStorefronts,proto3" json:"min_storefronts,omitempty"`
+	// max_storefronts is the largest; without it there is none.
+	MaxStorefronts *int32 `protobuf:"varint,3,opt,name=max_storefronts,json=maxStorefronts,proto3,oneof" json:"max_storefronts,omitempty"`
+	// base_price is what a month costs before tax with min_storefronts, a decimal string in GHS.
+	BasePrice string `protobuf:"bytes,4,opt,name=base_price,json=basePrice,proto3" json:"base_price,omitempty"`
+	// price_per_additional is what each storefront beyond costs, a decimal string in GHS.
+	PricePerAdditional string `protobuf:"bytes,5,opt,name=price_per_additional,json=pricePerAdditional,proto3" json:"price_per_additional,omitempty"`
+	// max_members is how many members are covered; without it there is no limit.
+	MaxMembers *int32 `protobuf:"varint,6,opt,name=max_members,json=maxMembers,proto3,oneof" json:"max_members,omitempty"`
+	// max_products is how many products are covered; without it there is no limit.
+	MaxProducts *int32 `protobuf:"varint,7,opt,name=max_products,json=maxProducts,proto3,oneof" json:"max_products,omitempty"`
+	// actor is the operator who decided.
+	Actor string `protobuf:"bytes,8,opt,name=actor,proto3" json:"actor,omitempty"`
+	// reason is why.
+	Reason        string `protobuf:"bytes,9,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetPricingTierArgs) Reset() {
+	*x = SetPricingTierArgs{}
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetPricingTierArgs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetPricingTierArgs) ProtoMessage() {}
+
+func (x *SetPricingTierArgs) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetPricingTierArgs.ProtoReflect.Descriptor instead.
+func (*SetPricingTierArgs) Descriptor() ([]byte, []int) {
+	return file_makola_subscriptions_v1_tasks_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *SetPricingTierArgs) GetTierId() string {
+	if x != nil {
+		return x.TierId
+	}
+	return ""
+}
+
+func (x *SetPricingTierArgs) GetMinStorefronts() int32 {
+	if x != nil {
+		return x.MinStorefronts
+	}
+	return 0
+}
+
+func (x *SetPricingTierArgs) GetMaxStorefronts() int32 {
+	if x != nil && x.MaxStorefronts != nil {
+		return *x.MaxStorefronts
+	}
+	return 0
+}
+
+func (x *SetPricingTierArgs) GetBasePrice() string {
+	if x != nil {
+		return x.BasePrice
+	}
+	return ""
+}
+
+func (x *SetPricingTierArgs) GetPricePerAdditional() string {
+	if x != nil {
+		return x.PricePerAdditional
+	}
+	return ""
+}
+
+func (x *SetPricingTierArgs) GetMaxMembers() int32 {
+	if x != nil && x.MaxMembers != nil {
+		return *x.MaxMembers
+	}
+	return 0
+}
+
+func (x *SetPricingTierArgs) GetMaxProducts() int32 {
+	if x != nil && x.MaxProducts != nil {
+		return *x.MaxProducts
+	}
+	return 0
+}
+
+func (x *SetPricingTierArgs) GetActor() string {
+	if x != nil {
+		return x.Actor
+	}
+	return ""
+}
+
+func (x *SetPricingTierArgs) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// SetPricingTierResult is the result of subscriptions.set_pricing_tier.
+type SetPricingTierResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// status is set or already_set.
+	Status        string `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetPricingTierResult) Reset() {
+	*x = SetPricingTierResult{}
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetPricingTierResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetPricingTierResult) ProtoMessage() {}
+
+func (x *SetPricingTierResult) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetPricingTierResult.ProtoReflect.Descriptor instead.
+func (*SetPricingTierResult) Descriptor() ([]byte, []int) {
+	return file_makola_subscriptions_v1_tasks_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *SetPricingTierResult) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+// SetTaxArgs are the arguments of subscriptions.set_tax.
+type SetTaxArgs struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// code is the tax's, for example VAT.
+	Code string `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
+	// name is what invoices call it.
+	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// rate_bp is the rate in basis points: 1500 is 15 %.
+	RateBp int32 `protobuf:"varint,3,opt,name=rate_bp,json=rateBp,proto3" json:"rate_bp,omitempty"`
+	// cumulative says that it is charged on the taxes before it, too.
+	Cumulative bool `protobuf:"varint,4,opt,name=cumulative,proto3" json:"cumulative,omitempty"`
+	// calculation_order is its place among the taxes.
+	CalculationOrder int32 `protobuf:"varint,5,opt,name=calculation_order,json=calculationOrder,proto3" json:"calculation_order,omitempty"`
+	// effective_from is its first day, YYYY-MM-DD.
+	EffectiveFrom string `protobuf:"bytes,6,opt,name=effective_from,json=effectiveFrom,proto3" json:"effective_from,omitempty"`
+	// effective_until is its last day; without it there is none.
+	EffectiveUntil *string `protobuf:"bytes,7,opt,name=effective_until,json=effectiveUntil,proto3,oneof" json:"effective_until,omitempty"`
+	// actor is the operator who decided.
+	Actor string `protobuf:"bytes,8,opt,name=actor,proto3" json:"actor,omitempty"`
+	// reason is why.
+	Reason        string `protobuf:"bytes,9,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetTaxArgs) Reset() {
+	*x = SetTaxArgs{}
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetTaxArgs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetTaxArgs) ProtoMessage() {}
+
+func (x *SetTaxArgs) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetTaxArgs.ProtoReflect.Descriptor instead.
+func (*SetTaxArgs) Descriptor() ([]byte, []int) {
+	return file_makola_subscriptions_v1_tasks_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *SetTaxArgs) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *SetTaxArgs) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *SetTaxArgs) GetRateBp() int32 {
+	if x != nil {
+		return x.RateBp
+	}
+	return 0
+}
+
+func (x *SetTaxArgs) GetCumulative() bool {
+	if x != nil {
+		return x.Cumulative
+	}
+	return false
+}
+
+func (x *SetTaxArgs) GetCalculationOrder() int32 {
+	if x != nil {
+		return x.CalculationOrder
+	}
+	return 0
+}
+
+func (x *SetTaxArgs) GetEffectiveFrom() string {
+	if x != nil {
+		return x.EffectiveFrom
+	}
+	return ""
+}
+
+func (x *SetTaxArgs) GetEffectiveUntil() string {
+	if x != nil && x.EffectiveUntil != nil {
+		return *x.EffectiveUntil
+	}
+	return ""
+}
+
+func (x *SetTaxArgs) GetActor() string {
+	if x != nil {
+		return x.Actor
+	}
+	return ""
+}
+
+func (x *SetTaxArgs) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// SetTaxResult is the result of subscriptions.set_tax.
+type SetTaxResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// status is set or already_set.
+	Status        string `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetTaxResult) Reset() {
+	*x = SetTaxResult{}
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetTaxResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetTaxResult) ProtoMessage() {}
+
+func (x *SetTaxResult) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetTaxResult.ProtoReflect.Descriptor instead.
+func (*SetTaxResult) Descriptor() ([]byte, []int) {
+	return file_makola_subscriptions_v1_tasks_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *SetTaxResult) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
 var File_makola_subscriptions_v1_tasks_proto protoreflect.FileDescriptor
 
 const file_makola_subscriptions_v1_tasks_proto_rawDesc = "" +
@@ -1900,7 +2228,40 @@ const file_makola_subscriptions_v1_tasks_proto_rawDesc = "" +
 	"\x1dCleanupOldWebhookEventsResult\x12\x16\n" +
 	"\x06status\x18\x01 \x01(\tR\x06status\x12\x18\n" +
 	"\aemptied\x18\x02 \x01(\x05R\aemptied\x12\x18\n" +
-	"\adeleted\x18\x03 \x01(\x05R\adeleted2\xd5\x1f\n" +
+	"\adeleted\x18\x03 \x01(\x05R\adeleted\"\x86\x03\n" +
+	"\x12SetPricingTierArgs\x12\x17\n" +
+	"\atier_id\x18\x01 \x01(\tR\x06tierId\x12'\n" +
+	"\x0fmin_storefronts\x18\x02 \x01(\x05R\x0eminStorefronts\x12,\n" +
+	"\x0fmax_storefronts\x18\x03 \x01(\x05H\x00R\x0emaxStorefronts\x88\x01\x01\x12\x1d\n" +
+	"\n" +
+	"base_price\x18\x04 \x01(\tR\tbasePrice\x120\n" +
+	"\x14price_per_additional\x18\x05 \x01(\tR\x12pricePerAdditional\x12$\n" +
+	"\vmax_members\x18\x06 \x01(\x05H\x01R\n" +
+	"maxMembers\x88\x01\x01\x12&\n" +
+	"\fmax_products\x18\a \x01(\x05H\x02R\vmaxProducts\x88\x01\x01\x12\x14\n" +
+	"\x05actor\x18\b \x01(\tR\x05actor\x12\x16\n" +
+	"\x06reason\x18\t \x01(\tR\x06reasonB\x12\n" +
+	"\x10_max_storefrontsB\x0e\n" +
+	"\f_max_membersB\x0f\n" +
+	"\r_max_products\".\n" +
+	"\x14SetPricingTierResult\x12\x16\n" +
+	"\x06status\x18\x01 \x01(\tR\x06status\"\xb1\x02\n" +
+	"\n" +
+	"SetTaxArgs\x12\x12\n" +
+	"\x04code\x18\x01 \x01(\tR\x04code\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x17\n" +
+	"\arate_bp\x18\x03 \x01(\x05R\x06rateBp\x12\x1e\n" +
+	"\n" +
+	"cumulative\x18\x04 \x01(\bR\n" +
+	"cumulative\x12+\n" +
+	"\x11calculation_order\x18\x05 \x01(\x05R\x10calculationOrder\x12%\n" +
+	"\x0eeffective_from\x18\x06 \x01(\tR\reffectiveFrom\x12,\n" +
+	"\x0feffective_until\x18\a \x01(\tH\x00R\x0eeffectiveUntil\x88\x01\x01\x12\x14\n" +
+	"\x05actor\x18\b \x01(\tR\x05actor\x12\x16\n" +
+	"\x06reason\x18\t \x01(\tR\x06reasonB\x12\n" +
+	"\x10_effective_until\"&\n" +
+	"\fSetTaxResult\x12\x16\n" +
+	"\x06status\x18\x01 \x01(\tR\x06status2\xdd!\n" +
 	"\fTasksService\x12\xa7\x01\n" +
 	"\x0eProcessPayment\x12+.makola.subscriptions.v1.ProcessPaymentArgs\x1a-.makola.subscriptions.v1.ProcessPaymentResult\"9\xaa\xd4\x185\n" +
 	"\x1dsubscriptions.process_payment\x18\x02\"\x02\b<($2\t\n" +
@@ -1929,7 +2290,11 @@ const file_makola_subscriptions_v1_tasks_proto_rawDesc = "" +
 	"\x10CheckUsageLimits\x12-.makola.subscriptions.v1.CheckUsageLimitsArgs\x1a/.makola.subscriptions.v1.CheckUsageLimitsResult\"l\xaa\xd4\x18h\n" +
 	" subscriptions.check_usage_limits\x12&subscriptions.tasks.check_usage_limits\x12\x1capp.tasks.check_usage_limits\x12\x8f\x02\n" +
 	"\x17CleanupOldWebhookEvents\x124.makola.subscriptions.v1.CleanupOldWebhookEventsArgs\x1a6.makola.subscriptions.v1.CleanupOldWebhookEventsResult\"\x85\x01\xaa\xd4\x18\x80\x01\n" +
-	"(subscriptions.cleanup_old_webhook_events\x12.subscriptions.tasks.cleanup_old_webhook_events\x12$app.tasks.cleanup_old_webhook_events\x12\xb2\x01\n" +
+	"(subscriptions.cleanup_old_webhook_events\x12.subscriptions.tasks.cleanup_old_webhook_events\x12$app.tasks.cleanup_old_webhook_events\x12\x92\x01\n" +
+	"\x0eSetPricingTier\x12+.makola.subscriptions.v1.SetPricingTierArgs\x1a-.makola.subscriptions.v1.SetPricingTierResult\"$\xaa\xd4\x18 \n" +
+	"\x1esubscriptions.set_pricing_tier\x12q\n" +
+	"\x06SetTax\x12#.makola.subscriptions.v1.SetTaxArgs\x1a%.makola.subscriptions.v1.SetTaxResult\"\x1b\xaa\xd4\x18\x17\n" +
+	"\x15subscriptions.set_tax\x12\xb2\x01\n" +
 	"\x16SendCancellationNotice\x123.makola.subscriptions.v1.SendCancellationNoticeArgs\x1a5.makola.subscriptions.v1.SendCancellationNoticeResult\",\xaa\xd4\x18(\n" +
 	"&subscriptions.send_cancellation_notice\x12\x93\x01\n" +
 	"\rRefundPayment\x12*.makola.subscriptions.v1.RefundPaymentArgs\x1a,.makola.subscriptions.v1.RefundPaymentResult\"(\xaa\xd4\x18$\n" +
@@ -1951,7 +2316,7 @@ func file_makola_subscriptions_v1_tasks_proto_rawDescGZIP() []byte {
 	return file_makola_subscriptions_v1_tasks_proto_rawDescData
 }
 
-var file_makola_subscriptions_v1_tasks_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
+var file_makola_subscriptions_v1_tasks_proto_msgTypes = make([]protoimpl.MessageInfo, 38)
 var file_makola_subscriptions_v1_tasks_proto_goTypes = []any{
 	(*ProcessPaymentArgs)(nil),                    // 0: makola.subscriptions.v1.ProcessPaymentArgs
 	(*ProcessPaymentResult)(nil),                  // 1: makola.subscriptions.v1.ProcessPaymentResult
@@ -1987,6 +2352,10 @@ var file_makola_subscriptions_v1_tasks_proto_goTypes = []any{
 	(*CheckUsageLimitsResult)(nil),                // 31: makola.subscriptions.v1.CheckUsageLimitsResult
 	(*CleanupOldWebhookEventsArgs)(nil),           // 32: makola.subscriptions.v1.CleanupOldWebhookEventsArgs
 	(*CleanupOldWebhookEventsResult)(nil),         // 33: makola.subscriptions.v1.CleanupOldWebhookEventsResult
+	(*SetPricingTierArgs)(nil),                    // 34: makola.subscriptions.v1.SetPricingTierArgs
+	(*SetPricingTierResult)(nil),                  // 35: makola.subscriptions.v1.SetPricingTierResult
+	(*SetTaxArgs)(nil),                            // 36: makola.subscriptions.v1.SetTaxArgs
+	(*SetTaxResult)(nil),                          // 37: makola.subscriptions.v1.SetTaxResult
 }
 var file_makola_subscriptions_v1_tasks_proto_depIdxs = []int32{
 	0,  // 0: makola.subscriptions.v1.TasksService.ProcessPayment:input_type -> makola.subscriptions.v1.ProcessPaymentArgs
@@ -2002,29 +2371,33 @@ var file_makola_subscriptions_v1_tasks_proto_depIdxs = []int32{
 	28, // 10: makola.subscriptions.v1.TasksService.SendPaymentReminders:input_type -> makola.subscriptions.v1.SendPaymentRemindersArgs
 	30, // 11: makola.subscriptions.v1.TasksService.CheckUsageLimits:input_type -> makola.subscriptions.v1.CheckUsageLimitsArgs
 	32, // 12: makola.subscriptions.v1.TasksService.CleanupOldWebhookEvents:input_type -> makola.subscriptions.v1.CleanupOldWebhookEventsArgs
-	22, // 13: makola.subscriptions.v1.TasksService.SendCancellationNotice:input_type -> makola.subscriptions.v1.SendCancellationNoticeArgs
-	10, // 14: makola.subscriptions.v1.TasksService.RefundPayment:input_type -> makola.subscriptions.v1.RefundPaymentArgs
-	12, // 15: makola.subscriptions.v1.TasksService.SuspendSubscription:input_type -> makola.subscriptions.v1.SuspendSubscriptionArgs
-	14, // 16: makola.subscriptions.v1.TasksService.ActivateSubscription:input_type -> makola.subscriptions.v1.ActivateSubscriptionArgs
-	1,  // 17: makola.subscriptions.v1.TasksService.ProcessPayment:output_type -> makola.subscriptions.v1.ProcessPaymentResult
-	3,  // 18: makola.subscriptions.v1.TasksService.ProcessWebhookEvent:output_type -> makola.subscriptions.v1.ProcessWebhookEventResult
-	5,  // 19: makola.subscriptions.v1.TasksService.VerifyPayment:output_type -> makola.subscriptions.v1.VerifyPaymentResult
-	7,  // 20: makola.subscriptions.v1.TasksService.ReconcilePayments:output_type -> makola.subscriptions.v1.ReconcilePaymentsResult
-	9,  // 21: makola.subscriptions.v1.TasksService.CleanupExpiredSubscriptions:output_type -> makola.subscriptions.v1.CleanupExpiredSubscriptionsResult
-	17, // 22: makola.subscriptions.v1.TasksService.ProcessTrialExpirations:output_type -> makola.subscriptions.v1.ProcessTrialExpirationsResult
-	19, // 23: makola.subscriptions.v1.TasksService.CheckTrialExpirations:output_type -> makola.subscriptions.v1.CheckTrialExpirationsResult
-	21, // 24: makola.subscriptions.v1.TasksService.SendSubscriptionExpiryReminders:output_type -> makola.subscriptions.v1.SendSubscriptionExpiryRemindersResult
-	25, // 25: makola.subscriptions.v1.TasksService.ProcessAutoRenewals:output_type -> makola.subscriptions.v1.ProcessAutoRenewalsResult
-	27, // 26: makola.subscriptions.v1.TasksService.GenerateMonthlyInvoices:output_type -> makola.subscriptions.v1.GenerateMonthlyInvoicesResult
-	29, // 27: makola.subscriptions.v1.TasksService.SendPaymentReminders:output_type -> makola.subscriptions.v1.SendPaymentRemindersResult
-	31, // 28: makola.subscriptions.v1.TasksService.CheckUsageLimits:output_type -> makola.subscriptions.v1.CheckUsageLimitsResult
-	33, // 29: makola.subscriptions.v1.TasksService.CleanupOldWebhookEvents:output_type -> makola.subscriptions.v1.CleanupOldWebhookEventsResult
-	23, // 30: makola.subscriptions.v1.TasksService.SendCancellationNotice:output_type -> makola.subscriptions.v1.SendCancellationNoticeResult
-	11, // 31: makola.subscriptions.v1.TasksService.RefundPayment:output_type -> makola.subscriptions.v1.RefundPaymentResult
-	13, // 32: makola.subscriptions.v1.TasksService.SuspendSubscription:output_type -> makola.subscriptions.v1.SuspendSubscriptionResult
-	15, // 33: makola.subscriptions.v1.TasksService.ActivateSubscription:output_type -> makola.subscriptions.v1.ActivateSubscriptionResult
-	17, // [17:34] is the sub-list for method output_type
-	0,  // [0:17] is the sub-list for method input_type
+	34, // 13: makola.subscriptions.v1.TasksService.SetPricingTier:input_type -> makola.subscriptions.v1.SetPricingTierArgs
+	36, // 14: makola.subscriptions.v1.TasksService.SetTax:input_type -> makola.subscriptions.v1.SetTaxArgs
+	22, // 15: makola.subscriptions.v1.TasksService.SendCancellationNotice:input_type -> makola.subscriptions.v1.SendCancellationNoticeArgs
+	10, // 16: makola.subscriptions.v1.TasksService.RefundPayment:input_type -> makola.subscriptions.v1.RefundPaymentArgs
+	12, // 17: makola.subscriptions.v1.TasksService.SuspendSubscription:input_type -> makola.subscriptions.v1.SuspendSubscriptionArgs
+	14, // 18: makola.subscriptions.v1.TasksService.ActivateSubscription:input_type -> makola.subscriptions.v1.ActivateSubscriptionArgs
+	1,  // 19: makola.subscriptions.v1.TasksService.ProcessPayment:output_type -> makola.subscriptions.v1.ProcessPaymentResult
+	3,  // 20: makola.subscriptions.v1.TasksService.ProcessWebhookEvent:output_type -> makola.subscriptions.v1.ProcessWebhookEventResult
+	5,  // 21: makola.subscriptions.v1.TasksService.VerifyPayment:output_type -> makola.subscriptions.v1.VerifyPaymentResult
+	7,  // 22: makola.subscriptions.v1.TasksService.ReconcilePayments:output_type -> makola.subscriptions.v1.ReconcilePaymentsResult
+	9,  // 23: makola.subscriptions.v1.TasksService.CleanupExpiredSubscriptions:output_type -> makola.subscriptions.v1.CleanupExpiredSubscriptionsResult
+	17, // 24: makola.subscriptions.v1.TasksService.ProcessTrialExpirations:output_type -> makola.subscriptions.v1.ProcessTrialExpirationsResult
+	19, // 25: makola.subscriptions.v1.TasksService.CheckTrialExpirations:output_type -> makola.subscriptions.v1.CheckTrialExpirationsResult
+	21, // 26: makola.subscriptions.v1.TasksService.SendSubscriptionExpiryReminders:output_type -> makola.subscriptions.v1.SendSubscriptionExpiryRemindersResult
+	25, // 27: makola.subscriptions.v1.TasksService.ProcessAutoRenewals:output_type -> makola.subscriptions.v1.ProcessAutoRenewalsResult
+	27, // 28: makola.subscriptions.v1.TasksService.GenerateMonthlyInvoices:output_type -> makola.subscriptions.v1.GenerateMonthlyInvoicesResult
+	29, // 29: makola.subscriptions.v1.TasksService.SendPaymentReminders:output_type -> makola.subscriptions.v1.SendPaymentRemindersResult
+	31, // 30: makola.subscriptions.v1.TasksService.CheckUsageLimits:output_type -> makola.subscriptions.v1.CheckUsageLimitsResult
+	33, // 31: makola.subscriptions.v1.TasksService.CleanupOldWebhookEvents:output_type -> makola.subscriptions.v1.CleanupOldWebhookEventsResult
+	35, // 32: makola.subscriptions.v1.TasksService.SetPricingTier:output_type -> makola.subscriptions.v1.SetPricingTierResult
+	37, // 33: makola.subscriptions.v1.TasksService.SetTax:output_type -> makola.subscriptions.v1.SetTaxResult
+	23, // 34: makola.subscriptions.v1.TasksService.SendCancellationNotice:output_type -> makola.subscriptions.v1.SendCancellationNoticeResult
+	11, // 35: makola.subscriptions.v1.TasksService.RefundPayment:output_type -> makola.subscriptions.v1.RefundPaymentResult
+	13, // 36: makola.subscriptions.v1.TasksService.SuspendSubscription:output_type -> makola.subscriptions.v1.SuspendSubscriptionResult
+	15, // 37: makola.subscriptions.v1.TasksService.ActivateSubscription:output_type -> makola.subscriptions.v1.ActivateSubscriptionResult
+	19, // [19:38] is the sub-list for method output_type
+	0,  // [0:19] is the sub-list for method input_type
 	0,  // [0:0] is the sub-list for extension type_name
 	0,  // [0:0] is the sub-list for extension extendee
 	0,  // [0:0] is the sub-list for field type_name
@@ -2038,13 +2411,15 @@ func file_makola_subscriptions_v1_tasks_proto_init() {
 	file_makola_subscriptions_v1_tasks_proto_msgTypes[0].OneofWrappers = []any{}
 	file_makola_subscriptions_v1_tasks_proto_msgTypes[4].OneofWrappers = []any{}
 	file_makola_subscriptions_v1_tasks_proto_msgTypes[32].OneofWrappers = []any{}
+	file_makola_subscriptions_v1_tasks_proto_msgTypes[34].OneofWrappers = []any{}
+	file_makola_subscriptions_v1_tasks_proto_msgTypes[36].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_makola_subscriptions_v1_tasks_proto_rawDesc), len(file_makola_subscriptions_v1_tasks_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   34,
+			NumMessages:   38,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -238,6 +238,39 @@ var CleanupOldWebhookEventsTask = &contract.Descriptor{
 	NewResult:   func() proto.Message { return new(CleanupOldWebhookEventsResult) },
 }
 
+// SetPricingTierTask describes the task subscriptions.set_pricing_tier.
+//
+// SetPricingTier puts a tier into the price list, as an operator decided, with an entry in the audit log. What it takes of other tiers they lose, and the rest of them stays at its
+// price. Payments and invoices keep the prices that they were made with.
+// Fails for good when its arguments are out of range. Running it twice changes the list once.
+var SetPricingTierTask = &contract.Descriptor{
+	Name:        "subscriptions.set_pricing_tier",
+	Queue:       "subscriptions",
+	Mode:        contract.ModeShort,
+	Timeout:     time.Minute,
+	MaxAttempts: 12,
+	BackoffBase: 5 * time.Second,
+	BackoffCap:  time.Hour,
+	NewArgs:     func() proto.Message { return new(SetPricingTierArgs) },
+	NewResult:   func() proto.Message { return new(SetPricingTierResult) },
+}
+
+// SetTaxTask describes the task subscriptions.set_tax.
+//
+// SetTax has a tax begin on a day to come, as an operator decided, with an entry in the audit log; the one of the same code ends the day before.
+// Fails for good when its arguments are out of range, or the day is not after today. Running it twice changes the taxes once.
+var SetTaxTask = &contract.Descriptor{
+	Name:        "subscriptions.set_tax",
+	Queue:       "subscriptions",
+	Mode:        contract.ModeShort,
+	Timeout:     time.Minute,
+	MaxAttempts: 12,
+	BackoffBase: 5 * time.Second,
+	BackoffCap:  time.Hour,
+	NewArgs:     func() proto.Message { return new(SetTaxArgs) },
+	NewResult:   func() proto.Message { return new(SetTaxResult) },
+}
+
 // SendCancellationNoticeTask describes the task subscriptions.send_cancellation_notice.
 //
 // SendCancellationNotice tells a business that its owner has cancelled the subscription, at once or for the end of its period, by a mail and a notice. One that was taken back
@@ -321,6 +354,8 @@ func AllTasks() []*contract.Descriptor {
 		SendPaymentRemindersTask,
 		CheckUsageLimitsTask,
 		CleanupOldWebhookEventsTask,
+		SetPricingTierTask,
+		SetTaxTask,
 		SendCancellationNoticeTask,
 		RefundPaymentTask,
 		SuspendSubscriptionTask,
@@ -452,6 +487,23 @@ func (t *Tasks) CleanupOldWebhookEvents(ctx context.Context, tx *gorm.DB, args *
 	return t.q.Enqueue(ctx, tx, CleanupOldWebhookEventsTask, args, opts...)
 }
 
+// SetPricingTier enqueues the task subscriptions.set_pricing_tier in tx and returns its id.
+//
+// SetPricingTier puts a tier into the price list, as an operator decided, with an entry in the audit log. What it takes of other tiers they lose, and the rest of them stays at its
+// price. Payments and invoices keep the prices that they were made with.
+// Fails for good when its arguments are out of range. Running it twice changes the list once.
+func (t *Tasks) SetPricingTier(ctx context.Context, tx *gorm.DB, args *SetPricingTierArgs, opts ...contract.Option) (contract.ID, error) {
+	return t.q.Enqueue(ctx, tx, SetPricingTierTask, args, opts...)
+}
+
+// SetTax enqueues the task subscriptions.set_tax in tx and returns its id.
+//
+// SetTax has a tax begin on a day to come, as an operator decided, with an entry in the audit log; the one of the same code ends the day before.
+// Fails for good when its arguments are out of range, or the day is not after today. Running it twice changes the taxes once.
+func (t *Tasks) SetTax(ctx context.Context, tx *gorm.DB, args *SetTaxArgs, opts ...contract.Option) (contract.ID, error) {
+	return t.q.Enqueue(ctx, tx, SetTaxTask, args, opts...)
+}
+
 // SendCancellationNotice enqueues the task subscriptions.send_cancellation_notice in tx and returns its id.
 //
 // SendCancellationNotice tells a business that its owner has cancelled the subscription, at once or for the end of its period, by a mail and a notice. One that was taken back
@@ -549,6 +601,15 @@ type TasksHandler interface {
 	// Fails for good only when its attempts are used up. Running it twice changes nothing more.
 	CleanupOldWebhookEvents(ctx context.Context, tx *gorm.DB, args *CleanupOldWebhookEventsArgs) (*CleanupOldWebhookEventsResult, error)
 
+	// SetPricingTier puts a tier into the price list, as an operator decided, with an entry in the audit log. What it takes of other tiers they lose, and the rest of them stays at its
+	// price. Payments and invoices keep the prices that they were made with.
+	// Fails for good when its arguments are out of range. Running it twice changes the list once.
+	SetPricingTier(ctx context.Context, tx *gorm.DB, args *SetPricingTierArgs) (*SetPricingTierResult, error)
+
+	// SetTax has a tax begin on a day to come, as an operator decided, with an entry in the audit log; the one of the same code ends the day before.
+	// Fails for good when its arguments are out of range, or the day is not after today. Running it twice changes the taxes once.
+	SetTax(ctx context.Context, tx *gorm.DB, args *SetTaxArgs) (*SetTaxResult, error)
+
 	// SendCancellationNotice tells a business that its owner has cancelled the subscription, at once or for the end of its period, by a mail and a notice. One that was taken back
 	// in the meantime is not told of. Fails for good when the business has no subscription. Running it twice tells nobody twice.
 	SendCancellationNotice(ctx context.Context, tx *gorm.DB, args *SendCancellationNoticeArgs) (*SendCancellationNoticeResult, error)
@@ -584,6 +645,8 @@ func HandleTasks(r contract.Registrar, h TasksHandler) {
 	r.Register(contract.ShortHandler(SendPaymentRemindersTask, h.SendPaymentReminders))
 	r.Register(contract.ShortHandler(CheckUsageLimitsTask, h.CheckUsageLimits))
 	r.Register(contract.ShortHandler(CleanupOldWebhookEventsTask, h.CleanupOldWebhookEvents))
+	r.Register(contract.ShortHandler(SetPricingTierTask, h.SetPricingTier))
+	r.Register(contract.ShortHandler(SetTaxTask, h.SetTax))
 	r.Register(contract.ShortHandler(SendCancellationNoticeTask, h.SendCancellationNotice))
 	r.Register(contract.LongHandler(RefundPaymentTask, h.RefundPayment))
 	r.Register(contract.ShortHandler(SuspendSubscriptionTask, h.SuspendSubscription))

@@ -1862,6 +1862,11 @@ type AgeingSums struct {
 	Total Money `json:"total"`
 }
 
+// AskedFor defines model for AskedFor.
+type AskedFor struct {
+	TaskID openapi_types.UUID `json:"task_id"`
+}
+
 // AuditEntry defines model for AuditEntry.
 type AuditEntry struct {
 	// Action Examples: LOGIN, invitation.created
@@ -2222,6 +2227,32 @@ type CustomersReportRequest struct {
 // CustomersReportRequestFormat defines model for CustomersReportRequest.Format.
 type CustomersReportRequestFormat string
 
+// DatedTax defines model for DatedTax.
+type DatedTax struct {
+	CalculationOrder int    `json:"calculation_order"`
+	Code             string `json:"code"`
+
+	// Cumulative Whether it is charged on the taxes before it, too.
+	Cumulative     bool                `json:"cumulative"`
+	EffectiveFrom  openapi_types.Date  `json:"effective_from"`
+	EffectiveUntil *openapi_types.Date `json:"effective_until"`
+	Name           string              `json:"name"`
+
+	// RateBp Basis points: 1500 is 15 %.
+	RateBp int `json:"rate_bp"`
+}
+
+// DatedTaxList defines model for DatedTaxList.
+type DatedTaxList struct {
+	Items []DatedTax `json:"items"`
+}
+
+// DecisionRequest defines model for DecisionRequest.
+type DecisionRequest struct {
+	// Reason Why; it is kept in the audit log.
+	Reason string `json:"reason"`
+}
+
 // EmailRequest defines model for EmailRequest.
 type EmailRequest struct {
 	Email string `json:"email"`
@@ -2546,6 +2577,25 @@ type LevelRequest struct {
 	WholesalePrice *string `json:"wholesale_price,omitempty"`
 }
 
+// ListedPricingTier defines model for ListedPricingTier.
+type ListedPricingTier struct {
+	// BasePrice A decimal amount in the currency named beside it.
+	//
+	// Examples: 96.00
+	BasePrice      Money              `json:"base_price"`
+	Currency       string             `json:"currency"`
+	ID             openapi_types.UUID `json:"id"`
+	MaxMembers     *int               `json:"max_members"`
+	MaxProducts    *int               `json:"max_products"`
+	MaxStorefronts *int               `json:"max_storefronts"`
+	MinStorefronts int                `json:"min_storefronts"`
+
+	// PricePerAdditional A decimal amount in the currency named beside it.
+	//
+	// Examples: 96.00
+	PricePerAdditional Money `json:"price_per_additional"`
+}
+
 // Location defines model for Location.
 type Location struct {
 	Address   *string             `json:"address"`
@@ -2855,6 +2905,54 @@ type PaymentRequest struct {
 	Reference *string       `json:"reference,omitempty"`
 }
 
+// PlatformStats defines model for PlatformStats.
+type PlatformStats struct {
+	Invoices []PlatformInvoices `json:"invoices"`
+
+	// Revenue What was paid for subscriptions, with tax and less what went back, by month, the newest first.
+	Revenue       []PlatformRevenue       `json:"revenue"`
+	Subscriptions []PlatformSubscriptions `json:"subscriptions"`
+}
+
+// PlatformInvoices defines model for PlatformStats.invoices.
+type PlatformInvoices struct {
+	Currency string `json:"currency"`
+	Invoices int64  `json:"invoices"`
+	Status   string `json:"status"`
+
+	// TotalAmount A decimal amount in the currency named beside it.
+	//
+	// Examples: 96.00
+	TotalAmount Money `json:"total_amount"`
+}
+
+// PlatformRevenue defines model for PlatformStats.revenue.
+type PlatformRevenue struct {
+	Currency string `json:"currency"`
+
+	// Month Examples: 2026-11
+	Month string `json:"month"`
+
+	// PaidAmount A decimal amount in the currency named beside it.
+	//
+	// Examples: 96.00
+	PaidAmount Money `json:"paid_amount"`
+	Payments   int64 `json:"payments"`
+}
+
+// PlatformSubscriptions defines model for PlatformStats.subscriptions.
+type PlatformSubscriptions struct {
+	Businesses int64  `json:"businesses"`
+	Currency   string `json:"currency"`
+
+	// MonthlyAmount A decimal amount in the currency named beside it.
+	//
+	// Examples: 96.00
+	MonthlyAmount Money              `json:"monthly_amount"`
+	Status        SubscriptionStatus `json:"status"`
+	Storefronts   int64              `json:"storefronts"`
+}
+
 // PricingTier defines model for PricingTier.
 type PricingTier struct {
 	// BasePrice A decimal amount in the currency named beside it.
@@ -2868,6 +2966,31 @@ type PricingTier struct {
 	//
 	// Examples: 96.00
 	PricePerAdditional Money `json:"price_per_additional"`
+}
+
+// PricingTierList defines model for PricingTierList.
+type PricingTierList struct {
+	Items []ListedPricingTier `json:"items"`
+}
+
+// PricingTierRequest defines model for PricingTierRequest.
+type PricingTierRequest struct {
+	// BasePrice What a month costs before tax, in GHS.
+	//
+	// Examples: 100.00
+	BasePrice   string `json:"base_price"`
+	MaxMembers  *int   `json:"max_members,omitempty"`
+	MaxProducts *int   `json:"max_products,omitempty"`
+
+	// MaxStorefronts Without it there is no largest number.
+	MaxStorefronts *int `json:"max_storefronts,omitempty"`
+	MinStorefronts int  `json:"min_storefronts"`
+
+	// PricePerAdditional What each storefront beyond min_storefronts costs.
+	//
+	// Examples: 0.00
+	PricePerAdditional string `json:"price_per_additional"`
+	Reason             string `json:"reason"`
 }
 
 // Problem defines model for Problem.
@@ -4324,6 +4447,18 @@ type Tax struct {
 	RatePercent string `json:"rate_percent"`
 }
 
+// TaxRequest defines model for TaxRequest.
+type TaxRequest struct {
+	CalculationOrder int                 `json:"calculation_order"`
+	Code             string              `json:"code"`
+	Cumulative       *bool               `json:"cumulative,omitempty"`
+	EffectiveFrom    openapi_types.Date  `json:"effective_from"`
+	EffectiveUntil   *openapi_types.Date `json:"effective_until,omitempty"`
+	Name             string              `json:"name"`
+	RateBp           int                 `json:"rate_bp"`
+	Reason           string              `json:"reason"`
+}
+
 // TenderRequest defines model for TenderRequest.
 type TenderRequest struct {
 	// Amount What is handed over. Cash may be more than is to pay.
@@ -4542,6 +4677,9 @@ type AdjustmentID = openapi_types.UUID
 
 // At defines model for At.
 type At = time.Time
+
+// BusinessID defines model for BusinessId.
+type BusinessID = openapi_types.UUID
 
 // CategoryID defines model for CategoryId.
 type CategoryID = openapi_types.UUID
@@ -5377,6 +5515,18 @@ type AcceptInvitationJSONRequestBody = AcceptRequest
 // ChangeMemberJSONRequestBody defines body for ChangeMember for application/json ContentType.
 type ChangeMemberJSONRequestBody = MemberChangeRequest
 
+// SetPricingTierJSONRequestBody defines body for SetPricingTier for application/json ContentType.
+type SetPricingTierJSONRequestBody = PricingTierRequest
+
+// ActivateSubscriptionJSONRequestBody defines body for ActivateSubscription for application/json ContentType.
+type ActivateSubscriptionJSONRequestBody = DecisionRequest
+
+// SuspendSubscriptionJSONRequestBody defines body for SuspendSubscription for application/json ContentType.
+type SuspendSubscriptionJSONRequestBody = DecisionRequest
+
+// SetTaxJSONRequestBody defines body for SetTax for application/json ContentType.
+type SetTaxJSONRequestBody = TaxRequest
+
 // AddProductJSONRequestBody defines body for AddProduct for application/json ContentType.
 type AddProductJSONRequestBody = ProductRequest
 
@@ -5658,6 +5808,30 @@ type ServerInterface interface {
 	// ReadNotification Mark one notification read
 	// (POST /api/v1/notifications/{id}/read)
 	ReadNotification(c *gin.Context, id NotificationID)
+	// ListPricingTiers The price list
+	// (GET /api/v1/platform/pricing-tiers)
+	ListPricingTiers(c *gin.Context)
+	// SetPricingTier Put a tier into the price list
+	// (POST /api/v1/platform/pricing-tiers)
+	SetPricingTier(c *gin.Context)
+	// GetPlatformStats How the platform stands
+	// (GET /api/v1/platform/stats)
+	GetPlatformStats(c *gin.Context)
+	// GetPlatformSubscription One business's subscription
+	// (GET /api/v1/platform/subscriptions/{id})
+	GetPlatformSubscription(c *gin.Context, id BusinessID)
+	// ActivateSubscription Lift a suspension
+	// (POST /api/v1/platform/subscriptions/{id}/activate)
+	ActivateSubscription(c *gin.Context, id BusinessID)
+	// SuspendSubscription Suspend a business's subscription
+	// (POST /api/v1/platform/subscriptions/{id}/suspend)
+	SuspendSubscription(c *gin.Context, id BusinessID)
+	// ListTaxes The taxes, with their days
+	// (GET /api/v1/platform/taxes)
+	ListTaxes(c *gin.Context)
+	// SetTax Have a tax begin
+	// (POST /api/v1/platform/taxes)
+	SetTax(c *gin.Context)
 	// ListProducts Products and their stock, by name
 	// (GET /api/v1/products)
 	ListProducts(c *gin.Context, params ListProductsParams)
@@ -7689,6 +7863,146 @@ func (siw *ServerInterfaceWrapper) ReadNotification(c *gin.Context) {
 	}
 
 	siw.Handler.ReadNotification(c, id)
+}
+
+// ListPricingTiers operation middleware
+func (siw *ServerInterfaceWrapper) ListPricingTiers(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListPricingTiers(c)
+}
+
+// SetPricingTier operation middleware
+func (siw *ServerInterfaceWrapper) SetPricingTier(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.SetPricingTier(c)
+}
+
+// GetPlatformStats operation middleware
+func (siw *ServerInterfaceWrapper) GetPlatformStats(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetPlatformStats(c)
+}
+
+// GetPlatformSubscription operation middleware
+func (siw *ServerInterfaceWrapper) GetPlatformSubscription(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id BusinessID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetPlatformSubscription(c, id)
+}
+
+// ActivateSubscription operation middleware
+func (siw *ServerInterfaceWrapper) ActivateSubscription(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id BusinessID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ActivateSubscription(c, id)
+}
+
+// SuspendSubscription operation middleware
+func (siw *ServerInterfaceWrapper) SuspendSubscription(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id BusinessID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.SuspendSubscription(c, id)
+}
+
+// ListTaxes operation middleware
+func (siw *ServerInterfaceWrapper) ListTaxes(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListTaxes(c)
+}
+
+// SetTax operation middleware
+func (siw *ServerInterfaceWrapper) SetTax(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.SetTax(c)
 }
 
 // ListProducts operation middleware
@@ -10818,6 +11132,14 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/api/v1/subscription/invoices", wrapper.ListSubscriptionInvoices)
 	router.GET(options.BaseURL+"/api/v1/subscription/invoices/:id", wrapper.GetSubscriptionInvoice)
 	router.GET(options.BaseURL+"/api/v1/subscription/invoices/:id/invoice.pdf", wrapper.GetSubscriptionInvoicePDF)
+	router.GET(options.BaseURL+"/api/v1/platform/stats", wrapper.GetPlatformStats)
+	router.GET(options.BaseURL+"/api/v1/platform/pricing-tiers", wrapper.ListPricingTiers)
+	router.POST(options.BaseURL+"/api/v1/platform/pricing-tiers", wrapper.SetPricingTier)
+	router.GET(options.BaseURL+"/api/v1/platform/taxes", wrapper.ListTaxes)
+	router.POST(options.BaseURL+"/api/v1/platform/taxes", wrapper.SetTax)
+	router.GET(options.BaseURL+"/api/v1/platform/subscriptions/:id", wrapper.GetPlatformSubscription)
+	router.POST(options.BaseURL+"/api/v1/platform/subscriptions/:id/suspend", wrapper.SuspendSubscription)
+	router.POST(options.BaseURL+"/api/v1/platform/subscriptions/:id/activate", wrapper.ActivateSubscription)
 	router.GET(options.BaseURL+"/api/v1/tasks", wrapper.ListTasks)
 	router.DELETE(options.BaseURL+"/api/v1/tasks/:id", wrapper.CancelTask)
 	router.GET(options.BaseURL+"/api/v1/tasks/:id", wrapper.GetTask)
@@ -20404,6 +20726,1501 @@ type ReadNotificationdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ReadNotificationdefaultApplicationProblemPlusJSONResponse) VisitReadNotificationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPricingTiersRequestObject struct {
+}
+
+type ListPricingTiersResponseObject interface {
+	VisitListPricingTiersResponse(w http.ResponseWriter) error
+}
+
+type ListPricingTiers200JSONResponse PricingTierList
+
+func (response ListPricingTiers200JSONResponse) VisitListPricingTiersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPricingTiers401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ListPricingTiers401ApplicationProblemPlusJSONResponse) VisitListPricingTiersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPricingTiers403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListPricingTiers403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ListPricingTiers403ResponseHeaders
+}
+
+func (response ListPricingTiers403ApplicationProblemPlusJSONResponse) VisitListPricingTiersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPricingTiers429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListPricingTiers429ApplicationProblemPlusJSONResponse) VisitListPricingTiersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPricingTiersdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListPricingTiersdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    ListPricingTiersdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response ListPricingTiersdefaultApplicationProblemPlusJSONResponse) VisitListPricingTiersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetPricingTierRequestObject struct {
+	Body *SetPricingTierJSONRequestBody
+}
+
+type SetPricingTierResponseObject interface {
+	VisitSetPricingTierResponse(w http.ResponseWriter) error
+}
+
+type SetPricingTier202JSONResponse AskedFor
+
+func (response SetPricingTier202JSONResponse) VisitSetPricingTierResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetPricingTier400ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response SetPricingTier400ApplicationProblemPlusJSONResponse) VisitSetPricingTierResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetPricingTier401ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type SetPricingTier401ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers SetPricingTier401ResponseHeaders
+}
+
+func (response SetPricingTier401ApplicationProblemPlusJSONResponse) VisitSetPricingTierResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetPricingTier403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type SetPricingTier403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers SetPricingTier403ResponseHeaders
+}
+
+func (response SetPricingTier403ApplicationProblemPlusJSONResponse) VisitSetPricingTierResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetPricingTier404ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type SetPricingTier404ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers SetPricingTier404ResponseHeaders
+}
+
+func (response SetPricingTier404ApplicationProblemPlusJSONResponse) VisitSetPricingTierResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetPricingTier409ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type SetPricingTier409ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers SetPricingTier409ResponseHeaders
+}
+
+func (response SetPricingTier409ApplicationProblemPlusJSONResponse) VisitSetPricingTierResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetPricingTier413ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type SetPricingTier413ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers SetPricingTier413ResponseHeaders
+}
+
+func (response SetPricingTier413ApplicationProblemPlusJSONResponse) VisitSetPricingTierResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetPricingTier415ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type SetPricingTier415ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers SetPricingTier415ResponseHeaders
+}
+
+func (response SetPricingTier415ApplicationProblemPlusJSONResponse) VisitSetPricingTierResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetPricingTier422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type SetPricingTier422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers SetPricingTier422ResponseHeaders
+}
+
+func (response SetPricingTier422ApplicationProblemPlusJSONResponse) VisitSetPricingTierResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetPricingTier429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response SetPricingTier429ApplicationProblemPlusJSONResponse) VisitSetPricingTierResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetPricingTierdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type SetPricingTierdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    SetPricingTierdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response SetPricingTierdefaultApplicationProblemPlusJSONResponse) VisitSetPricingTierResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPlatformStatsRequestObject struct {
+}
+
+type GetPlatformStatsResponseObject interface {
+	VisitGetPlatformStatsResponse(w http.ResponseWriter) error
+}
+
+type GetPlatformStats200JSONResponse PlatformStats
+
+func (response GetPlatformStats200JSONResponse) VisitGetPlatformStatsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPlatformStats401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response GetPlatformStats401ApplicationProblemPlusJSONResponse) VisitGetPlatformStatsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPlatformStats403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetPlatformStats403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetPlatformStats403ResponseHeaders
+}
+
+func (response GetPlatformStats403ApplicationProblemPlusJSONResponse) VisitGetPlatformStatsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPlatformStats429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetPlatformStats429ApplicationProblemPlusJSONResponse) VisitGetPlatformStatsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPlatformStatsdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetPlatformStatsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    GetPlatformStatsdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response GetPlatformStatsdefaultApplicationProblemPlusJSONResponse) VisitGetPlatformStatsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPlatformSubscriptionRequestObject struct {
+	ID BusinessID `json:"id"`
+}
+
+type GetPlatformSubscriptionResponseObject interface {
+	VisitGetPlatformSubscriptionResponse(w http.ResponseWriter) error
+}
+
+type GetPlatformSubscription200JSONResponse Subscription
+
+func (response GetPlatformSubscription200JSONResponse) VisitGetPlatformSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPlatformSubscription401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response GetPlatformSubscription401ApplicationProblemPlusJSONResponse) VisitGetPlatformSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPlatformSubscription403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetPlatformSubscription403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetPlatformSubscription403ResponseHeaders
+}
+
+func (response GetPlatformSubscription403ApplicationProblemPlusJSONResponse) VisitGetPlatformSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPlatformSubscription404ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetPlatformSubscription404ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetPlatformSubscription404ResponseHeaders
+}
+
+func (response GetPlatformSubscription404ApplicationProblemPlusJSONResponse) VisitGetPlatformSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPlatformSubscription422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetPlatformSubscription422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetPlatformSubscription422ResponseHeaders
+}
+
+func (response GetPlatformSubscription422ApplicationProblemPlusJSONResponse) VisitGetPlatformSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPlatformSubscription429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetPlatformSubscription429ApplicationProblemPlusJSONResponse) VisitGetPlatformSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPlatformSubscriptiondefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetPlatformSubscriptiondefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    GetPlatformSubscriptiondefaultResponseHeaders
+	StatusCode int
+}
+
+func (response GetPlatformSubscriptiondefaultApplicationProblemPlusJSONResponse) VisitGetPlatformSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivateSubscriptionRequestObject struct {
+	ID   BusinessID `json:"id"`
+	Body *ActivateSubscriptionJSONRequestBody
+}
+
+type ActivateSubscriptionResponseObject interface {
+	VisitActivateSubscriptionResponse(w http.ResponseWriter) error
+}
+
+type ActivateSubscription202JSONResponse AskedFor
+
+func (response ActivateSubscription202JSONResponse) VisitActivateSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivateSubscription400ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ActivateSubscription400ApplicationProblemPlusJSONResponse) VisitActivateSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivateSubscription401ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ActivateSubscription401ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ActivateSubscription401ResponseHeaders
+}
+
+func (response ActivateSubscription401ApplicationProblemPlusJSONResponse) VisitActivateSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivateSubscription403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ActivateSubscription403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ActivateSubscription403ResponseHeaders
+}
+
+func (response ActivateSubscription403ApplicationProblemPlusJSONResponse) VisitActivateSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivateSubscription404ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ActivateSubscription404ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ActivateSubscription404ResponseHeaders
+}
+
+func (response ActivateSubscription404ApplicationProblemPlusJSONResponse) VisitActivateSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivateSubscription409ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ActivateSubscription409ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ActivateSubscription409ResponseHeaders
+}
+
+func (response ActivateSubscription409ApplicationProblemPlusJSONResponse) VisitActivateSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivateSubscription413ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ActivateSubscription413ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ActivateSubscription413ResponseHeaders
+}
+
+func (response ActivateSubscription413ApplicationProblemPlusJSONResponse) VisitActivateSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivateSubscription415ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ActivateSubscription415ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ActivateSubscription415ResponseHeaders
+}
+
+func (response ActivateSubscription415ApplicationProblemPlusJSONResponse) VisitActivateSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivateSubscription422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ActivateSubscription422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ActivateSubscription422ResponseHeaders
+}
+
+func (response ActivateSubscription422ApplicationProblemPlusJSONResponse) VisitActivateSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivateSubscription429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ActivateSubscription429ApplicationProblemPlusJSONResponse) VisitActivateSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivateSubscriptiondefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ActivateSubscriptiondefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    ActivateSubscriptiondefaultResponseHeaders
+	StatusCode int
+}
+
+func (response ActivateSubscriptiondefaultApplicationProblemPlusJSONResponse) VisitActivateSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SuspendSubscriptionRequestObject struct {
+	ID   BusinessID `json:"id"`
+	Body *SuspendSubscriptionJSONRequestBody
+}
+
+type SuspendSubscriptionResponseObject interface {
+	VisitSuspendSubscriptionResponse(w http.ResponseWriter) error
+}
+
+type SuspendSubscription202JSONResponse AskedFor
+
+func (response SuspendSubscription202JSONResponse) VisitSuspendSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SuspendSubscription400ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response SuspendSubscription400ApplicationProblemPlusJSONResponse) VisitSuspendSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SuspendSubscription401ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type SuspendSubscription401ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers SuspendSubscription401ResponseHeaders
+}
+
+func (response SuspendSubscription401ApplicationProblemPlusJSONResponse) VisitSuspendSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SuspendSubscription403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type SuspendSubscription403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers SuspendSubscription403ResponseHeaders
+}
+
+func (response SuspendSubscription403ApplicationProblemPlusJSONResponse) VisitSuspendSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SuspendSubscription404ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type SuspendSubscription404ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers SuspendSubscription404ResponseHeaders
+}
+
+func (response SuspendSubscription404ApplicationProblemPlusJSONResponse) VisitSuspendSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SuspendSubscription409ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type SuspendSubscription409ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers SuspendSubscription409ResponseHeaders
+}
+
+func (response SuspendSubscription409ApplicationProblemPlusJSONResponse) VisitSuspendSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SuspendSubscription413ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type SuspendSubscription413ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers SuspendSubscription413ResponseHeaders
+}
+
+func (response SuspendSubscription413ApplicationProblemPlusJSONResponse) VisitSuspendSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SuspendSubscription415ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type SuspendSubscription415ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers SuspendSubscription415ResponseHeaders
+}
+
+func (response SuspendSubscription415ApplicationProblemPlusJSONResponse) VisitSuspendSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SuspendSubscription422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type SuspendSubscription422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers SuspendSubscription422ResponseHeaders
+}
+
+func (response SuspendSubscription422ApplicationProblemPlusJSONResponse) VisitSuspendSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SuspendSubscription429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response SuspendSubscription429ApplicationProblemPlusJSONResponse) VisitSuspendSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SuspendSubscriptiondefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type SuspendSubscriptiondefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    SuspendSubscriptiondefaultResponseHeaders
+	StatusCode int
+}
+
+func (response SuspendSubscriptiondefaultApplicationProblemPlusJSONResponse) VisitSuspendSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTaxesRequestObject struct {
+}
+
+type ListTaxesResponseObject interface {
+	VisitListTaxesResponse(w http.ResponseWriter) error
+}
+
+type ListTaxes200JSONResponse DatedTaxList
+
+func (response ListTaxes200JSONResponse) VisitListTaxesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTaxes401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ListTaxes401ApplicationProblemPlusJSONResponse) VisitListTaxesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTaxes403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListTaxes403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ListTaxes403ResponseHeaders
+}
+
+func (response ListTaxes403ApplicationProblemPlusJSONResponse) VisitListTaxesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTaxes429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListTaxes429ApplicationProblemPlusJSONResponse) VisitListTaxesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTaxesdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListTaxesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    ListTaxesdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response ListTaxesdefaultApplicationProblemPlusJSONResponse) VisitListTaxesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetTaxRequestObject struct {
+	Body *SetTaxJSONRequestBody
+}
+
+type SetTaxResponseObject interface {
+	VisitSetTaxResponse(w http.ResponseWriter) error
+}
+
+type SetTax202JSONResponse AskedFor
+
+func (response SetTax202JSONResponse) VisitSetTaxResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetTax400ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response SetTax400ApplicationProblemPlusJSONResponse) VisitSetTaxResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetTax401ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type SetTax401ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers SetTax401ResponseHeaders
+}
+
+func (response SetTax401ApplicationProblemPlusJSONResponse) VisitSetTaxResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetTax403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type SetTax403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers SetTax403ResponseHeaders
+}
+
+func (response SetTax403ApplicationProblemPlusJSONResponse) VisitSetTaxResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetTax404ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type SetTax404ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers SetTax404ResponseHeaders
+}
+
+func (response SetTax404ApplicationProblemPlusJSONResponse) VisitSetTaxResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetTax409ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type SetTax409ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers SetTax409ResponseHeaders
+}
+
+func (response SetTax409ApplicationProblemPlusJSONResponse) VisitSetTaxResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetTax413ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type SetTax413ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers SetTax413ResponseHeaders
+}
+
+func (response SetTax413ApplicationProblemPlusJSONResponse) VisitSetTaxResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetTax415ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type SetTax415ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers SetTax415ResponseHeaders
+}
+
+func (response SetTax415ApplicationProblemPlusJSONResponse) VisitSetTaxResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetTax422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type SetTax422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers SetTax422ResponseHeaders
+}
+
+func (response SetTax422ApplicationProblemPlusJSONResponse) VisitSetTaxResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetTax429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response SetTax429ApplicationProblemPlusJSONResponse) VisitSetTaxResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetTaxdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type SetTaxdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    SetTaxdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response SetTaxdefaultApplicationProblemPlusJSONResponse) VisitSetTaxResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -36099,6 +37916,30 @@ type StrictServerInterface interface {
 	// ReadNotification Mark one notification read
 	// (POST /api/v1/notifications/{id}/read)
 	ReadNotification(ctx context.Context, request ReadNotificationRequestObject) (ReadNotificationResponseObject, error)
+	// ListPricingTiers The price list
+	// (GET /api/v1/platform/pricing-tiers)
+	ListPricingTiers(ctx context.Context, request ListPricingTiersRequestObject) (ListPricingTiersResponseObject, error)
+	// SetPricingTier Put a tier into the price list
+	// (POST /api/v1/platform/pricing-tiers)
+	SetPricingTier(ctx context.Context, request SetPricingTierRequestObject) (SetPricingTierResponseObject, error)
+	// GetPlatformStats How the platform stands
+	// (GET /api/v1/platform/stats)
+	GetPlatformStats(ctx context.Context, request GetPlatformStatsRequestObject) (GetPlatformStatsResponseObject, error)
+	// GetPlatformSubscription One business's subscription
+	// (GET /api/v1/platform/subscriptions/{id})
+	GetPlatformSubscription(ctx context.Context, request GetPlatformSubscriptionRequestObject) (GetPlatformSubscriptionResponseObject, error)
+	// ActivateSubscription Lift a suspension
+	// (POST /api/v1/platform/subscriptions/{id}/activate)
+	ActivateSubscription(ctx context.Context, request ActivateSubscriptionRequestObject) (ActivateSubscriptionResponseObject, error)
+	// SuspendSubscription Suspend a business's subscription
+	// (POST /api/v1/platform/subscriptions/{id}/suspend)
+	SuspendSubscription(ctx context.Context, request SuspendSubscriptionRequestObject) (SuspendSubscriptionResponseObject, error)
+	// ListTaxes The taxes, with their days
+	// (GET /api/v1/platform/taxes)
+	ListTaxes(ctx context.Context, request ListTaxesRequestObject) (ListTaxesResponseObject, error)
+	// SetTax Have a tax begin
+	// (POST /api/v1/platform/taxes)
+	SetTax(ctx context.Context, request SetTaxRequestObject) (SetTaxResponseObject, error)
 	// ListProducts Products and their stock, by name
 	// (GET /api/v1/products)
 	ListProducts(ctx context.Context, request ListProductsRequestObject) (ListProductsResponseObject, error)
@@ -38338,6 +40179,276 @@ func (sh *strictHandler) ReadNotification(ctx *gin.Context, id NotificationID) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(ReadNotificationResponseObject); ok {
 		if err := validResponse.VisitReadNotificationResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListPricingTiers operation middleware
+func (sh *strictHandler) ListPricingTiers(ctx *gin.Context) {
+	var request ListPricingTiersRequestObject
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListPricingTiers(ctx.Request.Context(), request.(ListPricingTiersRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListPricingTiers")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListPricingTiersResponseObject); ok {
+		if err := validResponse.VisitListPricingTiersResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// SetPricingTier operation middleware
+func (sh *strictHandler) SetPricingTier(ctx *gin.Context) {
+	var request SetPricingTierRequestObject
+
+	var body SetPricingTierJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.SetPricingTier(ctx.Request.Context(), request.(SetPricingTierRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SetPricingTier")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(SetPricingTierResponseObject); ok {
+		if err := validResponse.VisitSetPricingTierResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetPlatformStats operation middleware
+func (sh *strictHandler) GetPlatformStats(ctx *gin.Context) {
+	var request GetPlatformStatsRequestObject
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetPlatformStats(ctx.Request.Context(), request.(GetPlatformStatsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetPlatformStats")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetPlatformStatsResponseObject); ok {
+		if err := validResponse.VisitGetPlatformStatsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetPlatformSubscription operation middleware
+func (sh *strictHandler) GetPlatformSubscription(ctx *gin.Context, id BusinessID) {
+	var request GetPlatformSubscriptionRequestObject
+
+	request.ID = id
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetPlatformSubscription(ctx.Request.Context(), request.(GetPlatformSubscriptionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetPlatformSubscription")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetPlatformSubscriptionResponseObject); ok {
+		if err := validResponse.VisitGetPlatformSubscriptionResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ActivateSubscription operation middleware
+func (sh *strictHandler) ActivateSubscription(ctx *gin.Context, id BusinessID) {
+	var request ActivateSubscriptionRequestObject
+
+	request.ID = id
+
+	var body ActivateSubscriptionJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ActivateSubscription(ctx.Request.Context(), request.(ActivateSubscriptionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ActivateSubscription")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ActivateSubscriptionResponseObject); ok {
+		if err := validResponse.VisitActivateSubscriptionResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// SuspendSubscription operation middleware
+func (sh *strictHandler) SuspendSubscription(ctx *gin.Context, id BusinessID) {
+	var request SuspendSubscriptionRequestObject
+
+	request.ID = id
+
+	var body SuspendSubscriptionJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.SuspendSubscription(ctx.Request.Context(), request.(SuspendSubscriptionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SuspendSubscription")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(SuspendSubscriptionResponseObject); ok {
+		if err := validResponse.VisitSuspendSubscriptionResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListTaxes operation middleware
+func (sh *strictHandler) ListTaxes(ctx *gin.Context) {
+	var request ListTaxesRequestObject
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListTaxes(ctx.Request.Context(), request.(ListTaxesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListTaxes")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListTaxesResponseObject); ok {
+		if err := validResponse.VisitListTaxesResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// SetTax operation middleware
+func (sh *strictHandler) SetTax(ctx *gin.Context) {
+	var request SetTaxRequestObject
+
+	var body SetTaxJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.SetTax(ctx.Request.Context(), request.(SetTaxRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SetTax")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(SetTaxResponseObject); ok {
+		if err := validResponse.VisitSetTaxResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
