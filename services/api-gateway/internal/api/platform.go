@@ -194,6 +194,6 @@ func small(n *int) *int32 {
 	if n == nil {
 		return nil
 	}
-	v := int32(*n) //nolint:gosec // the API's description bounds it
+	v := int32(*n)
 	return &v
 }

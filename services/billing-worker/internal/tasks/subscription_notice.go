@@ -44,7 +44,7 @@ func (s *Subscriptions) tellOwners(ctx context.Context, tx *gorm.DB, messages []
 	for i, q := range queued {
 		switch {
 		case errors.Is(q.Err, notifications.ErrAddress):
-			slog.WarnContext(ctx, "an owner cannot be written to", "mail", mails[i].Key) //nolint:gosec // there is one answer for each mail
+			slog.WarnContext(ctx, "an owner cannot be written to", "mail", mails[i].Key)
 		case q.Err != nil:
 			return 0, q.Err
 		case q.New:

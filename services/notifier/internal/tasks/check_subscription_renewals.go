@@ -38,7 +38,7 @@ func (a *Accounts) CheckSubscriptionRenewals(ctx context.Context, tx *gorm.DB, _
 		for i, q := range queued {
 			switch {
 			case errors.Is(q.Err, notifications.ErrAddress):
-				slog.WarnContext(ctx, "an owner cannot be written to", "mail", mails[i].Key) //nolint:gosec // there is one answer for each mail
+				slog.WarnContext(ctx, "an owner cannot be written to", "mail", mails[i].Key)
 			case q.Err != nil:
 				return nil, fmt.Errorf("remind of renewals: %w", q.Err)
 			case q.New:
