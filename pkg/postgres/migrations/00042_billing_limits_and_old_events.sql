@@ -34,15 +34,34 @@ begin
   return old;
 end $$;
 create trigger webhook_event_kept before delete on billing.webhook_event for each row execute function billing.check_old_event();
-grant update (body, headers, emptied_at, body_sha256), delete on billing.webhook_event to makola_billing;
--- What waits for a person is kept; the sweep must see that somebody waits.
-create policy payment_review_sweep on billing.payment_review for select to makola_billing using ((select app.is_system()));
+-- Nobody may write a body. Who says that an event is to be emptied has this done to it.
+create function billing.empty_event() returns trigger language plpgsql as $$
+begin
+  if old.emptied_at is not null or new.emptied_at is null then
+    raise exception 'webhook event % is emptied once', old.id using errcode = 'check_violation', constraint = 'webhook_event_kept';
+  end if;
+  new.body_sha256 := sha256(old.body);
+  new.body := '';
+  new.headers := '{}';
+  return new;
+end $$;
+create trigger webhook_event_empty before update of emptied_at on billing.webhook_event for each row execute function billing.empty_event();
+grant update (emptied_at), delete on billing.webhook_event to makola_billing;
+-- What waits for a person is kept. The view runs with its owner's rights: the sweep sees that somebody waits, and nothing of the reviews; those are decided about one business at a time.
+create policy payment_review_waiting on billing.payment_review for select to makola_owner using ((select app.is_system()));
+create view billing.v_waiting_event with (security_barrier = true) as
+select event_id from billing.payment_review where (select app.is_system()) and resolved_at is null and event_id is not null;
+comment on view billing.v_waiting_event is 'The events that open reviews are about, of all businesses. Empty outside platform transactions.';
+grant select on billing.v_waiting_event to makola_billing;
 -- +goose StatementEnd
 
 -- +goose Down
 -- +goose StatementBegin
-drop policy payment_review_sweep on billing.payment_review;
-revoke update (body, headers, emptied_at, body_sha256), delete on billing.webhook_event from makola_billing;
+drop view billing.v_waiting_event;
+drop policy payment_review_waiting on billing.payment_review;
+revoke update (emptied_at), delete on billing.webhook_event from makola_billing;
+drop trigger webhook_event_empty on billing.webhook_event;
+drop function billing.empty_event();
 drop trigger webhook_event_kept on billing.webhook_event;
 drop function billing.check_old_event();
 alter table billing.webhook_event drop column body_sha256, drop column emptied_at;
