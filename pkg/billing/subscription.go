@@ -39,6 +39,12 @@ var (
 	ErrSuspended = problem.New(problem.Conflict, "subscription_suspended", "This subscription is suspended. Paying does not change that; write to us.")
 	// ErrNotCancellable reports a subscription that is not active.
 	ErrNotCancellable = problem.New(problem.Conflict, "subscription_not_active", "Only an active subscription can be cancelled.")
+	// ErrNotReactivated reports a subscription that has ended: a payment brings it back, and nothing else.
+	ErrNotReactivated = problem.New(problem.Conflict, "subscription_ended", "This subscription has ended. Pay for a month to bring it back.")
+	// ErrStorefrontsOpen reports a number of storefronts that is lower than that of those that are open.
+	ErrStorefrontsOpen = problem.New(problem.Conflict, "storefronts_open", "More storefronts are open than that. Close some first.")
+	// ErrRunning reports a subscription that is active, or suspended: there is nothing to open.
+	ErrRunning = problem.New(problem.Conflict, "subscription_active", "This business has an active subscription.")
 	// ErrNotSuspended reports a subscription that there is no suspension to lift of.
 	ErrNotSuspended = problem.New(problem.Conflict, "subscription_not_suspended", "This subscription is not suspended.")
 )
@@ -55,6 +61,10 @@ type Subscription struct {
 	TrialEnd      *time.Time
 	// PeriodStart and PeriodEnd are what is paid for, or given as a trial, without a gap.
 	PeriodStart, PeriodEnd time.Time
+	// AutoRenew says that the next month is invoiced before this one ends. It is paid by hand all the same.
+	AutoRenew bool
+	// NextStorefronts is for how many storefronts the next month is to be paid; nil is as many as this one.
+	NextStorefronts *int
 	// GraceDays is how many days after the last of the period a subscription is past due before it is expired.
 	GraceDays         int
 	CancelAtPeriodEnd bool
@@ -63,6 +73,8 @@ type Subscription struct {
 	SuspendReason     string
 	// Zone is the business's: days and months are counted there.
 	Zone *time.Location
+	// anchor is the day of the month on which paid months begin; 0 before the first payment.
+	anchor int
 }
 
 // StatusAt is the status at an instant. It needs no sweep to have run: a period that is over is over.
@@ -90,6 +102,39 @@ func (s *Subscription) StatusAt(now time.Time) SubscriptionStatus {
 func (s *Subscription) GraceEnds() time.Time {
 	y, m, d := s.PeriodEnd.In(s.Zone).Date()
 	return time.Date(y, m, d+s.GraceDays+1, 0, 0, 0, 0, s.Zone)
+}
+
+// DaysLeft counts the days of the business's calendar until the period ends: 0 on its last day, and afterwards.
+func (s *Subscription) DaysLeft(now time.Time) int {
+	return max(0, daysBetween(now, s.PeriodEnd, s.Zone))
+}
+
+// TrialStorefronts is how many storefronts a business may try the product with.
+const TrialStorefronts = 5
+
+// Covers is how many storefronts the business may have open.
+func (s *Subscription) Covers(now time.Time) int {
+	if s.StatusAt(now) == SubTrial {
+		return max(TrialStorefronts, s.Storefronts)
+	}
+	return s.Storefronts
+}
+
+// BilledStorefronts is for how many storefronts the next month is to be paid.
+func (s *Subscription) BilledStorefronts() int {
+	if s.NextStorefronts != nil {
+		return *s.NextStorefronts
+	}
+	return s.Storefronts
+}
+
+// nextPeriod is the month that follows the period.
+func (s *Subscription) nextPeriod() (start, end time.Time) {
+	local, anchor := s.PeriodEnd.In(s.Zone), s.anchor
+	if anchor == 0 {
+		anchor = local.Day()
+	}
+	return s.PeriodEnd.UTC(), nextMonth(local, anchor).UTC()
 }
 
 // daysBetween counts calendar days in zone: an hour before and after midnight are one day apart.
@@ -128,20 +173,28 @@ func nextMonth(local time.Time, anchor int) time.Time {
 	return time.Date(y, m+1, min(anchor, last), local.Hour(), local.Minute(), local.Second(), local.Nanosecond(), local.Location())
 }
 
-const subscriptionColumns = `
-	select s.tenant_id, s.status, s.payment_status, s.storefronts, s.is_trial, s.trial_end, s.period_start, s.period_end, s.grace_period_days, s.cancel_at_period_end,
-	       s.cancelled_at, s.suspended_at, s.suspend_reason, b.timezone
+const selectSubscription = `
+	select s.tenant_id, s.status, s.payment_status, s.storefronts, s.next_storefronts, s.is_trial, s.trial_end, s.period_start, s.period_end, s.grace_period_days, s.auto_renew,
+	       s.cancel_at_period_end, s.cancelled_at, s.suspended_at, s.suspend_reason, b.timezone, coalesce(s.anchor_day, 0)
 	  from billing.subscription s join accounts.business b on b.id = s.tenant_id `
-
-const selectSubscription = subscriptionColumns + `where s.tenant_id = $1 `
 
 func scanSubscription(rows pgx.Rows) (*Subscription, error) {
 	s := &Subscription{}
 	var zone string
-	err := rows.Scan(&s.Tenant, &s.Stored, &s.PaymentStatus, &s.Storefronts, &s.IsTrial, &s.TrialEnd, &s.PeriodStart, &s.PeriodEnd, &s.GraceDays, &s.CancelAtPeriodEnd,
-		&s.CancelledAt, &s.SuspendedAt, &s.SuspendReason, &zone)
+	err := rows.Scan(&s.Tenant, &s.Stored, &s.PaymentStatus, &s.Storefronts, &s.NextStorefronts, &s.IsTrial, &s.TrialEnd, &s.PeriodStart, &s.PeriodEnd, &s.GraceDays, &s.AutoRenew,
+		&s.CancelAtPeriodEnd, &s.CancelledAt, &s.SuspendedAt, &s.SuspendReason, &zone, &s.anchor)
 	s.Zone = location(zone)
 	return s, err
+}
+
+// readSubscriptions returns those of the businesses that tx is bound to, in the order of their ids.
+func readSubscriptions(tx *gorm.DB, tenants []uuid.UUID, lock string) (list []*Subscription, err error) {
+	err = query(tx, "read subscriptions", selectSubscription+`where s.tenant_id = any ($1::uuid[]) order by s.tenant_id `+lock, func(rows pgx.Rows) error {
+		s, err := scanSubscription(rows)
+		list = append(list, s)
+		return err
+	}, tenants)
+	return list, err
 }
 
 // SubscriptionOf returns the subscription of the transaction's tenant, or ErrNoSubscription.
@@ -152,7 +205,7 @@ func readSubscription(tx *gorm.DB, lock string) (s *Subscription, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("read subscription: %w", err)
 	}
-	err = query(tx, "read subscription", selectSubscription+lock, func(rows pgx.Rows) (err error) {
+	err = query(tx, "read subscription", selectSubscription+`where s.tenant_id = $1 `+lock, func(rows pgx.Rows) (err error) {
 		s, err = scanSubscription(rows)
 		return err
 	}, owner)
@@ -170,8 +223,8 @@ func location(name string) *time.Location {
 	return time.UTC
 }
 
-// CancelSubscription ends the transaction's tenant's active subscription, at once or when its period is over, and gives up its pending payments if at once. What was paid is
-// not given back. Cancelling again changes nothing. who is the owner who decided. Errors: ErrNoSubscription, ErrNotCancellable.
+// CancelSubscription ends the transaction's tenant's active subscription, at once or when its period is over, and gives up its pending payments if at once. What is owed
+// for the next month is not owed any more; what was paid is not given back. Cancelling again changes nothing. who is the owner who decided. Errors: ErrNoSubscription, ErrNotCancellable.
 func CancelSubscription(tx *gorm.DB, who audit.Entry, user uuid.UUID, atOnce bool, reason string, now time.Time) (*Subscription, error) {
 	// Payments before the subscription, as those who settle them lock.
 	if _, err := exec(tx, "lock pending payments", `select from billing.subscription_payment where status = 'PENDING' order by reference for no key update`); err != nil {
@@ -197,6 +250,9 @@ func CancelSubscription(tx *gorm.DB, who audit.Entry, user uuid.UUID, atOnce boo
 		}
 	}
 	if _, err := exec(tx, "cancel subscription", statement, s.Tenant, user, reason); err != nil {
+		return nil, err
+	}
+	if err := cancelInvoices(tx, s.Tenant); err != nil {
 		return nil, err
 	}
 	who.Tenant, who.Action, who.Entity, who.EntityID = s.Tenant, action, "subscription", s.Tenant.String()
@@ -249,12 +305,7 @@ func ActivateSubscription(tx *gorm.DB, by By, now time.Time) (s *Subscription, e
 	return s, audit.Record(tx, by.entry(s.Tenant, "subscription.activated", "subscription", s.Tenant.String(), map[string]any{"status": []any{SubSuspended, s.Stored}}))
 }
 
-// SubscriptionsOf returns the subscriptions of the businesses, to all of whom tx must be bound, in no order that means anything.
-func SubscriptionsOf(tx *gorm.DB, tenants []uuid.UUID) (list []*Subscription, err error) {
-	err = query(tx, "read subscriptions", subscriptionColumns+`where s.tenant_id = any ($1::uuid[])`, func(rows pgx.Rows) error {
-		s, err := scanSubscription(rows)
-		list = append(list, s)
-		return err
-	}, tenants)
-	return list, err
+// SubscriptionsOf returns the subscriptions of the businesses, to all of whom tx must be bound, in the order of their ids.
+func SubscriptionsOf(tx *gorm.DB, tenants []uuid.UUID) ([]*Subscription, error) {
+	return readSubscriptions(tx, tenants, "")
 }

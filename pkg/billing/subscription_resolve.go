@@ -81,6 +81,9 @@ func (x *resolution) completeMonth(tx *gorm.DB) error {
 	if err := b.writeSubscriptions(tx); err != nil {
 		return err
 	}
+	if err := settleInvoices(tx, now.UTC(), []*openMonth{m}); err != nil {
+		return err
+	}
 	if err := x.post.transfer(x.business, "subscription", monthKey(m.id), r.Reference); err != nil {
 		return err
 	}

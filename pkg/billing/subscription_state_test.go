@@ -184,6 +184,11 @@ func TestWhatASubscriptionIsFollowsFromItsPeriod(t *testing.T) {
 			require.Equal(t, string(c.want), inSQL, "%s in %s: the view says otherwise", c.name, zone)
 		}
 	}
+	_, err := h.admin.Exec(t.Context(), `select set_config('app.scope', 'system', false)`)
+	require.NoError(t, err)
+	require.Positive(t, h.count(t, `select count(*) from billing.v_platform_subscriptions`))
+	require.Zero(t, h.count(t, `select count(*) from (select status, count(*) as n from billing.subscription_standing group by 1) a
+		full join (select status, sum(businesses) as n from billing.v_platform_subscriptions group by 1) b using (status) where a.n is distinct from b.n`), "the platform's sums say the same")
 }
 
 func TestPeriodsThatAreOverAreWrittenDown(t *testing.T) {
@@ -213,7 +218,7 @@ func TestPeriodsThatAreOverAreWrittenDown(t *testing.T) {
 	for i := range 20 {
 		var more bool
 		require.NoError(t, h.billing.InSystem(t.Context(), func(tx *gorm.DB) (err error) {
-			_, more, err = billing.EndPeriods(tx, 2)
+			_, more, err = billing.EndPeriods(tx, time.Now(), false, 2)
 			return err
 		}))
 		if !more {

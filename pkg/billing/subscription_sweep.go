@@ -2,6 +2,7 @@ package billing
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -72,51 +73,69 @@ func DueSubscriptionDoubts(tx *gorm.DB, limit int) (doubts []Doubt, expired int,
 	return doubts, len(given), insertReviews(tx, given)
 }
 
-// EndPeriods writes down what at most limit subscriptions have become because their period, or their days of grace, are over; more tells that there may be others. Nobody's
-// access waits for it: StatusAt knows without. ended are the businesses whose subscriptions have changed. tx must be a platform transaction of billing-worker; it is bound to the
+// Ended is a subscription that has become something else because time has passed.
+type Ended struct {
+	*Subscription
+	// Was is what was written down before; Stored is what it is now.
+	Was SubscriptionStatus
+}
+
+// EndPeriods writes down what at most limit subscriptions have become because their period, or their days of grace, are over, and returns those; more tells that there may be
+// others. trials limits it to trials. Nobody's access waits for it: StatusAt decides, here too. tx must be a platform transaction of billing-worker; it is bound to the
 // businesses from here to its end.
-func EndPeriods(tx *gorm.DB, limit int) (ended []uuid.UUID, more bool, err error) {
+func EndPeriods(tx *gorm.DB, now time.Time, trials bool, limit int) (ended []Ended, more bool, err error) {
 	tenants := []uuid.UUID{}
 	err = query(tx, "find ended periods", `
 		select tenant_id from billing.subscription
-		 where status in ('TRIAL', 'ACTIVE') and period_end <= now()
-		    or status = 'PAST_DUE' and period_end <= now() - (grace_period_days + 2) * interval '1 day' -- in any zone that is over
+		 where (status = 'TRIAL' or status = 'ACTIVE' and not $3) and period_end <= $2
+		    or not $3 and status = 'PAST_DUE' and period_end <= $2 - (grace_period_days + 2) * interval '1 day' -- in any zone that is over
 		 order by tenant_id limit $1`,
 		func(rows pgx.Rows) error {
 			var id uuid.UUID
 			err := rows.Scan(&id)
 			tenants = append(tenants, id)
 			return err
-		}, limit)
+		}, limit, now, trials)
 	if err != nil || len(tenants) == 0 {
 		return nil, false, err
 	}
 	if err := postgres.BindTenants(tx, tenants); err != nil {
 		return nil, false, fmt.Errorf("end periods: %w", err)
 	}
-	if _, err := exec(tx, "lock ended subscriptions", `
-		select from billing.subscription where tenant_id = any ($1::uuid[]) order by tenant_id for no key update`, tenants); err != nil {
+	list, err := readSubscriptions(tx, tenants, `for no key update of s`)
+	if err != nil {
 		return nil, false, err
 	}
-	seen := map[uuid.UUID]bool{}
-	// One arrow at a time: what is expired was past due before, also when nobody looked.
-	for _, statement := range []string{`
-		update billing.subscription s set status = 'PAST_DUE', payment_status = 'OVERDUE', updated_at = now()
-		  from billing.subscription_standing n where n.tenant_id = s.tenant_id and s.tenant_id = any ($1::uuid[]) and s.status = 'ACTIVE' and n.status in ('PAST_DUE', 'EXPIRED') returning s.tenant_id`, `
-		update billing.subscription s set status = n.status, cancelled_at = case when n.status = 'CANCELLED' then s.period_end else s.cancelled_at end, updated_at = now()
-		  from billing.subscription_standing n where n.tenant_id = s.tenant_id and s.tenant_id = any ($1::uuid[]) and n.status <> s.status returning s.tenant_id`} {
-		err := query(tx, "end periods", statement, func(rows pgx.Rows) error {
-			var id uuid.UUID
-			err := rows.Scan(&id)
-			if !seen[id] {
-				seen[id] = true
-				ended = append(ended, id)
+	var overdue []Ended
+	for _, s := range list {
+		if status := s.StatusAt(now); status != s.Stored {
+			e := Ended{Subscription: s, Was: s.Stored}
+			s.Stored = status
+			ended = append(ended, e)
+			if e.Was == SubActive && (status == SubPastDue || status == SubExpired) {
+				overdue = append(overdue, e)
 			}
-			return err
-		}, tenants)
-		if err != nil {
-			return nil, false, err
 		}
 	}
+	// One arrow at a time: what is expired was past due before, also when nobody looked.
+	if err := writeEnded(tx, overdue, func(Ended) SubscriptionStatus { return SubPastDue }); err != nil {
+		return nil, false, err
+	}
+	if err := writeEnded(tx, ended, func(e Ended) SubscriptionStatus { return e.Stored }); err != nil {
+		return nil, false, err
+	}
 	return ended, len(ended) > 0 && len(tenants) == limit, nil
+}
+
+func writeEnded(tx *gorm.DB, ended []Ended, status func(Ended) SubscriptionStatus) error {
+	if len(ended) == 0 {
+		return nil
+	}
+	_, err := exec(tx, "end periods", `
+		update billing.subscription s
+		   set status = n.status, payment_status = case when n.status = 'PAST_DUE' then 'OVERDUE' else s.payment_status end,
+		       cancelled_at = case when n.status = 'CANCELLED' then s.period_end else s.cancelled_at end, updated_at = now()
+		  from unnest($1::uuid[], $2::text[]) as n (tenant_id, status) where n.tenant_id = s.tenant_id and s.status <> n.status`,
+		column(ended, func(e Ended) uuid.UUID { return e.Tenant }), column(ended, func(e Ended) string { return string(status(e)) }))
+	return err
 }

@@ -43,6 +43,9 @@ func (b *subscriptionBatch) write(tx *gorm.DB) error {
 	if err := b.writeSubscriptions(tx); err != nil {
 		return err
 	}
+	if err := settleInvoices(tx, b.now, b.months); err != nil {
+		return err
+	}
 	reviews := b.reviews()
 	for i := range reviews {
 		reviews[i].payment, reviews[i].purchase = reviews[i].purchase, uuid.Nil
@@ -162,7 +165,7 @@ func (b *subscriptionBatch) writeSubscriptions(tx *gorm.DB) error {
 		update billing.subscription u
 		   set status = s.status, period_start = s.starts, period_end = s.ends, anchor_day = nullif(s.anchor, 0), updated_at = now(),
 		       payment_status = case when s.paid then 'PAID' else u.payment_status end, is_trial = u.is_trial and not s.paid,
-		       storefronts = case when s.paid then s.storefronts else u.storefronts end,
+		       storefronts = case when s.paid then s.storefronts else u.storefronts end, next_storefronts = case when s.paid then null else u.next_storefronts end,
 		       amount_minor = case when s.paid then s.amount else u.amount_minor end, currency = case when s.paid then s.currency else u.currency end,
 		       cancel_at_period_end = u.cancel_at_period_end and not s.paid, cancelled_at = case when s.paid then null else u.cancelled_at end,
 		       cancelled_by = case when s.paid then null else u.cancelled_by end, cancel_reason = case when s.paid then '' else u.cancel_reason end

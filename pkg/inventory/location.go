@@ -103,12 +103,24 @@ func admitStorefront(tx *gorm.DB, owner uuid.UUID, allowed int) error {
 	if _, err := exec(tx, "take turns opening storefronts", `select pg_advisory_xact_lock(hashtextextended('inventory.storefronts ' || $1::uuid::text, 0))`, owner); err != nil {
 		return err
 	}
-	n, err := one(tx, "count storefronts", `select count(*) from inventory.location where tenant_id = $1 and kind = 'STOREFRONT' and is_active`, ErrLocationNotFound,
-		func(rows pgx.Rows) (n int, err error) { return n, rows.Scan(&n) }, owner)
+	n, err := OpenStorefronts(tx)
 	if err == nil && n >= allowed {
 		err = fmt.Errorf("open storefront %d of %d: %w", n+1, allowed, ErrStorefrontLimit)
 	}
 	return err
+}
+
+// OpenStorefronts counts the open storefronts of the business that tx is bound to.
+func OpenStorefronts(tx *gorm.DB) (int, error) {
+	owner, err := owner(tx)
+	if err != nil {
+		return 0, fmt.Errorf("count storefronts: %w", err)
+	}
+	return one(tx, "count storefronts", `select count(*) from inventory.location where tenant_id = $1 and kind = 'STOREFRONT' and is_active`, ErrLocationNotFound,
+		func(rows pgx.Rows) (n int, err error) {
+			err = rows.Scan(&n)
+			return n, err
+		}, owner)
 }
 
 // OpenLocation makes a place. Without a code it gets one from its name. allowed is how many active storefronts the business may have; it does not matter for a warehouse.

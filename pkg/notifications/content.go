@@ -270,6 +270,12 @@ func Decode(template string, data []byte) (Content, error) {
 		return decode[PaymentFailed](data)
 	case SubscriptionActivated{}.Template():
 		return decode[SubscriptionActivated](data)
+	case SubscriptionReminder{}.Template():
+		return decode[SubscriptionReminder](data)
+	case Invoice{}.Template():
+		return decode[Invoice](data)
+	case SubscriptionState{}.Template():
+		return decode[SubscriptionState](data)
 	case VerifyEmail{}.Template():
 		return decode[VerifyEmail](data)
 	case PasswordReset{}.Template():

@@ -36,6 +36,10 @@ var switchesOf = map[string][]Switch{
 	PaymentReview{}.Template():         nil,
 	SubscriptionActivated{}.Template(): nil,
 	PaymentFailed{}.Template():         nil,
+	Invoice{}.Template():               nil,
+	SubscriptionState{}.Template():     nil, // whether the shop can be worked in
+
+	SubscriptionReminder{}.Template(): {SystemUpdates},
 
 	GatewayDown{}.Template():      nil,
 	GatewayRecovered{}.Template(): nil,

@@ -886,6 +886,98 @@ func (x *GenerateUserActivityReportResult) GetBusinesses() int32 {
 	return 0
 }
 
+// CheckSubscriptionRenewalsArgs are the arguments of accounts.check_subscription_renewals.
+type CheckSubscriptionRenewalsArgs struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckSubscriptionRenewalsArgs) Reset() {
+	*x = CheckSubscriptionRenewalsArgs{}
+	mi := &file_makola_accounts_v1_tasks_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckSubscriptionRenewalsArgs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckSubscriptionRenewalsArgs) ProtoMessage() {}
+
+func (x *CheckSubscriptionRenewalsArgs) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_accounts_v1_tasks_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckSubscriptionRenewalsArgs.ProtoReflect.Descriptor instead.
+func (*CheckSubscriptionRenewalsArgs) Descriptor() ([]byte, []int) {
+	return file_makola_accounts_v1_tasks_proto_rawDescGZIP(), []int{16}
+}
+
+// CheckSubscriptionRenewalsResult is the result of accounts.check_subscription_renewals.
+type CheckSubscriptionRenewalsResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// status is done.
+	Status string `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	// sent is how many owners were mailed now.
+	Sent          int32 `protobuf:"varint,2,opt,name=sent,proto3" json:"sent,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckSubscriptionRenewalsResult) Reset() {
+	*x = CheckSubscriptionRenewalsResult{}
+	mi := &file_makola_accounts_v1_tasks_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckSubscriptionRenewalsResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckSubscriptionRenewalsResult) ProtoMessage() {}
+
+func (x *CheckSubscriptionRenewalsResult) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_accounts_v1_tasks_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckSubscriptionRenewalsResult.ProtoReflect.Descriptor instead.
+func (*CheckSubscriptionRenewalsResult) Descriptor() ([]byte, []int) {
+	return file_makola_accounts_v1_tasks_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *CheckSubscriptionRenewalsResult) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *CheckSubscriptionRenewalsResult) GetSent() int32 {
+	if x != nil {
+		return x.Sent
+	}
+	return 0
+}
+
 var File_makola_accounts_v1_tasks_proto protoreflect.FileDescriptor
 
 const file_makola_accounts_v1_tasks_proto_rawDesc = "" +
@@ -941,7 +1033,11 @@ const file_makola_accounts_v1_tasks_proto_rawDesc = "" +
 	"\aactions\x18\x05 \x01(\x03R\aactions\x12\x1e\n" +
 	"\n" +
 	"businesses\x18\x06 \x01(\x05R\n" +
-	"businesses2\x80\f\n" +
+	"businesses\"\x1f\n" +
+	"\x1dCheckSubscriptionRenewalsArgs\"M\n" +
+	"\x1fCheckSubscriptionRenewalsResult\x12\x16\n" +
+	"\x06status\x18\x01 \x01(\tR\x06status\x12\x12\n" +
+	"\x04sent\x18\x02 \x01(\x05R\x04sent2\x85\x0e\n" +
 	"\fTasksService\x12\xcc\x01\n" +
 	"\x10SendWelcomeEmail\x12(.makola.accounts.v1.SendWelcomeEmailArgs\x1a*.makola.accounts.v1.SendWelcomeEmailResult\"b\xaa\xd4\x18^\n" +
 	"\x1baccounts.send_welcome_email\x12!accounts.tasks.send_welcome_email\x12\x1capp.tasks.send_welcome_email\x12\x9f\x01\n" +
@@ -958,7 +1054,9 @@ const file_makola_accounts_v1_tasks_proto_rawDesc = "" +
 	"\x14CleanupInactiveUsers\x12,.makola.accounts.v1.CleanupInactiveUsersArgs\x1a..makola.accounts.v1.CleanupInactiveUsersResult\"r\xaa\xd4\x18n\n" +
 	"\x1faccounts.cleanup_inactive_users\x12%accounts.tasks.cleanup_inactive_users\x12 app.tasks.cleanup_inactive_users\"\x02\bx\x12\x92\x02\n" +
 	"\x1aGenerateUserActivityReport\x122.makola.accounts.v1.GenerateUserActivityReportArgs\x1a4.makola.accounts.v1.GenerateUserActivityReportResult\"\x89\x01\xaa\xd4\x18\x84\x01\n" +
-	"&accounts.generate_user_activity_report\x12,accounts.tasks.generate_user_activity_report\x12'app.tasks.generate_user_activity_report\"\x03\b\xac\x02B*Z(makola/proto/makola/accounts/v1;accountsb\x06proto3"
+	"&accounts.generate_user_activity_report\x12,accounts.tasks.generate_user_activity_report\x12'app.tasks.generate_user_activity_report\"\x03\b\xac\x02\x12\x82\x02\n" +
+	"\x19CheckSubscriptionRenewals\x121.makola.accounts.v1.CheckSubscriptionRenewalsArgs\x1a3.makola.accounts.v1.CheckSubscriptionRenewalsResult\"}\xaa\xd4\x18y\n" +
+	"$accounts.check_subscription_renewals\x12*accounts.tasks.check_subscription_renewals\x12%app.tasks.check_subscription_renewalsB*Z(makola/proto/makola/accounts/v1;accountsb\x06proto3"
 
 var (
 	file_makola_accounts_v1_tasks_proto_rawDescOnce sync.Once
@@ -972,7 +1070,7 @@ func file_makola_accounts_v1_tasks_proto_rawDescGZIP() []byte {
 	return file_makola_accounts_v1_tasks_proto_rawDescData
 }
 
-var file_makola_accounts_v1_tasks_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_makola_accounts_v1_tasks_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_makola_accounts_v1_tasks_proto_goTypes = []any{
 	(*SendWelcomeEmailArgs)(nil),             // 0: makola.accounts.v1.SendWelcomeEmailArgs
 	(*SendWelcomeEmailResult)(nil),           // 1: makola.accounts.v1.SendWelcomeEmailResult
@@ -990,6 +1088,8 @@ var file_makola_accounts_v1_tasks_proto_goTypes = []any{
 	(*CleanupInactiveUsersResult)(nil),       // 13: makola.accounts.v1.CleanupInactiveUsersResult
 	(*GenerateUserActivityReportArgs)(nil),   // 14: makola.accounts.v1.GenerateUserActivityReportArgs
 	(*GenerateUserActivityReportResult)(nil), // 15: makola.accounts.v1.GenerateUserActivityReportResult
+	(*CheckSubscriptionRenewalsArgs)(nil),    // 16: makola.accounts.v1.CheckSubscriptionRenewalsArgs
+	(*CheckSubscriptionRenewalsResult)(nil),  // 17: makola.accounts.v1.CheckSubscriptionRenewalsResult
 }
 var file_makola_accounts_v1_tasks_proto_depIdxs = []int32{
 	0,  // 0: makola.accounts.v1.TasksService.SendWelcomeEmail:input_type -> makola.accounts.v1.SendWelcomeEmailArgs
@@ -1000,16 +1100,18 @@ var file_makola_accounts_v1_tasks_proto_depIdxs = []int32{
 	10, // 5: makola.accounts.v1.TasksService.ExpireInvitations:input_type -> makola.accounts.v1.ExpireInvitationsArgs
 	12, // 6: makola.accounts.v1.TasksService.CleanupInactiveUsers:input_type -> makola.accounts.v1.CleanupInactiveUsersArgs
 	14, // 7: makola.accounts.v1.TasksService.GenerateUserActivityReport:input_type -> makola.accounts.v1.GenerateUserActivityReportArgs
-	1,  // 8: makola.accounts.v1.TasksService.SendWelcomeEmail:output_type -> makola.accounts.v1.SendWelcomeEmailResult
-	3,  // 9: makola.accounts.v1.TasksService.SendVerificationEmail:output_type -> makola.accounts.v1.SendVerificationEmailResult
-	5,  // 10: makola.accounts.v1.TasksService.SendPasswordResetEmail:output_type -> makola.accounts.v1.SendPasswordResetEmailResult
-	7,  // 11: makola.accounts.v1.TasksService.SendPasswordChangedEmail:output_type -> makola.accounts.v1.SendPasswordChangedEmailResult
-	9,  // 12: makola.accounts.v1.TasksService.SendInvitationEmail:output_type -> makola.accounts.v1.SendInvitationEmailResult
-	11, // 13: makola.accounts.v1.TasksService.ExpireInvitations:output_type -> makola.accounts.v1.ExpireInvitationsResult
-	13, // 14: makola.accounts.v1.TasksService.CleanupInactiveUsers:output_type -> makola.accounts.v1.CleanupInactiveUsersResult
-	15, // 15: makola.accounts.v1.TasksService.GenerateUserActivityReport:output_type -> makola.accounts.v1.GenerateUserActivityReportResult
-	8,  // [8:16] is the sub-list for method output_type
-	0,  // [0:8] is the sub-list for method input_type
+	16, // 8: makola.accounts.v1.TasksService.CheckSubscriptionRenewals:input_type -> makola.accounts.v1.CheckSubscriptionRenewalsArgs
+	1,  // 9: makola.accounts.v1.TasksService.SendWelcomeEmail:output_type -> makola.accounts.v1.SendWelcomeEmailResult
+	3,  // 10: makola.accounts.v1.TasksService.SendVerificationEmail:output_type -> makola.accounts.v1.SendVerificationEmailResult
+	5,  // 11: makola.accounts.v1.TasksService.SendPasswordResetEmail:output_type -> makola.accounts.v1.SendPasswordResetEmailResult
+	7,  // 12: makola.accounts.v1.TasksService.SendPasswordChangedEmail:output_type -> makola.accounts.v1.SendPasswordChangedEmailResult
+	9,  // 13: makola.accounts.v1.TasksService.SendInvitationEmail:output_type -> makola.accounts.v1.SendInvitationEmailResult
+	11, // 14: makola.accounts.v1.TasksService.ExpireInvitations:output_type -> makola.accounts.v1.ExpireInvitationsResult
+	13, // 15: makola.accounts.v1.TasksService.CleanupInactiveUsers:output_type -> makola.accounts.v1.CleanupInactiveUsersResult
+	15, // 16: makola.accounts.v1.TasksService.GenerateUserActivityReport:output_type -> makola.accounts.v1.GenerateUserActivityReportResult
+	17, // 17: makola.accounts.v1.TasksService.CheckSubscriptionRenewals:output_type -> makola.accounts.v1.CheckSubscriptionRenewalsResult
+	9,  // [9:18] is the sub-list for method output_type
+	0,  // [0:9] is the sub-list for method input_type
 	0,  // [0:0] is the sub-list for extension type_name
 	0,  // [0:0] is the sub-list for extension extendee
 	0,  // [0:0] is the sub-list for field type_name
@@ -1027,7 +1129,7 @@ func file_makola_accounts_v1_tasks_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_makola_accounts_v1_tasks_proto_rawDesc), len(file_makola_accounts_v1_tasks_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   16,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

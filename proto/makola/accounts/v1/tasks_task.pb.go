@@ -144,6 +144,23 @@ var GenerateUserActivityReportTask = &contract.Descriptor{
 	NewResult:   func() proto.Message { return new(GenerateUserActivityReportResult) },
 }
 
+// CheckSubscriptionRenewalsTask describes the task accounts.check_subscription_renewals.
+//
+// CheckSubscriptionRenewals mails the owners of subscriptions that renew within 7 days, with the day and the price of the next month; of each period once, whenever and however
+// often it runs. Fails for good only when its attempts are used up. Running it twice mails nobody twice.
+var CheckSubscriptionRenewalsTask = &contract.Descriptor{
+	Name:        "accounts.check_subscription_renewals",
+	Aliases:     []string{"accounts.tasks.check_subscription_renewals", "app.tasks.check_subscription_renewals"},
+	Queue:       "accounts",
+	Mode:        contract.ModeShort,
+	Timeout:     time.Minute,
+	MaxAttempts: 12,
+	BackoffBase: 5 * time.Second,
+	BackoffCap:  time.Hour,
+	NewArgs:     func() proto.Message { return new(CheckSubscriptionRenewalsArgs) },
+	NewResult:   func() proto.Message { return new(CheckSubscriptionRenewalsResult) },
+}
+
 // AllTasks returns the descriptors of every task of this package, in the order of the contract.
 func AllTasks() []*contract.Descriptor {
 	return []*contract.Descriptor{
@@ -155,6 +172,7 @@ func AllTasks() []*contract.Descriptor {
 		ExpireInvitationsTask,
 		CleanupInactiveUsersTask,
 		GenerateUserActivityReportTask,
+		CheckSubscriptionRenewalsTask,
 	}
 }
 
@@ -236,6 +254,14 @@ func (t *Tasks) GenerateUserActivityReport(ctx context.Context, tx *gorm.DB, arg
 	return t.q.Enqueue(ctx, tx, GenerateUserActivityReportTask, args, opts...)
 }
 
+// CheckSubscriptionRenewals enqueues the task accounts.check_subscription_renewals in tx and returns its id.
+//
+// CheckSubscriptionRenewals mails the owners of subscriptions that renew within 7 days, with the day and the price of the next month; of each period once, whenever and however
+// often it runs. Fails for good only when its attempts are used up. Running it twice mails nobody twice.
+func (t *Tasks) CheckSubscriptionRenewals(ctx context.Context, tx *gorm.DB, args *CheckSubscriptionRenewalsArgs, opts ...contract.Option) (contract.ID, error) {
+	return t.q.Enqueue(ctx, tx, CheckSubscriptionRenewalsTask, args, opts...)
+}
+
 // TasksHandler runs the tasks of this package. Any method may run twice for the same task, and may be killed anywhere.
 type TasksHandler interface {
 	// SendWelcomeEmail welcomes a newly registered user: it stores one mail and enqueues notifications.send_email for it.
@@ -271,6 +297,10 @@ type TasksHandler interface {
 	// Without business_id it counts for everybody and becomes one task for each active business, at seven o'clock on its Monday.
 	// Fails for good when business_id cannot be parsed or is not the task's business. Running it twice keeps one row and one mail for a week.
 	GenerateUserActivityReport(ctx context.Context, tx *gorm.DB, args *GenerateUserActivityReportArgs) (*GenerateUserActivityReportResult, error)
+
+	// CheckSubscriptionRenewals mails the owners of subscriptions that renew within 7 days, with the day and the price of the next month; of each period once, whenever and however
+	// often it runs. Fails for good only when its attempts are used up. Running it twice mails nobody twice.
+	CheckSubscriptionRenewals(ctx context.Context, tx *gorm.DB, args *CheckSubscriptionRenewalsArgs) (*CheckSubscriptionRenewalsResult, error)
 }
 
 // HandleTasks registers h with r for every task of this package.
@@ -283,4 +313,5 @@ func HandleTasks(r contract.Registrar, h TasksHandler) {
 	r.Register(contract.ShortHandler(ExpireInvitationsTask, h.ExpireInvitations))
 	r.Register(contract.ShortHandler(CleanupInactiveUsersTask, h.CleanupInactiveUsers))
 	r.Register(contract.ShortHandler(GenerateUserActivityReportTask, h.GenerateUserActivityReport))
+	r.Register(contract.ShortHandler(CheckSubscriptionRenewalsTask, h.CheckSubscriptionRenewals))
 }

@@ -1114,6 +1114,1198 @@ func (x *GatewayHealth) GetConsecutiveFailures() int32 {
 	return 0
 }
 
+// ProcessTrialExpirationsArgs are the arguments of subscriptions.process_trial_expirations: none.
+type ProcessTrialExpirationsArgs struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProcessTrialExpirationsArgs) Reset() {
+	*x = ProcessTrialExpirationsArgs{}
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProcessTrialExpirationsArgs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProcessTrialExpirationsArgs) ProtoMessage() {}
+
+func (x *ProcessTrialExpirationsArgs) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProcessTrialExpirationsArgs.ProtoReflect.Descriptor instead.
+func (*ProcessTrialExpirationsArgs) Descriptor() ([]byte, []int) {
+	return file_makola_subscriptions_v1_tasks_proto_rawDescGZIP(), []int{19}
+}
+
+// ProcessTrialExpirationsResult is the result of subscriptions.process_trial_expirations.
+type ProcessTrialExpirationsResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// status is done, or continued when another run was enqueued for the rest.
+	Status string `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	// changed is how many trials this run ended.
+	Changed       int32 `protobuf:"varint,2,opt,name=changed,proto3" json:"changed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProcessTrialExpirationsResult) Reset() {
+	*x = ProcessTrialExpirationsResult{}
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProcessTrialExpirationsResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProcessTrialExpirationsResult) ProtoMessage() {}
+
+func (x *ProcessTrialExpirationsResult) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProcessTrialExpirationsResult.ProtoReflect.Descriptor instead.
+func (*ProcessTrialExpirationsResult) Descriptor() ([]byte, []int) {
+	return file_makola_subscriptions_v1_tasks_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *ProcessTrialExpirationsResult) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *ProcessTrialExpirationsResult) GetChanged() int32 {
+	if x != nil {
+		return x.Changed
+	}
+	return 0
+}
+
+// CheckTrialExpirationsArgs are the arguments of subscriptions.check_trial_expirations: none.
+type CheckTrialExpirationsArgs struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckTrialExpirationsArgs) Reset() {
+	*x = CheckTrialExpirationsArgs{}
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckTrialExpirationsArgs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckTrialExpirationsArgs) ProtoMessage() {}
+
+func (x *CheckTrialExpirationsArgs) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckTrialExpirationsArgs.ProtoReflect.Descriptor instead.
+func (*CheckTrialExpirationsArgs) Descriptor() ([]byte, []int) {
+	return file_makola_subscriptions_v1_tasks_proto_rawDescGZIP(), []int{21}
+}
+
+// CheckTrialExpirationsResult is the result of subscriptions.check_trial_expirations.
+type CheckTrialExpirationsResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// status is done.
+	Status string `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	// sent is how many owners were told now.
+	Sent          int32 `protobuf:"varint,2,opt,name=sent,proto3" json:"sent,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckTrialExpirationsResult) Reset() {
+	*x = CheckTrialExpirationsResult{}
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckTrialExpirationsResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckTrialExpirationsResult) ProtoMessage() {}
+
+func (x *CheckTrialExpirationsResult) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckTrialExpirationsResult.ProtoReflect.Descriptor instead.
+func (*CheckTrialExpirationsResult) Descriptor() ([]byte, []int) {
+	return file_makola_subscriptions_v1_tasks_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *CheckTrialExpirationsResult) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *CheckTrialExpirationsResult) GetSent() int32 {
+	if x != nil {
+		return x.Sent
+	}
+	return 0
+}
+
+// SendSubscriptionExpiryRemindersArgs are the arguments of subscriptions.send_subscription_expiry_reminders: none.
+type SendSubscriptionExpiryRemindersArgs struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SendSubscriptionExpiryRemindersArgs) Reset() {
+	*x = SendSubscriptionExpiryRemindersArgs{}
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SendSubscriptionExpiryRemindersArgs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SendSubscriptionExpiryRemindersArgs) ProtoMessage() {}
+
+func (x *SendSubscriptionExpiryRemindersArgs) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SendSubscriptionExpiryRemindersArgs.ProtoReflect.Descriptor instead.
+func (*SendSubscriptionExpiryRemindersArgs) Descriptor() ([]byte, []int) {
+	return file_makola_subscriptions_v1_tasks_proto_rawDescGZIP(), []int{23}
+}
+
+// SendSubscriptionExpiryRemindersResult is the result of subscriptions.send_subscription_expiry_reminders.
+type SendSubscriptionExpiryRemindersResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// status is done.
+	Status string `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	// sent is how many owners were told now.
+	Sent          int32 `protobuf:"varint,2,opt,name=sent,proto3" json:"sent,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SendSubscriptionExpiryRemindersResult) Reset() {
+	*x = SendSubscriptionExpiryRemindersResult{}
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SendSubscriptionExpiryRemindersResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SendSubscriptionExpiryRemindersResult) ProtoMessage() {}
+
+func (x *SendSubscriptionExpiryRemindersResult) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SendSubscriptionExpiryRemindersResult.ProtoReflect.Descriptor instead.
+func (*SendSubscriptionExpiryRemindersResult) Descriptor() ([]byte, []int) {
+	return file_makola_subscriptions_v1_tasks_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *SendSubscriptionExpiryRemindersResult) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *SendSubscriptionExpiryRemindersResult) GetSent() int32 {
+	if x != nil {
+		return x.Sent
+	}
+	return 0
+}
+
+// SendCancellationNoticeArgs are the arguments of subscriptions.send_cancellation_notice.
+type SendCancellationNoticeArgs struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// business_id is the business, a UUID.
+	BusinessId string `protobuf:"bytes,1,opt,name=business_id,json=businessId,proto3" json:"business_id,omitempty"`
+	// at_once says that the subscription has ended, and not that it ends with its period.
+	AtOnce        bool `protobuf:"varint,2,opt,name=at_once,json=atOnce,proto3" json:"at_once,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SendCancellationNoticeArgs) Reset() {
+	*x = SendCancellationNoticeArgs{}
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SendCancellationNoticeArgs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SendCancellationNoticeArgs) ProtoMessage() {}
+
+func (x *SendCancellationNoticeArgs) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SendCancellationNoticeArgs.ProtoReflect.Descriptor instead.
+func (*SendCancellationNoticeArgs) Descriptor() ([]byte, []int) {
+	return file_makola_subscriptions_v1_tasks_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *SendCancellationNoticeArgs) GetBusinessId() string {
+	if x != nil {
+		return x.BusinessId
+	}
+	return ""
+}
+
+func (x *SendCancellationNoticeArgs) GetAtOnce() bool {
+	if x != nil {
+		return x.AtOnce
+	}
+	return false
+}
+
+// SendCancellationNoticeResult is the result of subscriptions.send_cancellation_notice.
+type SendCancellationNoticeResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// status is queued, already_queued, taken_back (the subscription is not cancelled any more) or inactive (the business is closed).
+	Status        string `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SendCancellationNoticeResult) Reset() {
+	*x = SendCancellationNoticeResult{}
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SendCancellationNoticeResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SendCancellationNoticeResult) ProtoMessage() {}
+
+func (x *SendCancellationNoticeResult) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SendCancellationNoticeResult.ProtoReflect.Descriptor instead.
+func (*SendCancellationNoticeResult) Descriptor() ([]byte, []int) {
+	return file_makola_subscriptions_v1_tasks_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *SendCancellationNoticeResult) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+// ProcessAutoRenewalsArgs are the arguments of subscriptions.process_auto_renewals: none.
+type ProcessAutoRenewalsArgs struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProcessAutoRenewalsArgs) Reset() {
+	*x = ProcessAutoRenewalsArgs{}
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProcessAutoRenewalsArgs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProcessAutoRenewalsArgs) ProtoMessage() {}
+
+func (x *ProcessAutoRenewalsArgs) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProcessAutoRenewalsArgs.ProtoReflect.Descriptor instead.
+func (*ProcessAutoRenewalsArgs) Descriptor() ([]byte, []int) {
+	return file_makola_subscriptions_v1_tasks_proto_rawDescGZIP(), []int{27}
+}
+
+// ProcessAutoRenewalsResult is the result of subscriptions.process_auto_renewals.
+type ProcessAutoRenewalsResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// status is done, or continued when another run was enqueued for the rest.
+	Status string `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	// issued is how many invoices this run made.
+	Issued        int32 `protobuf:"varint,2,opt,name=issued,proto3" json:"issued,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProcessAutoRenewalsResult) Reset() {
+	*x = ProcessAutoRenewalsResult{}
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProcessAutoRenewalsResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProcessAutoRenewalsResult) ProtoMessage() {}
+
+func (x *ProcessAutoRenewalsResult) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProcessAutoRenewalsResult.ProtoReflect.Descriptor instead.
+func (*ProcessAutoRenewalsResult) Descriptor() ([]byte, []int) {
+	return file_makola_subscriptions_v1_tasks_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *ProcessAutoRenewalsResult) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *ProcessAutoRenewalsResult) GetIssued() int32 {
+	if x != nil {
+		return x.Issued
+	}
+	return 0
+}
+
+// GenerateMonthlyInvoicesArgs are the arguments of subscriptions.generate_monthly_invoices: none.
+type GenerateMonthlyInvoicesArgs struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GenerateMonthlyInvoicesArgs) Reset() {
+	*x = GenerateMonthlyInvoicesArgs{}
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GenerateMonthlyInvoicesArgs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GenerateMonthlyInvoicesArgs) ProtoMessage() {}
+
+func (x *GenerateMonthlyInvoicesArgs) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GenerateMonthlyInvoicesArgs.ProtoReflect.Descriptor instead.
+func (*GenerateMonthlyInvoicesArgs) Descriptor() ([]byte, []int) {
+	return file_makola_subscriptions_v1_tasks_proto_rawDescGZIP(), []int{29}
+}
+
+// GenerateMonthlyInvoicesResult is the result of subscriptions.generate_monthly_invoices.
+type GenerateMonthlyInvoicesResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// status is done, or continued when another run was enqueued for the rest.
+	Status string `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	// issued is how many invoices this run made of months that are to be paid.
+	Issued int32 `protobuf:"varint,2,opt,name=issued,proto3" json:"issued,omitempty"`
+	// paid is how many it made of months that are paid.
+	Paid          int32 `protobuf:"varint,3,opt,name=paid,proto3" json:"paid,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GenerateMonthlyInvoicesResult) Reset() {
+	*x = GenerateMonthlyInvoicesResult{}
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GenerateMonthlyInvoicesResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GenerateMonthlyInvoicesResult) ProtoMessage() {}
+
+func (x *GenerateMonthlyInvoicesResult) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GenerateMonthlyInvoicesResult.ProtoReflect.Descriptor instead.
+func (*GenerateMonthlyInvoicesResult) Descriptor() ([]byte, []int) {
+	return file_makola_subscriptions_v1_tasks_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *GenerateMonthlyInvoicesResult) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *GenerateMonthlyInvoicesResult) GetIssued() int32 {
+	if x != nil {
+		return x.Issued
+	}
+	return 0
+}
+
+func (x *GenerateMonthlyInvoicesResult) GetPaid() int32 {
+	if x != nil {
+		return x.Paid
+	}
+	return 0
+}
+
+// SendPaymentRemindersArgs are the arguments of subscriptions.send_payment_reminders: none.
+type SendPaymentRemindersArgs struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SendPaymentRemindersArgs) Reset() {
+	*x = SendPaymentRemindersArgs{}
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SendPaymentRemindersArgs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SendPaymentRemindersArgs) ProtoMessage() {}
+
+func (x *SendPaymentRemindersArgs) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SendPaymentRemindersArgs.ProtoReflect.Descriptor instead.
+func (*SendPaymentRemindersArgs) Descriptor() ([]byte, []int) {
+	return file_makola_subscriptions_v1_tasks_proto_rawDescGZIP(), []int{31}
+}
+
+// SendPaymentRemindersResult is the result of subscriptions.send_payment_reminders.
+type SendPaymentRemindersResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// status is done, or continued when another run was enqueued for the rest.
+	Status string `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	// reminded is how many invoices this run reminded of.
+	Reminded      int32 `protobuf:"varint,2,opt,name=reminded,proto3" json:"reminded,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SendPaymentRemindersResult) Reset() {
+	*x = SendPaymentRemindersResult{}
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SendPaymentRemindersResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SendPaymentRemindersResult) ProtoMessage() {}
+
+func (x *SendPaymentRemindersResult) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SendPaymentRemindersResult.ProtoReflect.Descriptor instead.
+func (*SendPaymentRemindersResult) Descriptor() ([]byte, []int) {
+	return file_makola_subscriptions_v1_tasks_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *SendPaymentRemindersResult) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *SendPaymentRemindersResult) GetReminded() int32 {
+	if x != nil {
+		return x.Reminded
+	}
+	return 0
+}
+
+// CheckUsageLimitsArgs are the arguments of subscriptions.check_usage_limits: none.
+type CheckUsageLimitsArgs struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckUsageLimitsArgs) Reset() {
+	*x = CheckUsageLimitsArgs{}
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckUsageLimitsArgs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckUsageLimitsArgs) ProtoMessage() {}
+
+func (x *CheckUsageLimitsArgs) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckUsageLimitsArgs.ProtoReflect.Descriptor instead.
+func (*CheckUsageLimitsArgs) Descriptor() ([]byte, []int) {
+	return file_makola_subscriptions_v1_tasks_proto_rawDescGZIP(), []int{33}
+}
+
+// CheckUsageLimitsResult is the result of subscriptions.check_usage_limits.
+type CheckUsageLimitsResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// status is done.
+	Status string `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	// alerts is how many notices this run posted.
+	Alerts        int32 `protobuf:"varint,2,opt,name=alerts,proto3" json:"alerts,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckUsageLimitsResult) Reset() {
+	*x = CheckUsageLimitsResult{}
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckUsageLimitsResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckUsageLimitsResult) ProtoMessage() {}
+
+func (x *CheckUsageLimitsResult) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckUsageLimitsResult.ProtoReflect.Descriptor instead.
+func (*CheckUsageLimitsResult) Descriptor() ([]byte, []int) {
+	return file_makola_subscriptions_v1_tasks_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *CheckUsageLimitsResult) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *CheckUsageLimitsResult) GetAlerts() int32 {
+	if x != nil {
+		return x.Alerts
+	}
+	return 0
+}
+
+// CleanupOldWebhookEventsArgs are the arguments of subscriptions.cleanup_old_webhook_events.
+type CleanupOldWebhookEventsArgs struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// after_event_id is where an earlier run got to, a UUID; a run without it begins with the oldest event.
+	AfterEventId  *string `protobuf:"bytes,1,opt,name=after_event_id,json=afterEventId,proto3,oneof" json:"after_event_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CleanupOldWebhookEventsArgs) Reset() {
+	*x = CleanupOldWebhookEventsArgs{}
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CleanupOldWebhookEventsArgs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CleanupOldWebhookEventsArgs) ProtoMessage() {}
+
+func (x *CleanupOldWebhookEventsArgs) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CleanupOldWebhookEventsArgs.ProtoReflect.Descriptor instead.
+func (*CleanupOldWebhookEventsArgs) Descriptor() ([]byte, []int) {
+	return file_makola_subscriptions_v1_tasks_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *CleanupOldWebhookEventsArgs) GetAfterEventId() string {
+	if x != nil && x.AfterEventId != nil {
+		return *x.AfterEventId
+	}
+	return ""
+}
+
+// CleanupOldWebhookEventsResult is the result of subscriptions.cleanup_old_webhook_events.
+type CleanupOldWebhookEventsResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// status is done, or continued when another run was enqueued for the rest.
+	Status string `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	// emptied is how many events this run took the body of.
+	Emptied int32 `protobuf:"varint,2,opt,name=emptied,proto3" json:"emptied,omitempty"`
+	// deleted is how many events this run deleted.
+	Deleted       int32 `protobuf:"varint,3,opt,name=deleted,proto3" json:"deleted,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CleanupOldWebhookEventsResult) Reset() {
+	*x = CleanupOldWebhookEventsResult{}
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CleanupOldWebhookEventsResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CleanupOldWebhookEventsResult) ProtoMessage() {}
+
+func (x *CleanupOldWebhookEventsResult) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CleanupOldWebhookEventsResult.ProtoReflect.Descriptor instead.
+func (*CleanupOldWebhookEventsResult) Descriptor() ([]byte, []int) {
+	return file_makola_subscriptions_v1_tasks_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *CleanupOldWebhookEventsResult) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *CleanupOldWebhookEventsResult) GetEmptied() int32 {
+	if x != nil {
+		return x.Emptied
+	}
+	return 0
+}
+
+func (x *CleanupOldWebhookEventsResult) GetDeleted() int32 {
+	if x != nil {
+		return x.Deleted
+	}
+	return 0
+}
+
+// SetPricingTierArgs are the arguments of subscriptions.set_pricing_tier.
+type SetPricingTierArgs struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// tier_id names the decision and the new tier, a UUID that the publisher makes.
+	TierId string `protobuf:"bytes,1,opt,name=tier_id,json=tierId,proto3" json:"tier_id,omitempty"`
+	// min_storefronts is the smallest number of storefronts that the tier is for.
+	MinStorefronts int32 `protobuf:"varint,2,opt,name=min_storefronts,json=minStorefronts,proto3" json:"min_storefronts,omitempty"`
+	// max_storefronts is the largest; without it there is none.
+	MaxStorefronts *int32 `protobuf:"varint,3,opt,name=max_storefronts,json=maxStorefronts,proto3,oneof" json:"max_storefronts,omitempty"`
+	// base_price is what a month costs before tax with min_storefronts, a decimal string in GHS.
+	BasePrice string `protobuf:"bytes,4,opt,name=base_price,json=basePrice,proto3" json:"base_price,omitempty"`
+	// price_per_additional is what each storefront beyond costs, a decimal string in GHS.
+	PricePerAdditional string `protobuf:"bytes,5,opt,name=price_per_additional,json=pricePerAdditional,proto3" json:"price_per_additional,omitempty"`
+	// max_members is how many members are covered; without it there is no limit.
+	MaxMembers *int32 `protobuf:"varint,6,opt,name=max_members,json=maxMembers,proto3,oneof" json:"max_members,omitempty"`
+	// max_products is how many products are covered; without it there is no limit.
+	MaxProducts *int32 `protobuf:"varint,7,opt,name=max_products,json=maxProducts,proto3,oneof" json:"max_products,omitempty"`
+	// actor is the operator who decided.
+	Actor string `protobuf:"bytes,8,opt,name=actor,proto3" json:"actor,omitempty"`
+	// reason is why.
+	Reason        string `protobuf:"bytes,9,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetPricingTierArgs) Reset() {
+	*x = SetPricingTierArgs{}
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetPricingTierArgs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetPricingTierArgs) ProtoMessage() {}
+
+func (x *SetPricingTierArgs) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetPricingTierArgs.ProtoReflect.Descriptor instead.
+func (*SetPricingTierArgs) Descriptor() ([]byte, []int) {
+	return file_makola_subscriptions_v1_tasks_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *SetPricingTierArgs) GetTierId() string {
+	if x != nil {
+		return x.TierId
+	}
+	return ""
+}
+
+func (x *SetPricingTierArgs) GetMinStorefronts() int32 {
+	if x != nil {
+		return x.MinStorefronts
+	}
+	return 0
+}
+
+func (x *SetPricingTierArgs) GetMaxStorefronts() int32 {
+	if x != nil && x.MaxStorefronts != nil {
+		return *x.MaxStorefronts
+	}
+	return 0
+}
+
+func (x *SetPricingTierArgs) GetBasePrice() string {
+	if x != nil {
+		return x.BasePrice
+	}
+	return ""
+}
+
+func (x *SetPricingTierArgs) GetPricePerAdditional() string {
+	if x != nil {
+		return x.PricePerAdditional
+	}
+	return ""
+}
+
+func (x *SetPricingTierArgs) GetMaxMembers() int32 {
+	if x != nil && x.MaxMembers != nil {
+		return *x.MaxMembers
+	}
+	return 0
+}
+
+func (x *SetPricingTierArgs) GetMaxProducts() int32 {
+	if x != nil && x.MaxProducts != nil {
+		return *x.MaxProducts
+	}
+	return 0
+}
+
+func (x *SetPricingTierArgs) GetActor() string {
+	if x != nil {
+		return x.Actor
+	}
+	return ""
+}
+
+func (x *SetPricingTierArgs) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// SetPricingTierResult is the result of subscriptions.set_pricing_tier.
+type SetPricingTierResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// status is set or already_set.
+	Status        string `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetPricingTierResult) Reset() {
+	*x = SetPricingTierResult{}
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetPricingTierResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetPricingTierResult) ProtoMessage() {}
+
+func (x *SetPricingTierResult) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetPricingTierResult.ProtoReflect.Descriptor instead.
+func (*SetPricingTierResult) Descriptor() ([]byte, []int) {
+	return file_makola_subscriptions_v1_tasks_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *SetPricingTierResult) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+// SetTaxArgs are the arguments of subscriptions.set_tax.
+type SetTaxArgs struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// code is the tax's, for example VAT.
+	Code string `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
+	// name is what invoices call it.
+	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// rate_bp is the rate in basis points: 1500 is 15 %.
+	RateBp int32 `protobuf:"varint,3,opt,name=rate_bp,json=rateBp,proto3" json:"rate_bp,omitempty"`
+	// cumulative says that it is charged on the taxes before it, too.
+	Cumulative bool `protobuf:"varint,4,opt,name=cumulative,proto3" json:"cumulative,omitempty"`
+	// calculation_order is its place among the taxes.
+	CalculationOrder int32 `protobuf:"varint,5,opt,name=calculation_order,json=calculationOrder,proto3" json:"calculation_order,omitempty"`
+	// effective_from is its first day, YYYY-MM-DD.
+	EffectiveFrom string `protobuf:"bytes,6,opt,name=effective_from,json=effectiveFrom,proto3" json:"effective_from,omitempty"`
+	// effective_until is its last day; without it there is none.
+	EffectiveUntil *string `protobuf:"bytes,7,opt,name=effective_until,json=effectiveUntil,proto3,oneof" json:"effective_until,omitempty"`
+	// actor is the operator who decided.
+	Actor string `protobuf:"bytes,8,opt,name=actor,proto3" json:"actor,omitempty"`
+	// reason is why.
+	Reason        string `protobuf:"bytes,9,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetTaxArgs) Reset() {
+	*x = SetTaxArgs{}
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetTaxArgs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetTaxArgs) ProtoMessage() {}
+
+func (x *SetTaxArgs) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetTaxArgs.ProtoReflect.Descriptor instead.
+func (*SetTaxArgs) Descriptor() ([]byte, []int) {
+	return file_makola_subscriptions_v1_tasks_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *SetTaxArgs) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *SetTaxArgs) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *SetTaxArgs) GetRateBp() int32 {
+	if x != nil {
+		return x.RateBp
+	}
+	return 0
+}
+
+func (x *SetTaxArgs) GetCumulative() bool {
+	if x != nil {
+		return x.Cumulative
+	}
+	return false
+}
+
+func (x *SetTaxArgs) GetCalculationOrder() int32 {
+	if x != nil {
+		return x.CalculationOrder
+	}
+	return 0
+}
+
+func (x *SetTaxArgs) GetEffectiveFrom() string {
+	if x != nil {
+		return x.EffectiveFrom
+	}
+	return ""
+}
+
+func (x *SetTaxArgs) GetEffectiveUntil() string {
+	if x != nil && x.EffectiveUntil != nil {
+		return *x.EffectiveUntil
+	}
+	return ""
+}
+
+func (x *SetTaxArgs) GetActor() string {
+	if x != nil {
+		return x.Actor
+	}
+	return ""
+}
+
+func (x *SetTaxArgs) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// SetTaxResult is the result of subscriptions.set_tax.
+type SetTaxResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// status is set or already_set.
+	Status        string `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetTaxResult) Reset() {
+	*x = SetTaxResult{}
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetTaxResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetTaxResult) ProtoMessage() {}
+
+func (x *SetTaxResult) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetTaxResult.ProtoReflect.Descriptor instead.
+func (*SetTaxResult) Descriptor() ([]byte, []int) {
+	return file_makola_subscriptions_v1_tasks_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *SetTaxResult) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
 var File_makola_subscriptions_v1_tasks_proto protoreflect.FileDescriptor
 
 const file_makola_subscriptions_v1_tasks_proto_rawDesc = "" +
@@ -1189,7 +2381,82 @@ const file_makola_subscriptions_v1_tasks_proto_rawDesc = "" +
 	"\x05probe\x18\x03 \x01(\tR\x05probe\x12\x1d\n" +
 	"\n" +
 	"latency_ms\x18\x04 \x01(\x03R\tlatencyMs\x121\n" +
-	"\x14consecutive_failures\x18\x05 \x01(\x05R\x13consecutiveFailures2\xe2\r\n" +
+	"\x14consecutive_failures\x18\x05 \x01(\x05R\x13consecutiveFailures\"\x1d\n" +
+	"\x1bProcessTrialExpirationsArgs\"Q\n" +
+	"\x1dProcessTrialExpirationsResult\x12\x16\n" +
+	"\x06status\x18\x01 \x01(\tR\x06status\x12\x18\n" +
+	"\achanged\x18\x02 \x01(\x05R\achanged\"\x1b\n" +
+	"\x19CheckTrialExpirationsArgs\"I\n" +
+	"\x1bCheckTrialExpirationsResult\x12\x16\n" +
+	"\x06status\x18\x01 \x01(\tR\x06status\x12\x12\n" +
+	"\x04sent\x18\x02 \x01(\x05R\x04sent\"%\n" +
+	"#SendSubscriptionExpiryRemindersArgs\"S\n" +
+	"%SendSubscriptionExpiryRemindersResult\x12\x16\n" +
+	"\x06status\x18\x01 \x01(\tR\x06status\x12\x12\n" +
+	"\x04sent\x18\x02 \x01(\x05R\x04sent\"V\n" +
+	"\x1aSendCancellationNoticeArgs\x12\x1f\n" +
+	"\vbusiness_id\x18\x01 \x01(\tR\n" +
+	"businessId\x12\x17\n" +
+	"\aat_once\x18\x02 \x01(\bR\x06atOnce\"6\n" +
+	"\x1cSendCancellationNoticeResult\x12\x16\n" +
+	"\x06status\x18\x01 \x01(\tR\x06status\"\x19\n" +
+	"\x17ProcessAutoRenewalsArgs\"K\n" +
+	"\x19ProcessAutoRenewalsResult\x12\x16\n" +
+	"\x06status\x18\x01 \x01(\tR\x06status\x12\x16\n" +
+	"\x06issued\x18\x02 \x01(\x05R\x06issued\"\x1d\n" +
+	"\x1bGenerateMonthlyInvoicesArgs\"c\n" +
+	"\x1dGenerateMonthlyInvoicesResult\x12\x16\n" +
+	"\x06status\x18\x01 \x01(\tR\x06status\x12\x16\n" +
+	"\x06issued\x18\x02 \x01(\x05R\x06issued\x12\x12\n" +
+	"\x04paid\x18\x03 \x01(\x05R\x04paid\"\x1a\n" +
+	"\x18SendPaymentRemindersArgs\"P\n" +
+	"\x1aSendPaymentRemindersResult\x12\x16\n" +
+	"\x06status\x18\x01 \x01(\tR\x06status\x12\x1a\n" +
+	"\breminded\x18\x02 \x01(\x05R\breminded\"\x16\n" +
+	"\x14CheckUsageLimitsArgs\"H\n" +
+	"\x16CheckUsageLimitsResult\x12\x16\n" +
+	"\x06status\x18\x01 \x01(\tR\x06status\x12\x16\n" +
+	"\x06alerts\x18\x02 \x01(\x05R\x06alerts\"[\n" +
+	"\x1bCleanupOldWebhookEventsArgs\x12)\n" +
+	"\x0eafter_event_id\x18\x01 \x01(\tH\x00R\fafterEventId\x88\x01\x01B\x11\n" +
+	"\x0f_after_event_id\"k\n" +
+	"\x1dCleanupOldWebhookEventsResult\x12\x16\n" +
+	"\x06status\x18\x01 \x01(\tR\x06status\x12\x18\n" +
+	"\aemptied\x18\x02 \x01(\x05R\aemptied\x12\x18\n" +
+	"\adeleted\x18\x03 \x01(\x05R\adeleted\"\x86\x03\n" +
+	"\x12SetPricingTierArgs\x12\x17\n" +
+	"\atier_id\x18\x01 \x01(\tR\x06tierId\x12'\n" +
+	"\x0fmin_storefronts\x18\x02 \x01(\x05R\x0eminStorefronts\x12,\n" +
+	"\x0fmax_storefronts\x18\x03 \x01(\x05H\x00R\x0emaxStorefronts\x88\x01\x01\x12\x1d\n" +
+	"\n" +
+	"base_price\x18\x04 \x01(\tR\tbasePrice\x120\n" +
+	"\x14price_per_additional\x18\x05 \x01(\tR\x12pricePerAdditional\x12$\n" +
+	"\vmax_members\x18\x06 \x01(\x05H\x01R\n" +
+	"maxMembers\x88\x01\x01\x12&\n" +
+	"\fmax_products\x18\a \x01(\x05H\x02R\vmaxProducts\x88\x01\x01\x12\x14\n" +
+	"\x05actor\x18\b \x01(\tR\x05actor\x12\x16\n" +
+	"\x06reason\x18\t \x01(\tR\x06reasonB\x12\n" +
+	"\x10_max_storefrontsB\x0e\n" +
+	"\f_max_membersB\x0f\n" +
+	"\r_max_products\".\n" +
+	"\x14SetPricingTierResult\x12\x16\n" +
+	"\x06status\x18\x01 \x01(\tR\x06status\"\xb1\x02\n" +
+	"\n" +
+	"SetTaxArgs\x12\x12\n" +
+	"\x04code\x18\x01 \x01(\tR\x04code\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x17\n" +
+	"\arate_bp\x18\x03 \x01(\x05R\x06rateBp\x12\x1e\n" +
+	"\n" +
+	"cumulative\x18\x04 \x01(\bR\n" +
+	"cumulative\x12+\n" +
+	"\x11calculation_order\x18\x05 \x01(\x05R\x10calculationOrder\x12%\n" +
+	"\x0eeffective_from\x18\x06 \x01(\tR\reffectiveFrom\x12,\n" +
+	"\x0feffective_until\x18\a \x01(\tH\x00R\x0eeffectiveUntil\x88\x01\x01\x12\x14\n" +
+	"\x05actor\x18\b \x01(\tR\x05actor\x12\x16\n" +
+	"\x06reason\x18\t \x01(\tR\x06reasonB\x12\n" +
+	"\x10_effective_until\"&\n" +
+	"\fSetTaxResult\x12\x16\n" +
+	"\x06status\x18\x01 \x01(\tR\x06status2\x81$\n" +
 	"\fTasksService\x12\xa7\x01\n" +
 	"\x0eProcessPayment\x12+.makola.subscriptions.v1.ProcessPaymentArgs\x1a-.makola.subscriptions.v1.ProcessPaymentResult\"9\xaa\xd4\x185\n" +
 	"\x1dsubscriptions.process_payment\x18\x02\"\x02\b<($2\t\n" +
@@ -1200,9 +2467,31 @@ const file_makola_subscriptions_v1_tasks_proto_rawDesc = "" +
 	"\rVerifyPayment\x12*.makola.subscriptions.v1.VerifyPaymentArgs\x1a,.makola.subscriptions.v1.VerifyPaymentResult\"(\xaa\xd4\x18$\n" +
 	"\x1csubscriptions.verify_payment\x18\x03\"\x02\b<\x12\x9d\x01\n" +
 	"\x11ReconcilePayments\x12..makola.subscriptions.v1.ReconcilePaymentsArgs\x1a0.makola.subscriptions.v1.ReconcilePaymentsResult\"&\xaa\xd4\x18\"\n" +
-	" subscriptions.reconcile_payments\x12\xa4\x02\n" +
-	"\x1bCleanupExpiredSubscriptions\x128.makola.subscriptions.v1.CleanupExpiredSubscriptionsArgs\x1a:.makola.subscriptions.v1.CleanupExpiredSubscriptionsResult\"\x8e\x01\xaa\xd4\x18\x89\x01\n" +
-	"+subscriptions.cleanup_expired_subscriptions\x121subscriptions.tasks.cleanup_expired_subscriptions\x12'app.tasks.cleanup_expired_subscriptions\x12\x93\x01\n" +
+	" subscriptions.reconcile_payments\x12\xb6\x03\n" +
+	"\x1bCleanupExpiredSubscriptions\x128.makola.subscriptions.v1.CleanupExpiredSubscriptionsArgs\x1a:.makola.subscriptions.v1.CleanupExpiredSubscriptionsResult\"\xa0\x02\xaa\xd4\x18\x9b\x02\n" +
+	"+subscriptions.cleanup_expired_subscriptions\x121subscriptions.tasks.cleanup_expired_subscriptions\x12'app.tasks.cleanup_expired_subscriptions\x12.subscriptions.process_subscription_expirations\x124subscriptions.tasks.process_subscription_expirations\x12*app.tasks.process_subscription_expirations\x12\x8b\x02\n" +
+	"\x17ProcessTrialExpirations\x124.makola.subscriptions.v1.ProcessTrialExpirationsArgs\x1a6.makola.subscriptions.v1.ProcessTrialExpirationsResult\"\x81\x01\xaa\xd4\x18}\n" +
+	"'subscriptions.process_trial_expirations\x12-subscriptions.tasks.process_trial_expirations\x12#app.tasks.process_trial_expirations\x12\xfe\x01\n" +
+	"\x15CheckTrialExpirations\x122.makola.subscriptions.v1.CheckTrialExpirationsArgs\x1a4.makola.subscriptions.v1.CheckTrialExpirationsResult\"{\xaa\xd4\x18w\n" +
+	"%subscriptions.check_trial_expirations\x12+subscriptions.tasks.check_trial_expirations\x12!app.tasks.check_trial_expirations\x12\xcb\x03\n" +
+	"\x1fSendSubscriptionExpiryReminders\x12<.makola.subscriptions.v1.SendSubscriptionExpiryRemindersArgs\x1a>.makola.subscriptions.v1.SendSubscriptionExpiryRemindersResult\"\xa9\x02\xaa\xd4\x18\xa4\x02\n" +
+	"0subscriptions.send_subscription_expiry_reminders\x126subscriptions.tasks.send_subscription_expiry_reminders\x12,app.tasks.send_subscription_expiry_reminders\x12,subscriptions.check_subscription_expirations\x122subscriptions.tasks.check_subscription_expirations\x12(app.tasks.check_subscription_expirations\x12\xf2\x01\n" +
+	"\x13ProcessAutoRenewals\x120.makola.subscriptions.v1.ProcessAutoRenewalsArgs\x1a2.makola.subscriptions.v1.ProcessAutoRenewalsResult\"u\xaa\xd4\x18q\n" +
+	"#subscriptions.process_auto_renewals\x12)subscriptions.tasks.process_auto_renewals\x12\x1fapp.tasks.process_auto_renewals\x12\x8b\x02\n" +
+	"\x17GenerateMonthlyInvoices\x124.makola.subscriptions.v1.GenerateMonthlyInvoicesArgs\x1a6.makola.subscriptions.v1.GenerateMonthlyInvoicesResult\"\x81\x01\xaa\xd4\x18}\n" +
+	"'subscriptions.generate_monthly_invoices\x12-subscriptions.tasks.generate_monthly_invoices\x12#app.tasks.generate_monthly_invoices\x12\xf8\x01\n" +
+	"\x14SendPaymentReminders\x121.makola.subscriptions.v1.SendPaymentRemindersArgs\x1a3.makola.subscriptions.v1.SendPaymentRemindersResult\"x\xaa\xd4\x18t\n" +
+	"$subscriptions.send_payment_reminders\x12*subscriptions.tasks.send_payment_reminders\x12 app.tasks.send_payment_reminders\x12\xe0\x01\n" +
+	"\x10CheckUsageLimits\x12-.makola.subscriptions.v1.CheckUsageLimitsArgs\x1a/.makola.subscriptions.v1.CheckUsageLimitsResult\"l\xaa\xd4\x18h\n" +
+	" subscriptions.check_usage_limits\x12&subscriptions.tasks.check_usage_limits\x12\x1capp.tasks.check_usage_limits\x12\x8f\x02\n" +
+	"\x17CleanupOldWebhookEvents\x124.makola.subscriptions.v1.CleanupOldWebhookEventsArgs\x1a6.makola.subscriptions.v1.CleanupOldWebhookEventsResult\"\x85\x01\xaa\xd4\x18\x80\x01\n" +
+	"(subscriptions.cleanup_old_webhook_events\x12.subscriptions.tasks.cleanup_old_webhook_events\x12$app.tasks.cleanup_old_webhook_events\x12\x92\x01\n" +
+	"\x0eSetPricingTier\x12+.makola.subscriptions.v1.SetPricingTierArgs\x1a-.makola.subscriptions.v1.SetPricingTierResult\"$\xaa\xd4\x18 \n" +
+	"\x1esubscriptions.set_pricing_tier\x12q\n" +
+	"\x06SetTax\x12#.makola.subscriptions.v1.SetTaxArgs\x1a%.makola.subscriptions.v1.SetTaxResult\"\x1b\xaa\xd4\x18\x17\n" +
+	"\x15subscriptions.set_tax\x12\xb2\x01\n" +
+	"\x16SendCancellationNotice\x123.makola.subscriptions.v1.SendCancellationNoticeArgs\x1a5.makola.subscriptions.v1.SendCancellationNoticeResult\",\xaa\xd4\x18(\n" +
+	"&subscriptions.send_cancellation_notice\x12\x93\x01\n" +
 	"\rRefundPayment\x12*.makola.subscriptions.v1.RefundPaymentArgs\x1a,.makola.subscriptions.v1.RefundPaymentResult\"(\xaa\xd4\x18$\n" +
 	"\x1csubscriptions.refund_payment\x18\x03\"\x02\b<\x12\xa5\x01\n" +
 	"\x13SuspendSubscription\x120.makola.subscriptions.v1.SuspendSubscriptionArgs\x1a2.makola.subscriptions.v1.SuspendSubscriptionResult\"(\xaa\xd4\x18$\n" +
@@ -1224,27 +2513,49 @@ func file_makola_subscriptions_v1_tasks_proto_rawDescGZIP() []byte {
 	return file_makola_subscriptions_v1_tasks_proto_rawDescData
 }
 
-var file_makola_subscriptions_v1_tasks_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
+var file_makola_subscriptions_v1_tasks_proto_msgTypes = make([]protoimpl.MessageInfo, 41)
 var file_makola_subscriptions_v1_tasks_proto_goTypes = []any{
-	(*ProcessPaymentArgs)(nil),                // 0: makola.subscriptions.v1.ProcessPaymentArgs
-	(*ProcessPaymentResult)(nil),              // 1: makola.subscriptions.v1.ProcessPaymentResult
-	(*ProcessWebhookEventArgs)(nil),           // 2: makola.subscriptions.v1.ProcessWebhookEventArgs
-	(*ProcessWebhookEventResult)(nil),         // 3: makola.subscriptions.v1.ProcessWebhookEventResult
-	(*VerifyPaymentArgs)(nil),                 // 4: makola.subscriptions.v1.VerifyPaymentArgs
-	(*VerifyPaymentResult)(nil),               // 5: makola.subscriptions.v1.VerifyPaymentResult
-	(*ReconcilePaymentsArgs)(nil),             // 6: makola.subscriptions.v1.ReconcilePaymentsArgs
-	(*ReconcilePaymentsResult)(nil),           // 7: makola.subscriptions.v1.ReconcilePaymentsResult
-	(*CleanupExpiredSubscriptionsArgs)(nil),   // 8: makola.subscriptions.v1.CleanupExpiredSubscriptionsArgs
-	(*CleanupExpiredSubscriptionsResult)(nil), // 9: makola.subscriptions.v1.CleanupExpiredSubscriptionsResult
-	(*RefundPaymentArgs)(nil),                 // 10: makola.subscriptions.v1.RefundPaymentArgs
-	(*RefundPaymentResult)(nil),               // 11: makola.subscriptions.v1.RefundPaymentResult
-	(*SuspendSubscriptionArgs)(nil),           // 12: makola.subscriptions.v1.SuspendSubscriptionArgs
-	(*SuspendSubscriptionResult)(nil),         // 13: makola.subscriptions.v1.SuspendSubscriptionResult
-	(*ActivateSubscriptionArgs)(nil),          // 14: makola.subscriptions.v1.ActivateSubscriptionArgs
-	(*ActivateSubscriptionResult)(nil),        // 15: makola.subscriptions.v1.ActivateSubscriptionResult
-	(*CheckPaymentGatewayHealthArgs)(nil),     // 16: makola.subscriptions.v1.CheckPaymentGatewayHealthArgs
-	(*CheckPaymentGatewayHealthResult)(nil),   // 17: makola.subscriptions.v1.CheckPaymentGatewayHealthResult
-	(*GatewayHealth)(nil),                     // 18: makola.subscriptions.v1.GatewayHealth
+	(*ProcessPaymentArgs)(nil),                    // 0: makola.subscriptions.v1.ProcessPaymentArgs
+	(*ProcessPaymentResult)(nil),                  // 1: makola.subscriptions.v1.ProcessPaymentResult
+	(*ProcessWebhookEventArgs)(nil),               // 2: makola.subscriptions.v1.ProcessWebhookEventArgs
+	(*ProcessWebhookEventResult)(nil),             // 3: makola.subscriptions.v1.ProcessWebhookEventResult
+	(*VerifyPaymentArgs)(nil),                     // 4: makola.subscriptions.v1.VerifyPaymentArgs
+	(*VerifyPaymentResult)(nil),                   // 5: makola.subscriptions.v1.VerifyPaymentResult
+	(*ReconcilePaymentsArgs)(nil),                 // 6: makola.subscriptions.v1.ReconcilePaymentsArgs
+	(*ReconcilePaymentsResult)(nil),               // 7: makola.subscriptions.v1.ReconcilePaymentsResult
+	(*CleanupExpiredSubscriptionsArgs)(nil),       // 8: makola.subscriptions.v1.CleanupExpiredSubscriptionsArgs
+	(*CleanupExpiredSubscriptionsResult)(nil),     // 9: makola.subscriptions.v1.CleanupExpiredSubscriptionsResult
+	(*RefundPaymentArgs)(nil),                     // 10: makola.subscriptions.v1.RefundPaymentArgs
+	(*RefundPaymentResult)(nil),                   // 11: makola.subscriptions.v1.RefundPaymentResult
+	(*SuspendSubscriptionArgs)(nil),               // 12: makola.subscriptions.v1.SuspendSubscriptionArgs
+	(*SuspendSubscriptionResult)(nil),             // 13: makola.subscriptions.v1.SuspendSubscriptionResult
+	(*ActivateSubscriptionArgs)(nil),              // 14: makola.subscriptions.v1.ActivateSubscriptionArgs
+	(*ActivateSubscriptionResult)(nil),            // 15: makola.subscriptions.v1.ActivateSubscriptionResult
+	(*CheckPaymentGatewayHealthArgs)(nil),         // 16: makola.subscriptions.v1.CheckPaymentGatewayHealthArgs
+	(*CheckPaymentGatewayHealthResult)(nil),       // 17: makola.subscriptions.v1.CheckPaymentGatewayHealthResult
+	(*GatewayHealth)(nil),                         // 18: makola.subscriptions.v1.GatewayHealth
+	(*ProcessTrialExpirationsArgs)(nil),           // 19: makola.subscriptions.v1.ProcessTrialExpirationsArgs
+	(*ProcessTrialExpirationsResult)(nil),         // 20: makola.subscriptions.v1.ProcessTrialExpirationsResult
+	(*CheckTrialExpirationsArgs)(nil),             // 21: makola.subscriptions.v1.CheckTrialExpirationsArgs
+	(*CheckTrialExpirationsResult)(nil),           // 22: makola.subscriptions.v1.CheckTrialExpirationsResult
+	(*SendSubscriptionExpiryRemindersArgs)(nil),   // 23: makola.subscriptions.v1.SendSubscriptionExpiryRemindersArgs
+	(*SendSubscriptionExpiryRemindersResult)(nil), // 24: makola.subscriptions.v1.SendSubscriptionExpiryRemindersResult
+	(*SendCancellationNoticeArgs)(nil),            // 25: makola.subscriptions.v1.SendCancellationNoticeArgs
+	(*SendCancellationNoticeResult)(nil),          // 26: makola.subscriptions.v1.SendCancellationNoticeResult
+	(*ProcessAutoRenewalsArgs)(nil),               // 27: makola.subscriptions.v1.ProcessAutoRenewalsArgs
+	(*ProcessAutoRenewalsResult)(nil),             // 28: makola.subscriptions.v1.ProcessAutoRenewalsResult
+	(*GenerateMonthlyInvoicesArgs)(nil),           // 29: makola.subscriptions.v1.GenerateMonthlyInvoicesArgs
+	(*GenerateMonthlyInvoicesResult)(nil),         // 30: makola.subscriptions.v1.GenerateMonthlyInvoicesResult
+	(*SendPaymentRemindersArgs)(nil),              // 31: makola.subscriptions.v1.SendPaymentRemindersArgs
+	(*SendPaymentRemindersResult)(nil),            // 32: makola.subscriptions.v1.SendPaymentRemindersResult
+	(*CheckUsageLimitsArgs)(nil),                  // 33: makola.subscriptions.v1.CheckUsageLimitsArgs
+	(*CheckUsageLimitsResult)(nil),                // 34: makola.subscriptions.v1.CheckUsageLimitsResult
+	(*CleanupOldWebhookEventsArgs)(nil),           // 35: makola.subscriptions.v1.CleanupOldWebhookEventsArgs
+	(*CleanupOldWebhookEventsResult)(nil),         // 36: makola.subscriptions.v1.CleanupOldWebhookEventsResult
+	(*SetPricingTierArgs)(nil),                    // 37: makola.subscriptions.v1.SetPricingTierArgs
+	(*SetPricingTierResult)(nil),                  // 38: makola.subscriptions.v1.SetPricingTierResult
+	(*SetTaxArgs)(nil),                            // 39: makola.subscriptions.v1.SetTaxArgs
+	(*SetTaxResult)(nil),                          // 40: makola.subscriptions.v1.SetTaxResult
 }
 var file_makola_subscriptions_v1_tasks_proto_depIdxs = []int32{
 	18, // 0: makola.subscriptions.v1.CheckPaymentGatewayHealthResult.gateways:type_name -> makola.subscriptions.v1.GatewayHealth
@@ -1253,21 +2564,43 @@ var file_makola_subscriptions_v1_tasks_proto_depIdxs = []int32{
 	4,  // 3: makola.subscriptions.v1.TasksService.VerifyPayment:input_type -> makola.subscriptions.v1.VerifyPaymentArgs
 	6,  // 4: makola.subscriptions.v1.TasksService.ReconcilePayments:input_type -> makola.subscriptions.v1.ReconcilePaymentsArgs
 	8,  // 5: makola.subscriptions.v1.TasksService.CleanupExpiredSubscriptions:input_type -> makola.subscriptions.v1.CleanupExpiredSubscriptionsArgs
-	10, // 6: makola.subscriptions.v1.TasksService.RefundPayment:input_type -> makola.subscriptions.v1.RefundPaymentArgs
-	12, // 7: makola.subscriptions.v1.TasksService.SuspendSubscription:input_type -> makola.subscriptions.v1.SuspendSubscriptionArgs
-	14, // 8: makola.subscriptions.v1.TasksService.ActivateSubscription:input_type -> makola.subscriptions.v1.ActivateSubscriptionArgs
-	16, // 9: makola.subscriptions.v1.TasksService.CheckPaymentGatewayHealth:input_type -> makola.subscriptions.v1.CheckPaymentGatewayHealthArgs
-	1,  // 10: makola.subscriptions.v1.TasksService.ProcessPayment:output_type -> makola.subscriptions.v1.ProcessPaymentResult
-	3,  // 11: makola.subscriptions.v1.TasksService.ProcessWebhookEvent:output_type -> makola.subscriptions.v1.ProcessWebhookEventResult
-	5,  // 12: makola.subscriptions.v1.TasksService.VerifyPayment:output_type -> makola.subscriptions.v1.VerifyPaymentResult
-	7,  // 13: makola.subscriptions.v1.TasksService.ReconcilePayments:output_type -> makola.subscriptions.v1.ReconcilePaymentsResult
-	9,  // 14: makola.subscriptions.v1.TasksService.CleanupExpiredSubscriptions:output_type -> makola.subscriptions.v1.CleanupExpiredSubscriptionsResult
-	11, // 15: makola.subscriptions.v1.TasksService.RefundPayment:output_type -> makola.subscriptions.v1.RefundPaymentResult
-	13, // 16: makola.subscriptions.v1.TasksService.SuspendSubscription:output_type -> makola.subscriptions.v1.SuspendSubscriptionResult
-	15, // 17: makola.subscriptions.v1.TasksService.ActivateSubscription:output_type -> makola.subscriptions.v1.ActivateSubscriptionResult
-	17, // 18: makola.subscriptions.v1.TasksService.CheckPaymentGatewayHealth:output_type -> makola.subscriptions.v1.CheckPaymentGatewayHealthResult
-	10, // [10:19] is the sub-list for method output_type
-	1,  // [1:10] is the sub-list for method input_type
+	19, // 6: makola.subscriptions.v1.TasksService.ProcessTrialExpirations:input_type -> makola.subscriptions.v1.ProcessTrialExpirationsArgs
+	21, // 7: makola.subscriptions.v1.TasksService.CheckTrialExpirations:input_type -> makola.subscriptions.v1.CheckTrialExpirationsArgs
+	23, // 8: makola.subscriptions.v1.TasksService.SendSubscriptionExpiryReminders:input_type -> makola.subscriptions.v1.SendSubscriptionExpiryRemindersArgs
+	27, // 9: makola.subscriptions.v1.TasksService.ProcessAutoRenewals:input_type -> makola.subscriptions.v1.ProcessAutoRenewalsArgs
+	29, // 10: makola.subscriptions.v1.TasksService.GenerateMonthlyInvoices:input_type -> makola.subscriptions.v1.GenerateMonthlyInvoicesArgs
+	31, // 11: makola.subscriptions.v1.TasksService.SendPaymentReminders:input_type -> makola.subscriptions.v1.SendPaymentRemindersArgs
+	33, // 12: makola.subscriptions.v1.TasksService.CheckUsageLimits:input_type -> makola.subscriptions.v1.CheckUsageLimitsArgs
+	35, // 13: makola.subscriptions.v1.TasksService.CleanupOldWebhookEvents:input_type -> makola.subscriptions.v1.CleanupOldWebhookEventsArgs
+	37, // 14: makola.subscriptions.v1.TasksService.SetPricingTier:input_type -> makola.subscriptions.v1.SetPricingTierArgs
+	39, // 15: makola.subscriptions.v1.TasksService.SetTax:input_type -> makola.subscriptions.v1.SetTaxArgs
+	25, // 16: makola.subscriptions.v1.TasksService.SendCancellationNotice:input_type -> makola.subscriptions.v1.SendCancellationNoticeArgs
+	10, // 17: makola.subscriptions.v1.TasksService.RefundPayment:input_type -> makola.subscriptions.v1.RefundPaymentArgs
+	12, // 18: makola.subscriptions.v1.TasksService.SuspendSubscription:input_type -> makola.subscriptions.v1.SuspendSubscriptionArgs
+	14, // 19: makola.subscriptions.v1.TasksService.ActivateSubscription:input_type -> makola.subscriptions.v1.ActivateSubscriptionArgs
+	16, // 20: makola.subscriptions.v1.TasksService.CheckPaymentGatewayHealth:input_type -> makola.subscriptions.v1.CheckPaymentGatewayHealthArgs
+	1,  // 21: makola.subscriptions.v1.TasksService.ProcessPayment:output_type -> makola.subscriptions.v1.ProcessPaymentResult
+	3,  // 22: makola.subscriptions.v1.TasksService.ProcessWebhookEvent:output_type -> makola.subscriptions.v1.ProcessWebhookEventResult
+	5,  // 23: makola.subscriptions.v1.TasksService.VerifyPayment:output_type -> makola.subscriptions.v1.VerifyPaymentResult
+	7,  // 24: makola.subscriptions.v1.TasksService.ReconcilePayments:output_type -> makola.subscriptions.v1.ReconcilePaymentsResult
+	9,  // 25: makola.subscriptions.v1.TasksService.CleanupExpiredSubscriptions:output_type -> makola.subscriptions.v1.CleanupExpiredSubscriptionsResult
+	20, // 26: makola.subscriptions.v1.TasksService.ProcessTrialExpirations:output_type -> makola.subscriptions.v1.ProcessTrialExpirationsResult
+	22, // 27: makola.subscriptions.v1.TasksService.CheckTrialExpirations:output_type -> makola.subscriptions.v1.CheckTrialExpirationsResult
+	24, // 28: makola.subscriptions.v1.TasksService.SendSubscriptionExpiryReminders:output_type -> makola.subscriptions.v1.SendSubscriptionExpiryRemindersResult
+	28, // 29: makola.subscriptions.v1.TasksService.ProcessAutoRenewals:output_type -> makola.subscriptions.v1.ProcessAutoRenewalsResult
+	30, // 30: makola.subscriptions.v1.TasksService.GenerateMonthlyInvoices:output_type -> makola.subscriptions.v1.GenerateMonthlyInvoicesResult
+	32, // 31: makola.subscriptions.v1.TasksService.SendPaymentReminders:output_type -> makola.subscriptions.v1.SendPaymentRemindersResult
+	34, // 32: makola.subscriptions.v1.TasksService.CheckUsageLimits:output_type -> makola.subscriptions.v1.CheckUsageLimitsResult
+	36, // 33: makola.subscriptions.v1.TasksService.CleanupOldWebhookEvents:output_type -> makola.subscriptions.v1.CleanupOldWebhookEventsResult
+	38, // 34: makola.subscriptions.v1.TasksService.SetPricingTier:output_type -> makola.subscriptions.v1.SetPricingTierResult
+	40, // 35: makola.subscriptions.v1.TasksService.SetTax:output_type -> makola.subscriptions.v1.SetTaxResult
+	26, // 36: makola.subscriptions.v1.TasksService.SendCancellationNotice:output_type -> makola.subscriptions.v1.SendCancellationNoticeResult
+	11, // 37: makola.subscriptions.v1.TasksService.RefundPayment:output_type -> makola.subscriptions.v1.RefundPaymentResult
+	13, // 38: makola.subscriptions.v1.TasksService.SuspendSubscription:output_type -> makola.subscriptions.v1.SuspendSubscriptionResult
+	15, // 39: makola.subscriptions.v1.TasksService.ActivateSubscription:output_type -> makola.subscriptions.v1.ActivateSubscriptionResult
+	17, // 40: makola.subscriptions.v1.TasksService.CheckPaymentGatewayHealth:output_type -> makola.subscriptions.v1.CheckPaymentGatewayHealthResult
+	21, // [21:41] is the sub-list for method output_type
+	1,  // [1:21] is the sub-list for method input_type
 	1,  // [1:1] is the sub-list for extension type_name
 	1,  // [1:1] is the sub-list for extension extendee
 	0,  // [0:1] is the sub-list for field type_name
@@ -1280,13 +2613,16 @@ func file_makola_subscriptions_v1_tasks_proto_init() {
 	}
 	file_makola_subscriptions_v1_tasks_proto_msgTypes[0].OneofWrappers = []any{}
 	file_makola_subscriptions_v1_tasks_proto_msgTypes[4].OneofWrappers = []any{}
+	file_makola_subscriptions_v1_tasks_proto_msgTypes[35].OneofWrappers = []any{}
+	file_makola_subscriptions_v1_tasks_proto_msgTypes[37].OneofWrappers = []any{}
+	file_makola_subscriptions_v1_tasks_proto_msgTypes[39].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_makola_subscriptions_v1_tasks_proto_rawDesc), len(file_makola_subscriptions_v1_tasks_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   19,
+			NumMessages:   41,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -84,11 +84,11 @@ var ReconcilePaymentsTask = &contract.Descriptor{
 // CleanupExpiredSubscriptionsTask describes the task subscriptions.cleanup_expired_subscriptions.
 //
 // CleanupExpiredSubscriptions writes down what follows from periods that are over: trials become inactive, paid subscriptions past due, expired after the days of grace, or
-// cancelled if their owner wanted it so. Access ends by the period itself, not by this. It works in batches of 1,000 and enqueues itself until none is left.
-// Fails for good only when its attempts are used up. Running it twice changes nothing more.
+// cancelled if their owner wanted it so; and tells their owners. Access ends by the period itself, not by this. It works in batches of 1,000 and enqueues itself until none is left.
+// Fails for good only when its attempts are used up. Running it twice changes nothing more, and tells nobody twice.
 var CleanupExpiredSubscriptionsTask = &contract.Descriptor{
 	Name:        "subscriptions.cleanup_expired_subscriptions",
-	Aliases:     []string{"subscriptions.tasks.cleanup_expired_subscriptions", "app.tasks.cleanup_expired_subscriptions"},
+	Aliases:     []string{"subscriptions.tasks.cleanup_expired_subscriptions", "app.tasks.cleanup_expired_subscriptions", "subscriptions.process_subscription_expirations", "subscriptions.tasks.process_subscription_expirations", "app.tasks.process_subscription_expirations"},
 	Queue:       "subscriptions",
 	Mode:        contract.ModeShort,
 	Timeout:     time.Minute,
@@ -97,6 +97,194 @@ var CleanupExpiredSubscriptionsTask = &contract.Descriptor{
 	BackoffCap:  time.Hour,
 	NewArgs:     func() proto.Message { return new(CleanupExpiredSubscriptionsArgs) },
 	NewResult:   func() proto.Message { return new(CleanupExpiredSubscriptionsResult) },
+}
+
+// ProcessTrialExpirationsTask describes the task subscriptions.process_trial_expirations.
+//
+// ProcessTrialExpirations is CleanupExpiredSubscriptions for trials alone: those that are over become inactive, unless a payment has made them active before, and their owners
+// are told. Fails for good only when its attempts are used up. Running it twice changes nothing more.
+var ProcessTrialExpirationsTask = &contract.Descriptor{
+	Name:        "subscriptions.process_trial_expirations",
+	Aliases:     []string{"subscriptions.tasks.process_trial_expirations", "app.tasks.process_trial_expirations"},
+	Queue:       "subscriptions",
+	Mode:        contract.ModeShort,
+	Timeout:     time.Minute,
+	MaxAttempts: 12,
+	BackoffBase: 5 * time.Second,
+	BackoffCap:  time.Hour,
+	NewArgs:     func() proto.Message { return new(ProcessTrialExpirationsArgs) },
+	NewResult:   func() proto.Message { return new(ProcessTrialExpirationsResult) },
+}
+
+// CheckTrialExpirationsTask describes the task subscriptions.check_trial_expirations.
+//
+// CheckTrialExpirations tells the owners of trials that end within 3 days, by a mail and a notice; of each trial once.
+// Fails for good only when its attempts are used up. Running it twice tells nobody twice.
+var CheckTrialExpirationsTask = &contract.Descriptor{
+	Name:        "subscriptions.check_trial_expirations",
+	Aliases:     []string{"subscriptions.tasks.check_trial_expirations", "app.tasks.check_trial_expirations"},
+	Queue:       "subscriptions",
+	Mode:        contract.ModeShort,
+	Timeout:     time.Minute,
+	MaxAttempts: 12,
+	BackoffBase: 5 * time.Second,
+	BackoffCap:  time.Hour,
+	NewArgs:     func() proto.Message { return new(CheckTrialExpirationsArgs) },
+	NewResult:   func() proto.Message { return new(CheckTrialExpirationsResult) },
+}
+
+// SendSubscriptionExpiryRemindersTask describes the task subscriptions.send_subscription_expiry_reminders.
+//
+// SendSubscriptionExpiryReminders tells the owners of subscriptions that end within 14, 7 and 3 days and do not renew, by a mail and a notice; once for each of the three, and
+// only of the smallest that applies when several were missed. Fails for good only when its attempts are used up. Running it twice tells nobody twice.
+var SendSubscriptionExpiryRemindersTask = &contract.Descriptor{
+	Name:        "subscriptions.send_subscription_expiry_reminders",
+	Aliases:     []string{"subscriptions.tasks.send_subscription_expiry_reminders", "app.tasks.send_subscription_expiry_reminders", "subscriptions.check_subscription_expirations", "subscriptions.tasks.check_subscription_expirations", "app.tasks.check_subscription_expirations"},
+	Queue:       "subscriptions",
+	Mode:        contract.ModeShort,
+	Timeout:     time.Minute,
+	MaxAttempts: 12,
+	BackoffBase: 5 * time.Second,
+	BackoffCap:  time.Hour,
+	NewArgs:     func() proto.Message { return new(SendSubscriptionExpiryRemindersArgs) },
+	NewResult:   func() proto.Message { return new(SendSubscriptionExpiryRemindersResult) },
+}
+
+// ProcessAutoRenewalsTask describes the task subscriptions.process_auto_renewals.
+//
+// ProcessAutoRenewals issues the invoice of the next month for every subscription that renews and whose month ends by tomorrow, and tells its owner by a mail and a notice with a
+// link to pay. It extends nothing: a payment does. Subscriptions that have that invoice are left alone, so a run that was missed is made up for by the next.
+// Fails for good only when its attempts are used up. Running it twice issues one invoice.
+var ProcessAutoRenewalsTask = &contract.Descriptor{
+	Name:        "subscriptions.process_auto_renewals",
+	Aliases:     []string{"subscriptions.tasks.process_auto_renewals", "app.tasks.process_auto_renewals"},
+	Queue:       "subscriptions",
+	Mode:        contract.ModeShort,
+	Timeout:     time.Minute,
+	MaxAttempts: 12,
+	BackoffBase: 5 * time.Second,
+	BackoffCap:  time.Hour,
+	NewArgs:     func() proto.Message { return new(ProcessAutoRenewalsArgs) },
+	NewResult:   func() proto.Message { return new(ProcessAutoRenewalsResult) },
+}
+
+// GenerateMonthlyInvoicesTask describes the task subscriptions.generate_monthly_invoices.
+//
+// GenerateMonthlyInvoices sees to it that every month that has begun has an invoice: those of subscriptions that renew and are not paid, which subscriptions.process_auto_renewals
+// has missed, and those that were paid before there were invoices. Fails for good only when its attempts are used up. Running it twice issues one invoice for a month.
+var GenerateMonthlyInvoicesTask = &contract.Descriptor{
+	Name:        "subscriptions.generate_monthly_invoices",
+	Aliases:     []string{"subscriptions.tasks.generate_monthly_invoices", "app.tasks.generate_monthly_invoices"},
+	Queue:       "subscriptions",
+	Mode:        contract.ModeShort,
+	Timeout:     time.Minute,
+	MaxAttempts: 12,
+	BackoffBase: 5 * time.Second,
+	BackoffCap:  time.Hour,
+	NewArgs:     func() proto.Message { return new(GenerateMonthlyInvoicesArgs) },
+	NewResult:   func() proto.Message { return new(GenerateMonthlyInvoicesResult) },
+}
+
+// SendPaymentRemindersTask describes the task subscriptions.send_payment_reminders.
+//
+// SendPaymentReminders marks invoices that are due and not paid as overdue, and reminds their owners by a mail and a notice: 1, 3 and 7 days after the due date, then weekly, six
+// times in all; once for whatever was missed. Fails for good only when its attempts are used up. Running it twice reminds nobody twice.
+var SendPaymentRemindersTask = &contract.Descriptor{
+	Name:        "subscriptions.send_payment_reminders",
+	Aliases:     []string{"subscriptions.tasks.send_payment_reminders", "app.tasks.send_payment_reminders"},
+	Queue:       "subscriptions",
+	Mode:        contract.ModeShort,
+	Timeout:     time.Minute,
+	MaxAttempts: 12,
+	BackoffBase: 5 * time.Second,
+	BackoffCap:  time.Hour,
+	NewArgs:     func() proto.Message { return new(SendPaymentRemindersArgs) },
+	NewResult:   func() proto.Message { return new(SendPaymentRemindersResult) },
+}
+
+// CheckUsageLimitsTask describes the task subscriptions.check_usage_limits.
+//
+// CheckUsageLimits tells the people of businesses by a notice that they have more than their subscription covers: more storefronts than are paid for, or members or products
+// beyond the limits of their tier; and that 80 % of the latter are reached. A limit that is not set is none. Once for each resource, level and month.
+// Fails for good only when its attempts are used up. Running it twice tells nobody twice.
+var CheckUsageLimitsTask = &contract.Descriptor{
+	Name:        "subscriptions.check_usage_limits",
+	Aliases:     []string{"subscriptions.tasks.check_usage_limits", "app.tasks.check_usage_limits"},
+	Queue:       "subscriptions",
+	Mode:        contract.ModeShort,
+	Timeout:     time.Minute,
+	MaxAttempts: 12,
+	BackoffBase: 5 * time.Second,
+	BackoffCap:  time.Hour,
+	NewArgs:     func() proto.Message { return new(CheckUsageLimitsArgs) },
+	NewResult:   func() proto.Message { return new(CheckUsageLimitsResult) },
+}
+
+// CleanupOldWebhookEventsTask describes the task subscriptions.cleanup_old_webhook_events.
+//
+// CleanupOldWebhookEvents forgets what providers sent: of events that were finished 90 days ago the body and headers, of which the hash stays beside the key, and after a year all
+// of it. What waits for a person stays. It works in batches of 1,000 and enqueues itself until none is left.
+// Fails for good only when its attempts are used up. Running it twice changes nothing more.
+var CleanupOldWebhookEventsTask = &contract.Descriptor{
+	Name:        "subscriptions.cleanup_old_webhook_events",
+	Aliases:     []string{"subscriptions.tasks.cleanup_old_webhook_events", "app.tasks.cleanup_old_webhook_events"},
+	Queue:       "subscriptions",
+	Mode:        contract.ModeShort,
+	Timeout:     time.Minute,
+	MaxAttempts: 12,
+	BackoffBase: 5 * time.Second,
+	BackoffCap:  time.Hour,
+	NewArgs:     func() proto.Message { return new(CleanupOldWebhookEventsArgs) },
+	NewResult:   func() proto.Message { return new(CleanupOldWebhookEventsResult) },
+}
+
+// SetPricingTierTask describes the task subscriptions.set_pricing_tier.
+//
+// SetPricingTier puts a tier into the price list, as an operator decided, with an entry in the audit log. What it takes of other tiers they lose, and the rest of them stays at its
+// price. Payments and invoices keep the prices that they were made with.
+// Fails for good when its arguments are out of range. Running it twice changes the list once.
+var SetPricingTierTask = &contract.Descriptor{
+	Name:        "subscriptions.set_pricing_tier",
+	Queue:       "subscriptions",
+	Mode:        contract.ModeShort,
+	Timeout:     time.Minute,
+	MaxAttempts: 12,
+	BackoffBase: 5 * time.Second,
+	BackoffCap:  time.Hour,
+	NewArgs:     func() proto.Message { return new(SetPricingTierArgs) },
+	NewResult:   func() proto.Message { return new(SetPricingTierResult) },
+}
+
+// SetTaxTask describes the task subscriptions.set_tax.
+//
+// SetTax has a tax begin on a day to come, as an operator decided, with an entry in the audit log; the one of the same code ends the day before.
+// Fails for good when its arguments are out of range, or the day is not after today. Running it twice changes the taxes once.
+var SetTaxTask = &contract.Descriptor{
+	Name:        "subscriptions.set_tax",
+	Queue:       "subscriptions",
+	Mode:        contract.ModeShort,
+	Timeout:     time.Minute,
+	MaxAttempts: 12,
+	BackoffBase: 5 * time.Second,
+	BackoffCap:  time.Hour,
+	NewArgs:     func() proto.Message { return new(SetTaxArgs) },
+	NewResult:   func() proto.Message { return new(SetTaxResult) },
+}
+
+// SendCancellationNoticeTask describes the task subscriptions.send_cancellation_notice.
+//
+// SendCancellationNotice tells a business that its owner has cancelled the subscription, at once or for the end of its period, by a mail and a notice. One that was taken back
+// in the meantime is not told of. Fails for good when the business has no subscription. Running it twice tells nobody twice.
+var SendCancellationNoticeTask = &contract.Descriptor{
+	Name:        "subscriptions.send_cancellation_notice",
+	Queue:       "subscriptions",
+	Mode:        contract.ModeShort,
+	Timeout:     time.Minute,
+	MaxAttempts: 12,
+	BackoffBase: 5 * time.Second,
+	BackoffCap:  time.Hour,
+	NewArgs:     func() proto.Message { return new(SendCancellationNoticeArgs) },
+	NewResult:   func() proto.Message { return new(SendCancellationNoticeResult) },
 }
 
 // RefundPaymentTask describes the task subscriptions.refund_payment.
@@ -120,7 +308,7 @@ var RefundPaymentTask = &contract.Descriptor{
 
 // SuspendSubscriptionTask describes the task subscriptions.suspend_subscription.
 //
-// SuspendSubscription takes a business's access away, as an operator decided, with an entry in the audit log. No payment brings it back.
+// SuspendSubscription takes a business's access away, as an operator decided, with an entry in the audit log, and tells its owner. No payment brings it back.
 // Fails for good when the business has no subscription. Running it twice suspends once.
 var SuspendSubscriptionTask = &contract.Descriptor{
 	Name:        "subscriptions.suspend_subscription",
@@ -136,7 +324,7 @@ var SuspendSubscriptionTask = &contract.Descriptor{
 
 // ActivateSubscriptionTask describes the task subscriptions.activate_subscription.
 //
-// ActivateSubscription lifts a suspension, as an operator decided, with an entry in the audit log: the subscription is then what its period says.
+// ActivateSubscription lifts a suspension, as an operator decided, with an entry in the audit log, and tells its owner: the subscription is then what its period says.
 // Fails for good when the business's subscription is not suspended. Running it twice lifts it once.
 var ActivateSubscriptionTask = &contract.Descriptor{
 	Name:        "subscriptions.activate_subscription",
@@ -177,6 +365,17 @@ func AllTasks() []*contract.Descriptor {
 		VerifyPaymentTask,
 		ReconcilePaymentsTask,
 		CleanupExpiredSubscriptionsTask,
+		ProcessTrialExpirationsTask,
+		CheckTrialExpirationsTask,
+		SendSubscriptionExpiryRemindersTask,
+		ProcessAutoRenewalsTask,
+		GenerateMonthlyInvoicesTask,
+		SendPaymentRemindersTask,
+		CheckUsageLimitsTask,
+		CleanupOldWebhookEventsTask,
+		SetPricingTierTask,
+		SetTaxTask,
+		SendCancellationNoticeTask,
 		RefundPaymentTask,
 		SuspendSubscriptionTask,
 		ActivateSubscriptionTask,
@@ -235,10 +434,102 @@ func (t *Tasks) ReconcilePayments(ctx context.Context, tx *gorm.DB, args *Reconc
 // CleanupExpiredSubscriptions enqueues the task subscriptions.cleanup_expired_subscriptions in tx and returns its id.
 //
 // CleanupExpiredSubscriptions writes down what follows from periods that are over: trials become inactive, paid subscriptions past due, expired after the days of grace, or
-// cancelled if their owner wanted it so. Access ends by the period itself, not by this. It works in batches of 1,000 and enqueues itself until none is left.
-// Fails for good only when its attempts are used up. Running it twice changes nothing more.
+// cancelled if their owner wanted it so; and tells their owners. Access ends by the period itself, not by this. It works in batches of 1,000 and enqueues itself until none is left.
+// Fails for good only when its attempts are used up. Running it twice changes nothing more, and tells nobody twice.
 func (t *Tasks) CleanupExpiredSubscriptions(ctx context.Context, tx *gorm.DB, args *CleanupExpiredSubscriptionsArgs, opts ...contract.Option) (contract.ID, error) {
 	return t.q.Enqueue(ctx, tx, CleanupExpiredSubscriptionsTask, args, opts...)
+}
+
+// ProcessTrialExpirations enqueues the task subscriptions.process_trial_expirations in tx and returns its id.
+//
+// ProcessTrialExpirations is CleanupExpiredSubscriptions for trials alone: those that are over become inactive, unless a payment has made them active before, and their owners
+// are told. Fails for good only when its attempts are used up. Running it twice changes nothing more.
+func (t *Tasks) ProcessTrialExpirations(ctx context.Context, tx *gorm.DB, args *ProcessTrialExpirationsArgs, opts ...contract.Option) (contract.ID, error) {
+	return t.q.Enqueue(ctx, tx, ProcessTrialExpirationsTask, args, opts...)
+}
+
+// CheckTrialExpirations enqueues the task subscriptions.check_trial_expirations in tx and returns its id.
+//
+// CheckTrialExpirations tells the owners of trials that end within 3 days, by a mail and a notice; of each trial once.
+// Fails for good only when its attempts are used up. Running it twice tells nobody twice.
+func (t *Tasks) CheckTrialExpirations(ctx context.Context, tx *gorm.DB, args *CheckTrialExpirationsArgs, opts ...contract.Option) (contract.ID, error) {
+	return t.q.Enqueue(ctx, tx, CheckTrialExpirationsTask, args, opts...)
+}
+
+// SendSubscriptionExpiryReminders enqueues the task subscriptions.send_subscription_expiry_reminders in tx and returns its id.
+//
+// SendSubscriptionExpiryReminders tells the owners of subscriptions that end within 14, 7 and 3 days and do not renew, by a mail and a notice; once for each of the three, and
+// only of the smallest that applies when several were missed. Fails for good only when its attempts are used up. Running it twice tells nobody twice.
+func (t *Tasks) SendSubscriptionExpiryReminders(ctx context.Context, tx *gorm.DB, args *SendSubscriptionExpiryRemindersArgs, opts ...contract.Option) (contract.ID, error) {
+	return t.q.Enqueue(ctx, tx, SendSubscriptionExpiryRemindersTask, args, opts...)
+}
+
+// ProcessAutoRenewals enqueues the task subscriptions.process_auto_renewals in tx and returns its id.
+//
+// ProcessAutoRenewals issues the invoice of the next month for every subscription that renews and whose month ends by tomorrow, and tells its owner by a mail and a notice with a
+// link to pay. It extends nothing: a payment does. Subscriptions that have that invoice are left alone, so a run that was missed is made up for by the next.
+// Fails for good only when its attempts are used up. Running it twice issues one invoice.
+func (t *Tasks) ProcessAutoRenewals(ctx context.Context, tx *gorm.DB, args *ProcessAutoRenewalsArgs, opts ...contract.Option) (contract.ID, error) {
+	return t.q.Enqueue(ctx, tx, ProcessAutoRenewalsTask, args, opts...)
+}
+
+// GenerateMonthlyInvoices enqueues the task subscriptions.generate_monthly_invoices in tx and returns its id.
+//
+// GenerateMonthlyInvoices sees to it that every month that has begun has an invoice: those of subscriptions that renew and are not paid, which subscriptions.process_auto_renewals
+// has missed, and those that were paid before there were invoices. Fails for good only when its attempts are used up. Running it twice issues one invoice for a month.
+func (t *Tasks) GenerateMonthlyInvoices(ctx context.Context, tx *gorm.DB, args *GenerateMonthlyInvoicesArgs, opts ...contract.Option) (contract.ID, error) {
+	return t.q.Enqueue(ctx, tx, GenerateMonthlyInvoicesTask, args, opts...)
+}
+
+// SendPaymentReminders enqueues the task subscriptions.send_payment_reminders in tx and returns its id.
+//
+// SendPaymentReminders marks invoices that are due and not paid as overdue, and reminds their owners by a mail and a notice: 1, 3 and 7 days after the due date, then weekly, six
+// times in all; once for whatever was missed. Fails for good only when its attempts are used up. Running it twice reminds nobody twice.
+func (t *Tasks) SendPaymentReminders(ctx context.Context, tx *gorm.DB, args *SendPaymentRemindersArgs, opts ...contract.Option) (contract.ID, error) {
+	return t.q.Enqueue(ctx, tx, SendPaymentRemindersTask, args, opts...)
+}
+
+// CheckUsageLimits enqueues the task subscriptions.check_usage_limits in tx and returns its id.
+//
+// CheckUsageLimits tells the people of businesses by a notice that they have more than their subscription covers: more storefronts than are paid for, or members or products
+// beyond the limits of their tier; and that 80 % of the latter are reached. A limit that is not set is none. Once for each resource, level and month.
+// Fails for good only when its attempts are used up. Running it twice tells nobody twice.
+func (t *Tasks) CheckUsageLimits(ctx context.Context, tx *gorm.DB, args *CheckUsageLimitsArgs, opts ...contract.Option) (contract.ID, error) {
+	return t.q.Enqueue(ctx, tx, CheckUsageLimitsTask, args, opts...)
+}
+
+// CleanupOldWebhookEvents enqueues the task subscriptions.cleanup_old_webhook_events in tx and returns its id.
+//
+// CleanupOldWebhookEvents forgets what providers sent: of events that were finished 90 days ago the body and headers, of which the hash stays beside the key, and after a year all
+// of it. What waits for a person stays. It works in batches of 1,000 and enqueues itself until none is left.
+// Fails for good only when its attempts are used up. Running it twice changes nothing more.
+func (t *Tasks) CleanupOldWebhookEvents(ctx context.Context, tx *gorm.DB, args *CleanupOldWebhookEventsArgs, opts ...contract.Option) (contract.ID, error) {
+	return t.q.Enqueue(ctx, tx, CleanupOldWebhookEventsTask, args, opts...)
+}
+
+// SetPricingTier enqueues the task subscriptions.set_pricing_tier in tx and returns its id.
+//
+// SetPricingTier puts a tier into the price list, as an operator decided, with an entry in the audit log. What it takes of other tiers they lose, and the rest of them stays at its
+// price. Payments and invoices keep the prices that they were made with.
+// Fails for good when its arguments are out of range. Running it twice changes the list once.
+func (t *Tasks) SetPricingTier(ctx context.Context, tx *gorm.DB, args *SetPricingTierArgs, opts ...contract.Option) (contract.ID, error) {
+	return t.q.Enqueue(ctx, tx, SetPricingTierTask, args, opts...)
+}
+
+// SetTax enqueues the task subscriptions.set_tax in tx and returns its id.
+//
+// SetTax has a tax begin on a day to come, as an operator decided, with an entry in the audit log; the one of the same code ends the day before.
+// Fails for good when its arguments are out of range, or the day is not after today. Running it twice changes the taxes once.
+func (t *Tasks) SetTax(ctx context.Context, tx *gorm.DB, args *SetTaxArgs, opts ...contract.Option) (contract.ID, error) {
+	return t.q.Enqueue(ctx, tx, SetTaxTask, args, opts...)
+}
+
+// SendCancellationNotice enqueues the task subscriptions.send_cancellation_notice in tx and returns its id.
+//
+// SendCancellationNotice tells a business that its owner has cancelled the subscription, at once or for the end of its period, by a mail and a notice. One that was taken back
+// in the meantime is not told of. Fails for good when the business has no subscription. Running it twice tells nobody twice.
+func (t *Tasks) SendCancellationNotice(ctx context.Context, tx *gorm.DB, args *SendCancellationNoticeArgs, opts ...contract.Option) (contract.ID, error) {
+	return t.q.Enqueue(ctx, tx, SendCancellationNoticeTask, args, opts...)
 }
 
 // RefundPayment enqueues the task subscriptions.refund_payment in tx and returns its id.
@@ -254,7 +545,7 @@ func (t *Tasks) RefundPayment(ctx context.Context, tx *gorm.DB, args *RefundPaym
 
 // SuspendSubscription enqueues the task subscriptions.suspend_subscription in tx and returns its id.
 //
-// SuspendSubscription takes a business's access away, as an operator decided, with an entry in the audit log. No payment brings it back.
+// SuspendSubscription takes a business's access away, as an operator decided, with an entry in the audit log, and tells its owner. No payment brings it back.
 // Fails for good when the business has no subscription. Running it twice suspends once.
 func (t *Tasks) SuspendSubscription(ctx context.Context, tx *gorm.DB, args *SuspendSubscriptionArgs, opts ...contract.Option) (contract.ID, error) {
 	return t.q.Enqueue(ctx, tx, SuspendSubscriptionTask, args, opts...)
@@ -262,7 +553,7 @@ func (t *Tasks) SuspendSubscription(ctx context.Context, tx *gorm.DB, args *Susp
 
 // ActivateSubscription enqueues the task subscriptions.activate_subscription in tx and returns its id.
 //
-// ActivateSubscription lifts a suspension, as an operator decided, with an entry in the audit log: the subscription is then what its period says.
+// ActivateSubscription lifts a suspension, as an operator decided, with an entry in the audit log, and tells its owner: the subscription is then what its period says.
 // Fails for good when the business's subscription is not suspended. Running it twice lifts it once.
 func (t *Tasks) ActivateSubscription(ctx context.Context, tx *gorm.DB, args *ActivateSubscriptionArgs, opts ...contract.Option) (contract.ID, error) {
 	return t.q.Enqueue(ctx, tx, ActivateSubscriptionTask, args, opts...)
@@ -301,9 +592,57 @@ type TasksHandler interface {
 	ReconcilePayments(ctx context.Context, tx *gorm.DB, args *ReconcilePaymentsArgs) (*ReconcilePaymentsResult, error)
 
 	// CleanupExpiredSubscriptions writes down what follows from periods that are over: trials become inactive, paid subscriptions past due, expired after the days of grace, or
-	// cancelled if their owner wanted it so. Access ends by the period itself, not by this. It works in batches of 1,000 and enqueues itself until none is left.
-	// Fails for good only when its attempts are used up. Running it twice changes nothing more.
+	// cancelled if their owner wanted it so; and tells their owners. Access ends by the period itself, not by this. It works in batches of 1,000 and enqueues itself until none is left.
+	// Fails for good only when its attempts are used up. Running it twice changes nothing more, and tells nobody twice.
 	CleanupExpiredSubscriptions(ctx context.Context, tx *gorm.DB, args *CleanupExpiredSubscriptionsArgs) (*CleanupExpiredSubscriptionsResult, error)
+
+	// ProcessTrialExpirations is CleanupExpiredSubscriptions for trials alone: those that are over become inactive, unless a payment has made them active before, and their owners
+	// are told. Fails for good only when its attempts are used up. Running it twice changes nothing more.
+	ProcessTrialExpirations(ctx context.Context, tx *gorm.DB, args *ProcessTrialExpirationsArgs) (*ProcessTrialExpirationsResult, error)
+
+	// CheckTrialExpirations tells the owners of trials that end within 3 days, by a mail and a notice; of each trial once.
+	// Fails for good only when its attempts are used up. Running it twice tells nobody twice.
+	CheckTrialExpirations(ctx context.Context, tx *gorm.DB, args *CheckTrialExpirationsArgs) (*CheckTrialExpirationsResult, error)
+
+	// SendSubscriptionExpiryReminders tells the owners of subscriptions that end within 14, 7 and 3 days and do not renew, by a mail and a notice; once for each of the three, and
+	// only of the smallest that applies when several were missed. Fails for good only when its attempts are used up. Running it twice tells nobody twice.
+	SendSubscriptionExpiryReminders(ctx context.Context, tx *gorm.DB, args *SendSubscriptionExpiryRemindersArgs) (*SendSubscriptionExpiryRemindersResult, error)
+
+	// ProcessAutoRenewals issues the invoice of the next month for every subscription that renews and whose month ends by tomorrow, and tells its owner by a mail and a notice with a
+	// link to pay. It extends nothing: a payment does. Subscriptions that have that invoice are left alone, so a run that was missed is made up for by the next.
+	// Fails for good only when its attempts are used up. Running it twice issues one invoice.
+	ProcessAutoRenewals(ctx context.Context, tx *gorm.DB, args *ProcessAutoRenewalsArgs) (*ProcessAutoRenewalsResult, error)
+
+	// GenerateMonthlyInvoices sees to it that every month that has begun has an invoice: those of subscriptions that renew and are not paid, which subscriptions.process_auto_renewals
+	// has missed, and those that were paid before there were invoices. Fails for good only when its attempts are used up. Running it twice issues one invoice for a month.
+	GenerateMonthlyInvoices(ctx context.Context, tx *gorm.DB, args *GenerateMonthlyInvoicesArgs) (*GenerateMonthlyInvoicesResult, error)
+
+	// SendPaymentReminders marks invoices that are due and not paid as overdue, and reminds their owners by a mail and a notice: 1, 3 and 7 days after the due date, then weekly, six
+	// times in all; once for whatever was missed. Fails for good only when its attempts are used up. Running it twice reminds nobody twice.
+	SendPaymentReminders(ctx context.Context, tx *gorm.DB, args *SendPaymentRemindersArgs) (*SendPaymentRemindersResult, error)
+
+	// CheckUsageLimits tells the people of businesses by a notice that they have more than their subscription covers: more storefronts than are paid for, or members or products
+	// beyond the limits of their tier; and that 80 % of the latter are reached. A limit that is not set is none. Once for each resource, level and month.
+	// Fails for good only when its attempts are used up. Running it twice tells nobody twice.
+	CheckUsageLimits(ctx context.Context, tx *gorm.DB, args *CheckUsageLimitsArgs) (*CheckUsageLimitsResult, error)
+
+	// CleanupOldWebhookEvents forgets what providers sent: of events that were finished 90 days ago the body and headers, of which the hash stays beside the key, and after a year all
+	// of it. What waits for a person stays. It works in batches of 1,000 and enqueues itself until none is left.
+	// Fails for good only when its attempts are used up. Running it twice changes nothing more.
+	CleanupOldWebhookEvents(ctx context.Context, tx *gorm.DB, args *CleanupOldWebhookEventsArgs) (*CleanupOldWebhookEventsResult, error)
+
+	// SetPricingTier puts a tier into the price list, as an operator decided, with an entry in the audit log. What it takes of other tiers they lose, and the rest of them stays at its
+	// price. Payments and invoices keep the prices that they were made with.
+	// Fails for good when its arguments are out of range. Running it twice changes the list once.
+	SetPricingTier(ctx context.Context, tx *gorm.DB, args *SetPricingTierArgs) (*SetPricingTierResult, error)
+
+	// SetTax has a tax begin on a day to come, as an operator decided, with an entry in the audit log; the one of the same code ends the day before.
+	// Fails for good when its arguments are out of range, or the day is not after today. Running it twice changes the taxes once.
+	SetTax(ctx context.Context, tx *gorm.DB, args *SetTaxArgs) (*SetTaxResult, error)
+
+	// SendCancellationNotice tells a business that its owner has cancelled the subscription, at once or for the end of its period, by a mail and a notice. One that was taken back
+	// in the meantime is not told of. Fails for good when the business has no subscription. Running it twice tells nobody twice.
+	SendCancellationNotice(ctx context.Context, tx *gorm.DB, args *SendCancellationNoticeArgs) (*SendCancellationNoticeResult, error)
 
 	// RefundPayment asks the provider to give a subscription payment back, all that is left of it or a part, as an operator decided. What becomes of the month follows from the
 	// provider's word that the money has gone, at once or days later (subscriptions.process_webhook_event): a part takes no days, and when all has gone back its month is taken away
@@ -312,11 +651,11 @@ type TasksHandler interface {
 	// provider gives back more than was paid, and a part is not asked for again.
 	RefundPayment(ctx context.Context, run contract.Run, args *RefundPaymentArgs) (contract.Commit[*RefundPaymentResult], error)
 
-	// SuspendSubscription takes a business's access away, as an operator decided, with an entry in the audit log. No payment brings it back.
+	// SuspendSubscription takes a business's access away, as an operator decided, with an entry in the audit log, and tells its owner. No payment brings it back.
 	// Fails for good when the business has no subscription. Running it twice suspends once.
 	SuspendSubscription(ctx context.Context, tx *gorm.DB, args *SuspendSubscriptionArgs) (*SuspendSubscriptionResult, error)
 
-	// ActivateSubscription lifts a suspension, as an operator decided, with an entry in the audit log: the subscription is then what its period says.
+	// ActivateSubscription lifts a suspension, as an operator decided, with an entry in the audit log, and tells its owner: the subscription is then what its period says.
 	// Fails for good when the business's subscription is not suspended. Running it twice lifts it once.
 	ActivateSubscription(ctx context.Context, tx *gorm.DB, args *ActivateSubscriptionArgs) (*ActivateSubscriptionResult, error)
 
@@ -334,6 +673,17 @@ func HandleTasks(r contract.Registrar, h TasksHandler) {
 	r.Register(contract.LongHandler(VerifyPaymentTask, h.VerifyPayment))
 	r.Register(contract.ShortHandler(ReconcilePaymentsTask, h.ReconcilePayments))
 	r.Register(contract.ShortHandler(CleanupExpiredSubscriptionsTask, h.CleanupExpiredSubscriptions))
+	r.Register(contract.ShortHandler(ProcessTrialExpirationsTask, h.ProcessTrialExpirations))
+	r.Register(contract.ShortHandler(CheckTrialExpirationsTask, h.CheckTrialExpirations))
+	r.Register(contract.ShortHandler(SendSubscriptionExpiryRemindersTask, h.SendSubscriptionExpiryReminders))
+	r.Register(contract.ShortHandler(ProcessAutoRenewalsTask, h.ProcessAutoRenewals))
+	r.Register(contract.ShortHandler(GenerateMonthlyInvoicesTask, h.GenerateMonthlyInvoices))
+	r.Register(contract.ShortHandler(SendPaymentRemindersTask, h.SendPaymentReminders))
+	r.Register(contract.ShortHandler(CheckUsageLimitsTask, h.CheckUsageLimits))
+	r.Register(contract.ShortHandler(CleanupOldWebhookEventsTask, h.CleanupOldWebhookEvents))
+	r.Register(contract.ShortHandler(SetPricingTierTask, h.SetPricingTier))
+	r.Register(contract.ShortHandler(SetTaxTask, h.SetTax))
+	r.Register(contract.ShortHandler(SendCancellationNoticeTask, h.SendCancellationNotice))
 	r.Register(contract.LongHandler(RefundPaymentTask, h.RefundPayment))
 	r.Register(contract.ShortHandler(SuspendSubscriptionTask, h.SuspendSubscription))
 	r.Register(contract.ShortHandler(ActivateSubscriptionTask, h.ActivateSubscription))

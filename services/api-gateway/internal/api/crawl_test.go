@@ -60,6 +60,7 @@ func TestEveryRouteWithAnotherBusinesssIds(t *testing.T) {
 	asked := g.do("POST", "/api/v1/ai/query", ama.access, map[string]any{"question": "What runs low?"}).is(t, 202, "").text("answer_id")
 	endpoint := g.do("POST", endpoints, ama.access, map[string]any{"url": "https://hooks.example.com/", "kinds": []string{"sale.completed"}}).is(t, 201, "").text("endpoint", "id")
 	delivery := g.do("POST", endpoints+"/"+endpoint+"/test", ama.access, nil).is(t, 202, "").text("delivery", "id")
+	invoice := g.invoiced(ama)
 
 	const feature = "product_description"
 	charge := g.do("POST", "/api/v1/ai/features/"+feature+"/charge", ama.access, nil).is(t, 201, "").text("charge_id")
@@ -69,7 +70,8 @@ func TestEveryRouteWithAnotherBusinesssIds(t *testing.T) {
 		"/api/v1/ai/features/":   charge,
 		"/api/v1/ai/answers/":    asked,
 		"/api/v1/auth/sessions/": session, "/api/v1/members/": ama.user, "/api/v1/invitations/": invitation, "/api/v1/tasks/": task, "/api/tasks/": task, purchases + "/": reference,
-		subscriptionPayments + "/": month, "/api/v1/customers/": customer, "/api/v1/sales/": cart.id, "/api/v1/notifications/": notice, "/api/v1/reports/": report, schedules + "/": schedule,
+		"/api/v1/subscription/invoices/": invoice,
+		subscriptionPayments + "/":       month, "/api/v1/customers/": customer, "/api/v1/sales/": cart.id, "/api/v1/notifications/": notice, "/api/v1/reports/": report, schedules + "/": schedule,
 		"/api/v1/warehouses/": hers.warehouse, "/api/v1/storefronts/": hers.storefront, "/api/v1/categories/": hers.category, "/api/v1/suppliers/": hers.supplier, "/api/v1/products/": hers.product,
 		"/api/v1/stock-batches/": hers.batch, "/api/v1/stock-items/": hers.item, "/api/v1/stock-adjustments/": hers.adjustment, "/api/v1/transfers/": hers.transfer,
 		"/api/v1/stock-alerts/": alert, endpoints + "/": endpoint, deliveries + "/": delivery,
@@ -197,7 +199,7 @@ func TestEveryRouteWithAnotherBusinesssIds(t *testing.T) {
 			continue
 		}
 		a := g.do("GET", path, kofi.access, nil).is(t, 200, "")
-		for _, secret := range []string{ama.user, ama.business, session, invitation, task, reference, month, notice, report, asked, "ama@example.com", "yaa@example.com", customer, cart.id, floor.storefront, "Esi Mensah",
+		for _, secret := range []string{ama.user, ama.business, session, invitation, task, reference, month, invoice, notice, report, asked, "ama@example.com", "yaa@example.com", customer, cart.id, floor.storefront, "Esi Mensah",
 			hers.warehouse, hers.storefront, hers.category, hers.supplier, hers.product, hers.batch, hers.item, hers.adjustment, hers.transfer, alert, schedule, "Stock of the week"} {
 			require.NotContains(t, string(a.raw), secret, path)
 		}

@@ -25,6 +25,7 @@ const (
 	cursorNotices     byte = 'n'
 
 	cursorSubscriptionPayments byte = 's'
+	cursorSubscriptionInvoices byte = 'v'
 
 	cursorCustomers   byte = 'c'
 	cursorSales       byte = 'o'

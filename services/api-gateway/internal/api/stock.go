@@ -18,9 +18,6 @@ import (
 	"makola/services/api-gateway/internal/auth"
 )
 
-// trialStorefronts is how many storefronts a business may try the product with.
-const trialStorefronts = 5
-
 // stockRules reads what the business has chosen about its stock.
 func stockRules(tx *gorm.DB, now time.Time) (r inventory.Rules, err error) {
 	id, ok := tenant.From(tx.Statement.Context)
@@ -47,10 +44,7 @@ func storefrontsCovered(tx *gorm.DB, now time.Time) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	if sub.StatusAt(now) == billing.SubTrial {
-		return max(trialStorefronts, sub.Storefronts), nil
-	}
-	return sub.Storefronts, nil
+	return sub.Covers(now), nil
 }
 
 // actor is who asks, for the audit log.

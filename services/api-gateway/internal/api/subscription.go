@@ -14,6 +14,7 @@ import (
 	"makola/pkg/accounts"
 	"makola/pkg/audit"
 	"makola/pkg/billing"
+	"makola/pkg/inventory"
 	"makola/pkg/money"
 	"makola/pkg/problem"
 	"makola/pkg/task"
@@ -29,11 +30,77 @@ var errOwnerOnly = problem.New(problem.Forbidden, "owner_only", "Only the owner 
 
 // GetSubscription shows what the business's subscription is now.
 func (s *Server) GetSubscription(ctx context.Context, _ gen.GetSubscriptionRequestObject) (gen.GetSubscriptionResponseObject, error) {
-	sub, err := s.subscription(ctx)
-	if err != nil {
-		return nil, err
+	body, err := s.onSubscription(ctx, func(tx *gorm.DB, _ audit.Entry, _ time.Time) (*billing.Subscription, error) {
+		return billing.SubscriptionOf(tx)
+	})
+	return gen.GetSubscription200JSONResponse(body), err
+}
+
+// OpenSubscription gives a business that has none a subscription, as its owner decides.
+func (s *Server) OpenSubscription(ctx context.Context, _ gen.OpenSubscriptionRequestObject) (gen.OpenSubscriptionResponseObject, error) {
+	if auth.From(ctx).Role != accounts.Owner {
+		return nil, errOwnerOnly
 	}
-	return gen.GetSubscription200JSONResponse(subscriptionBody(sub, time.Now())), nil
+	fresh := false
+	body, err := s.onSubscription(ctx, func(tx *gorm.DB, _ audit.Entry, now time.Time) (sub *billing.Subscription, err error) {
+		sub, fresh, err = billing.OpenSubscription(tx, now)
+		return sub, err
+	})
+	if fresh {
+		return gen.OpenSubscription201JSONResponse(body), err
+	}
+	return gen.OpenSubscription200JSONResponse(body), err
+}
+
+// ChangeSubscription changes how the subscription goes on.
+func (s *Server) ChangeSubscription(ctx context.Context, req gen.ChangeSubscriptionRequestObject) (gen.ChangeSubscriptionResponseObject, error) {
+	body, err := s.onSubscription(ctx, func(tx *gorm.DB, who audit.Entry, now time.Time) (*billing.Subscription, error) {
+		open, err := inventory.OpenStorefronts(tx)
+		if err != nil {
+			return nil, err
+		}
+		return billing.ChangeSubscription(tx, who, billing.SubscriptionChange{Storefronts: req.Body.Storefronts, AutoRenew: req.Body.AutoRenew}, open, now)
+	})
+	return gen.ChangeSubscription200JSONResponse(body), err
+}
+
+// ReactivateSubscription takes a cancellation back, as the owner decides.
+func (s *Server) ReactivateSubscription(ctx context.Context, _ gen.ReactivateSubscriptionRequestObject) (gen.ReactivateSubscriptionResponseObject, error) {
+	if auth.From(ctx).Role != accounts.Owner {
+		return nil, errOwnerOnly
+	}
+	body, err := s.onSubscription(ctx, billing.ReactivateSubscription)
+	return gen.ReactivateSubscription200JSONResponse(body), err
+}
+
+// onSubscription answers with the business's subscription after fn, and what it covers.
+func (s *Server) onSubscription(ctx context.Context, fn func(tx *gorm.DB, who audit.Entry, now time.Time) (*billing.Subscription, error)) (body gen.Subscription, err error) {
+	now := time.Now()
+	err = s.DB.InTenant(ctx, func(tx *gorm.DB) error {
+		before, err := billing.SubscriptionOf(tx)
+		if err != nil && !errors.Is(err, billing.ErrNoSubscription) {
+			return err
+		}
+		sub, err := fn(tx, actor(ctx), now)
+		if err != nil {
+			return err
+		}
+		if before == nil || sub.StatusAt(now) != before.StatusAt(now) || sub.CancelAtPeriodEnd != before.CancelAtPeriodEnd {
+			err := webhooks.Emit(ctx, tx, s.Webhooks, []webhooks.Event{{Tenant: sub.Tenant, At: now, Data: webhooks.SubscriptionChanged{
+				Status: string(sub.StatusAt(now)), Storefronts: sub.Storefronts, PeriodStart: sub.PeriodStart.UTC(), PeriodEnd: sub.PeriodEnd.UTC(), CancelAtPeriodEnd: sub.CancelAtPeriodEnd,
+			}}})
+			if err != nil {
+				return err
+			}
+		}
+		usage, err := billing.UsageOf(tx, now)
+		if err != nil {
+			return err
+		}
+		body = subscriptionBody(sub, usage, now)
+		return nil
+	})
+	return body, err
 }
 
 func (s *Server) subscription(ctx context.Context) (sub *billing.Subscription, err error) {
@@ -44,19 +111,26 @@ func (s *Server) subscription(ctx context.Context) (sub *billing.Subscription, e
 	return sub, err
 }
 
-// storefrontsOf is how many storefronts a business has paid for; one, before it has a subscription.
+// storefrontsOf is for how many storefronts the next month is paid: as many as were asked for, which may not be fewer than are open; else as many as the business has chosen, or has
+// open.
 func storefrontsOf(tx *gorm.DB, asked *int) (int, error) {
-	if asked != nil {
+	open, err := inventory.OpenStorefronts(tx)
+	switch {
+	case err != nil:
+		return 0, err
+	case asked != nil && *asked < open:
+		return 0, billing.ErrStorefrontsOpen
+	case asked != nil:
 		return *asked, nil
 	}
 	sub, err := billing.SubscriptionOf(tx)
 	switch {
 	case errors.Is(err, billing.ErrNoSubscription):
-		return 1, nil
+		return max(1, open), nil
 	case err != nil:
 		return 0, err
 	}
-	return sub.Storefronts, nil
+	return max(sub.BilledStorefronts(), open), nil
 }
 
 // GetSubscriptionPricing says what a month costs today.
@@ -66,10 +140,14 @@ func (s *Server) GetSubscriptionPricing(ctx context.Context, req gen.GetSubscrip
 	}
 	var q billing.SubscriptionQuote
 	err := s.DB.InTenant(ctx, func(tx *gorm.DB) error {
-		n, err := storefrontsOf(tx, req.Params.Storefronts)
-		if err != nil {
-			return err
+		n := value(req.Params.Storefronts) // any number may be asked for
+		if req.Params.Storefronts == nil {
+			var err error
+			if n, err = storefrontsOf(tx, nil); err != nil {
+				return err
+			}
 		}
+		var err error
 		q, err = billing.PriceSubscription(tx, n, time.Now().UTC())
 		return err
 	})
@@ -154,29 +232,19 @@ func (s *Server) VerifySubscriptionPayment(ctx context.Context, req gen.VerifySu
 
 // CancelSubscription ends the subscription, at once or when its period is over, as its owner decides.
 func (s *Server) CancelSubscription(ctx context.Context, req gen.CancelSubscriptionRequestObject) (gen.CancelSubscriptionResponseObject, error) {
-	who, client := auth.From(ctx), clientOf(ctx)
+	who := auth.From(ctx)
 	if who.Role != accounts.Owner {
 		return nil, errOwnerOnly
 	}
-	var sub *billing.Subscription
-	now := time.Now()
-	err := s.DB.InTenant(ctx, func(tx *gorm.DB) (err error) {
-		before, err := billing.SubscriptionOf(tx)
+	body, err := s.onSubscription(ctx, func(tx *gorm.DB, entry audit.Entry, now time.Time) (*billing.Subscription, error) {
+		sub, err := billing.CancelSubscription(tx, entry, who.User, value(req.Body.Immediately), value(req.Body.Reason), now)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		sub, err = billing.CancelSubscription(tx, audit.Entry{User: who.User, Actor: who.Email, IP: client.IP, UserAgent: client.UserAgent}, who.User, value(req.Body.Immediately), value(req.Body.Reason), now)
-		if err != nil || sub.StatusAt(now) == before.StatusAt(now) && sub.CancelAtPeriodEnd == before.CancelAtPeriodEnd {
-			return err
-		}
-		return webhooks.Emit(ctx, tx, s.Webhooks, []webhooks.Event{{Tenant: sub.Tenant, At: now, Data: webhooks.SubscriptionChanged{
-			Status: string(sub.StatusAt(now)), Storefronts: sub.Storefronts, PeriodStart: sub.PeriodStart.UTC(), PeriodEnd: sub.PeriodEnd.UTC(), CancelAtPeriodEnd: sub.CancelAtPeriodEnd,
-		}}})
+		_, err = s.Subscriptions.SendCancellationNotice(ctx, tx, &subscriptionspb.SendCancellationNoticeArgs{BusinessId: who.Tenant.String(), AtOnce: sub.Stored == billing.SubCancelled})
+		return sub, err
 	})
-	if err != nil {
-		return nil, err
-	}
-	return gen.CancelSubscription200JSONResponse(subscriptionBody(sub, now)), nil
+	return gen.CancelSubscription200JSONResponse(body), err
 }
 
 // requireSubscription refuses what a business may not do with the subscription that it has now. One indexed read, for the operations that ask for it.
@@ -203,13 +271,16 @@ func (s *Server) requireSubscription(c *gin.Context, op *edge.Operation) error {
 		". Pay for a month with "+http.MethodPost+" /api/v1/subscription/payments.")
 }
 
-func subscriptionBody(s *billing.Subscription, now time.Time) gen.Subscription {
+func subscriptionBody(s *billing.Subscription, usage []billing.ResourceUsage, now time.Time) gen.Subscription {
 	status := s.StatusAt(now)
 	access := billing.AccessOf(status)
 	body := gen.Subscription{
 		Status: gen.SubscriptionStatus(status), IsTrial: s.IsTrial, Storefronts: s.Storefronts, PeriodStart: s.PeriodStart.UTC(), PeriodEnd: s.PeriodEnd.UTC(),
 		DaysRemaining: max(0, int(s.PeriodEnd.Sub(now)/(24*time.Hour))), CancelAtPeriodEnd: s.CancelAtPeriodEnd, CancelledAt: utc(s.CancelledAt), SuspendedAt: utc(s.SuspendedAt),
-		PaymentStatus: gen.SubscriptionPaymentStatus(s.PaymentStatus),
+		PaymentStatus: gen.SubscriptionPaymentStatus(s.PaymentStatus), NextStorefronts: s.BilledStorefronts(), AutoRenew: s.AutoRenew, Limits: []gen.SubscriptionLimit{},
+	}
+	for _, u := range usage {
+		body.Limits = append(body.Limits, gen.SubscriptionLimit{Resource: gen.SubscriptionLimitResource(u.Resource), Used: u.Used, Limit: u.Limit})
 	}
 	body.Access.Change, body.Access.Automation, body.Access.Reports, body.Access.Exports = access.Change, access.Automation, access.Reports, access.Exports
 	switch status {

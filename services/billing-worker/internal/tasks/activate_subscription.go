@@ -2,7 +2,6 @@ package tasks
 
 import (
 	"context"
-	"time"
 
 	"github.com/google/uuid"
 	"gorm.io/gorm"
@@ -11,7 +10,7 @@ import (
 	subscriptionspb "makola/proto/makola/subscriptions/v1"
 )
 
-// ActivateSubscription lifts a suspension, as an operator decided.
+// ActivateSubscription lifts a suspension, as an operator decided, and tells the owner what the subscription is then.
 // SHORT: as SuspendSubscription.
 func (s *Subscriptions) ActivateSubscription(ctx context.Context, tx *gorm.DB, args *subscriptionspb.ActivateSubscriptionArgs) (*subscriptionspb.ActivateSubscriptionResult, error) {
 	ctx, tx, err := forBusiness(ctx, tx, args.GetBusinessId())
@@ -22,9 +21,13 @@ func (s *Subscriptions) ActivateSubscription(ctx context.Context, tx *gorm.DB, a
 	if err != nil {
 		return nil, err
 	}
-	now, err := billing.ActivateSubscription(tx.WithContext(ctx), by, time.Now())
+	at := s.now()
+	sub, err := billing.ActivateSubscription(tx.WithContext(ctx), by, at)
 	if err != nil {
 		return nil, final(err, billing.ErrNoSubscription, billing.ErrNotSuspended)
 	}
-	return &subscriptionspb.ActivateSubscriptionResult{Status: string(now.Stored)}, tellSubscriptions(ctx, tx, s.Webhooks, []uuid.UUID{now.Tenant}, nil)
+	if _, _, err := s.tellState(ctx, tx, sub, sub.Stored, at); err != nil {
+		return nil, err
+	}
+	return &subscriptionspb.ActivateSubscriptionResult{Status: string(sub.Stored)}, tellSubscriptions(ctx, tx, s.Webhooks, []uuid.UUID{sub.Tenant}, nil)
 }

@@ -78,7 +78,7 @@ func newMarket(t *testing.T) *market {
 	openMarket(t, pg)
 	db := pg.Open("makola_billing")
 	m.h = tasktest.New(t, db)
-	m.impl = register(m.h, db, m.h.Queue, &provider{})
+	m.impl, _ = register(m.h, db, m.h.Queue, &provider{})
 	m.impl.Assist = modelOf(t, db, m.model)
 	m.tasks = aifeatures.NewTasks(m.h.Queue)
 	return m

@@ -380,10 +380,20 @@ func TestEveryTaskPassesTheTrial(t *testing.T) {
 		return sample(s, s.buy(t))
 	}
 	model := &chatfake.Server{}
+	// standing is a platform's task on a business whose subscription is so.
+	standing := func(set string, args proto.Message) func(*testing.T, *postgrestest.Database) tasktest.Sample {
+		return func(t *testing.T, pg *postgrestest.Database) tasktest.Sample {
+			t.Helper()
+			openShop(t, pg)
+			_, err := pg.Admin().Exec(t.Context(), "update billing.subscription set "+set)
+			require.NoError(t, err)
+			return tasktest.Sample{Args: args}
+		}
+	}
 	tasktest.Contract(t, tasktest.Trial{
 		Role: "makola_billing",
 		Register: func(pg *postgrestest.Database, r contract.Registrar, q *task.Queue) {
-			impl := register(r, pg.Open("makola_billing"), q, &provider{answer: payments.Verification{Status: payments.StatusSucceeded, ProviderStatus: "success",
+			impl :, _ = register(r, pg.Open("makola_billing"), q, &provider{answer: payments.Verification{Status: payments.StatusSucceeded, ProviderStatus: "success",
 				Amount: money.FromMinor(9600, money.GHS), ProviderTransactionID: "1"}, refund: payments.Refund{ID: "7", State: payments.ReturnDone, ProviderStatus: "processed"}})
 			impl.Assist = modelOf(t, impl.DB, model)
 		},
@@ -507,6 +517,49 @@ func TestEveryTaskPassesTheTrial(t *testing.T) {
 				_, err := pg.Admin().Exec(t.Context(), "insert into billing.gateway_health (provider, state, consecutive_failures, opened_at, last_error) values ('paystack', 'OPEN', 5, now() - interval '6 minutes', 'HTTP 502')")
 				require.NoError(t, err)
 				return tasktest.Sample{Args: &subscriptionspb.CheckPaymentGatewayHealthArgs{}}
+			},
+			"subscriptions.process_trial_expirations": standing(`period_start = now() - interval '15 days', period_end = now() - interval '1 hour'`, &subscriptionspb.ProcessTrialExpirationsArgs{}),
+			"subscriptions.check_trial_expirations":   standing(`period_end = now() + interval '2 days'`, &subscriptionspb.CheckTrialExpirationsArgs{}),
+			"subscriptions.send_subscription_expiry_reminders": standing(`status = 'ACTIVE', is_trial = false, period_end = now() + interval '2 days'`,
+				&subscriptionspb.SendSubscriptionExpiryRemindersArgs{}),
+			"subscriptions.process_auto_renewals": standing(`status = 'ACTIVE', is_trial = false, auto_renew = true, period_end = now() + interval '1 hour'`,
+				&subscriptionspb.ProcessAutoRenewalsArgs{}),
+			"subscriptions.generate_monthly_invoices": standing(`status = 'ACTIVE', is_trial = false, auto_renew = true, period_start = now() - interval '1 month', period_end = now() - interval '1 hour'`,
+				&subscriptionspb.GenerateMonthlyInvoicesArgs{}),
+			"subscriptions.send_payment_reminders": func(t *testing.T, pg *postgrestest.Database) tasktest.Sample {
+				t.Helper()
+				sample := standing(`status = 'ACTIVE', is_trial = false, auto_renew = true, period_start = now() - interval '2 months', period_end = now() - interval '4 days'`,
+					&subscriptionspb.SendPaymentRemindersArgs{})(t, pg)
+				require.NoError(t, pg.Open("makola_billing").InSystem(t.Context(), func(tx *gorm.DB) error {
+					issued, _, err := billing.IssueRenewals(tx, time.Now(), true, 1)
+					require.Len(t, issued, 1)
+					return err
+				}))
+				return sample
+			},
+			"subscriptions.check_usage_limits": func(t *testing.T, pg *postgrestest.Database) tasktest.Sample {
+				t.Helper()
+				sample := standing(`status = 'ACTIVE', is_trial = false`, &subscriptionspb.CheckUsageLimitsArgs{})(t, pg)
+				_, err := pg.Admin().Exec(t.Context(), `insert into inventory.location (id, tenant_id, kind, name, code) select gen_random_uuid(), s.tenant_id, 'STOREFRONT', n, n from billing.subscription s, unnest('{AA,BB}'::text[]) n`)
+				require.NoError(t, err)
+				return sample
+			},
+			"subscriptions.cleanup_old_webhook_events": func(t *testing.T, pg *postgrestest.Database) tasktest.Sample {
+				t.Helper()
+				oldEvents(t, pg)
+				return tasktest.Sample{Args: &subscriptionspb.CleanupOldWebhookEventsArgs{}}
+			},
+			"subscriptions.set_pricing_tier": standing(`storefronts = 1`, &subscriptionspb.SetPricingTierArgs{
+				TierId: uuid.NewString(), MinStorefronts: 3, BasePrice: "190.00", PricePerAdditional: "0", Actor: "esi", Reason: "costs"}),
+			"subscriptions.set_tax": standing(`storefronts = 1`, &subscriptionspb.SetTaxArgs{
+				Code: "VAT", Name: "Value Added Tax", RateBp: 1600, CalculationOrder: 3, EffectiveFrom: time.Now().AddDate(0, 1, 0).Format(time.DateOnly), Actor: "esi", Reason: "the law"}),
+			"subscriptions.send_cancellation_notice": func(t *testing.T, pg *postgrestest.Database) tasktest.Sample {
+				t.Helper()
+				sample := standing(`status = 'ACTIVE', is_trial = false, cancel_at_period_end = true`, nil)(t, pg)
+				var id string
+				require.NoError(t, pg.Admin().QueryRow(t.Context(), "select tenant_id::text from billing.subscription").Scan(&id))
+				sample.Args, sample.Tenant = &subscriptionspb.SendCancellationNoticeArgs{BusinessId: id}, uuid.MustParse(id)
+				return sample
 			},
 			"subscriptions.suspend_subscription": func(t *testing.T, pg *postgrestest.Database) tasktest.Sample {
 				t.Helper()

@@ -60,7 +60,7 @@ func (s *Subscriptions) settle(ctx context.Context, tx *gorm.DB, claims []*claim
 	if err := billing.SetAside(tx, aside); err != nil {
 		return err
 	}
-	outcomes, err := billing.SettleSubscriptions(ctx, tx, evidence, time.Now())
+	outcomes, err := billing.SettleSubscriptions(ctx, tx, evidence, s.now())
 	if err != nil {
 		return fmt.Errorf("settle %d subscription payments: %w", len(evidence), err)
 	}

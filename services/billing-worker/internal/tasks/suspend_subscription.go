@@ -10,8 +10,8 @@ import (
 	subscriptionspb "makola/proto/makola/subscriptions/v1"
 )
 
-// SuspendSubscription takes a business's access away, as an operator decided.
-// SHORT: one row and its audit entry. The operator's own role may ask for it and not touch the row.
+// SuspendSubscription takes a business's access away, as an operator decided, and tells its owner.
+// SHORT: one row, its audit entry and a mail. The operator's own role may ask for it and not touch the row.
 func (s *Subscriptions) SuspendSubscription(ctx context.Context, tx *gorm.DB, args *subscriptionspb.SuspendSubscriptionArgs) (*subscriptionspb.SuspendSubscriptionResult, error) {
 	ctx, tx, err := forBusiness(ctx, tx, args.GetBusinessId())
 	if err != nil {
@@ -21,12 +21,15 @@ func (s *Subscriptions) SuspendSubscription(ctx context.Context, tx *gorm.DB, ar
 	if err != nil {
 		return nil, err
 	}
-	now, fresh, err := billing.SuspendSubscription(tx.WithContext(ctx), by)
+	sub, fresh, err := billing.SuspendSubscription(tx.WithContext(ctx), by)
 	if err != nil {
 		return nil, final(err, billing.ErrNoSubscription)
 	}
 	if !fresh {
 		return &subscriptionspb.SuspendSubscriptionResult{Status: "already_suspended"}, nil
 	}
-	return &subscriptionspb.SuspendSubscriptionResult{Status: "suspended"}, tellSubscriptions(ctx, tx, s.Webhooks, []uuid.UUID{now.Tenant}, nil)
+	if _, _, err := s.tellState(ctx, tx, sub, billing.SubSuspended, s.now()); err != nil {
+		return nil, err
+	}
+	return &subscriptionspb.SuspendSubscriptionResult{Status: "suspended"}, tellSubscriptions(ctx, tx, s.Webhooks, []uuid.UUID{sub.Tenant}, nil)
 }

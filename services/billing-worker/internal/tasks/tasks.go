@@ -2,6 +2,8 @@
 package tasks
 
 import (
+	"time"
+
 	"makola/pkg/assist"
 	"makola/pkg/payments"
 	"makola/pkg/postgres"
@@ -52,6 +54,8 @@ type Subscriptions struct {
 	Webhooks      *webhookspb.Tasks
 	Bell          *task.Queue
 	PlatformEmail string
+	// Now is the clock that periods are held against; nil is the machine's. A test of a year does not take one.
+	Now func() time.Time
 }
 
 var (

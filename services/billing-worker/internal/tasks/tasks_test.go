@@ -40,7 +40,10 @@ type shop struct {
 	h             *tasktest.Harness
 	provider      *provider
 	impl          *tasks.AIFeatures
+	subs          *tasks.Subscriptions
 	admin         *pgx.Conn
+	pg            *postgrestest.Database
+	clock         time.Time // What the tasks on subscriptions take for now; it is moved by hand.
 }
 
 // provider answers verify with what a test put there; everything else of it is unused here. The real client's tests are beside it.
@@ -126,20 +129,22 @@ func openShop(t *testing.T, pg *postgrestest.Database) (id, owner uuid.UUID) {
 func newShop(t *testing.T) *shop {
 	t.Helper()
 	pg := postgrestest.New(t)
-	s := &shop{gateway: pg.Open("makola_gateway"), webhook: pg.Open("makola_webhook"), worker: pg.Open("makola_billing"), provider: &provider{}, admin: pg.Admin()}
+	s := &shop{pg: pg, clock: time.Now(), gateway: pg.Open("makola_gateway"), webhook: pg.Open("makola_webhook"), worker: pg.Open("makola_billing"), provider: &provider{}, admin: pg.Admin()}
 	s.tenant, s.owner = openShop(t, pg)
 	s.h = tasktest.New(t, s.worker)
-	s.impl = register(s.h, s.worker, s.h.Queue, s.provider)
+	s.impl, s.subs = register(s.h, s.worker, s.h.Queue, s.provider)
+	s.subs.Now = func() time.Time { return s.clock }
 	return s
 }
 
-func register(r contract.Registrar, db *postgres.DB, q *task.Queue, p payments.Provider) *tasks.AIFeatures {
+func register(r contract.Registrar, db *postgres.DB, q *task.Queue, p payments.Provider) (*tasks.AIFeatures, *tasks.Subscriptions) {
 	all := map[string]payments.Provider{"paystack": p}
 	impl := &tasks.AIFeatures{DB: db, Providers: all, Tasks: aifeatures.NewTasks(q), Mail: notificationspb.NewTasks(q), Subscriptions: subscriptionspb.NewTasks(q), Webhooks: webhookspb.NewTasks(q), PlatformEmail: platformEmail}
 	impl.Assist, impl.Lanes = &assist.Model{DB: db}, tasks.NewLanes(4)
 	aifeatures.HandleTasks(r, impl)
-	subscriptionspb.HandleTasks(r, &tasks.Subscriptions{DB: db, Providers: all, Tasks: subscriptionspb.NewTasks(q), Mail: impl.Mail, Credits: impl.Tasks, Webhooks: impl.Webhooks, PlatformEmail: platformEmail})
-	return impl
+	subs := &tasks.Subscriptions{DB: db, Providers: all, Tasks: subscriptionspb.NewTasks(q), Mail: impl.Mail, Credits: impl.Tasks, Webhooks: impl.Webhooks, PlatformEmail: platformEmail}
+	subscriptionspb.HandleTasks(r, subs)
+	return impl, subs
 }
 
 func (s *shop) buy(t *testing.T) (p *billing.Purchase) {

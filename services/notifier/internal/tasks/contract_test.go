@@ -44,6 +44,7 @@ func TestContract(t *testing.T) {
 				{`insert into accounts.user (id, email, name, password_hash, is_active, created_at, updated_at) values (gen_random_uuid(), 'gone@example.com', 'Gone', 'x', false, now() - interval '1 year', now() - interval '91 days')`, nil},
 				{`update accounts.business_settings set activity_reports = true`, nil},
 				{`insert into audit.entry (id, tenant_id, at, user_id, actor, action, entity) select 'ffffffff-0000-7000-8000-000000000001', $1, date_trunc('week', now()) - interval '3 days', $2, 'ama@example.com', 'LOGIN', 'session'`, []any{shop, owner}},
+				{`insert into billing.subscription (tenant_id, status, auto_renew, period_start, period_end) values ($1, 'ACTIVE', true, now() - interval '25 days', now() + interval '5 days')`, []any{shop}},
 				{`insert into notifications.email (id, tenant_id, key, recipient, template) values ($1, $2, 'k', 'ama@example.com', 'welcome')`, []any{mailID, shop}},
 			} {
 				_, err := admin.Exec(t.Context(), row.sql, row.args...)
@@ -65,6 +66,7 @@ func TestContract(t *testing.T) {
 			accountspb.SendInvitationEmailTask.Name:        arrange(shop, &accountspb.SendInvitationEmailArgs{InvitationId: invitation.String(), Number: 1}),
 			accountspb.ExpireInvitationsTask.Name:          arrange(uuid.Nil, &accountspb.ExpireInvitationsArgs{}),
 			accountspb.CleanupInactiveUsersTask.Name:       arrange(uuid.Nil, &accountspb.CleanupInactiveUsersArgs{}),
+			accountspb.CheckSubscriptionRenewalsTask.Name:  arrange(uuid.Nil, &accountspb.CheckSubscriptionRenewalsArgs{}),
 			accountspb.GenerateUserActivityReportTask.Name: arrange(shop, &accountspb.GenerateUserActivityReportArgs{BusinessId: &shopText}),
 			notificationspb.SendEmailTask.Name:             arrange(shop, &notificationspb.SendEmailArgs{EmailId: mailID.String()}),
 			webhookspb.DeliverEventTask.Name: func(t *testing.T, pg *postgrestest.Database) tasktest.Sample {

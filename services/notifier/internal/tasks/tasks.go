@@ -5,6 +5,7 @@ import (
 	"fmt"
 	netmail "net/mail"
 	"strings"
+	"time"
 
 	"makola/pkg/mail"
 	"makola/pkg/notifications"
@@ -20,6 +21,8 @@ type Accounts struct {
 	// Tasks enqueues what follows, Notify the mails.
 	Tasks  *accountspb.Tasks
 	Notify *notificationspb.Tasks
+	// Now is the clock that periods are held against; nil is the machine's. A test of a year does not take one.
+	Now func() time.Time
 }
 
 // Notifications runs the tasks of the queue notifications. It is safe for concurrent use.

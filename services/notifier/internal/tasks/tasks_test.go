@@ -32,7 +32,7 @@ import (
 const linkKey = "0123456789abcdef0123456789abcdef"
 
 // handle registers the handlers, as main does, with the mail server at url.
-func handle(t *testing.T, r contract.Registrar, db *postgres.DB, q *task.Queue, url string) *tasks.Notifications {
+func handle(t *testing.T, r contract.Registrar, db *postgres.DB, q *task.Queue, url string) (*tasks.Notifications, *tasks.Accounts) {
 	t.Helper()
 	cfg := mail.Config{URL: service.Secret(url), From: "Makola <no-reply@makola.example>"}
 	sender, err := mail.New(cfg)
@@ -43,7 +43,8 @@ func handle(t *testing.T, r contract.Registrar, db *postgres.DB, q *task.Queue, 
 	require.NoError(t, err)
 	unsubscribe, err := notifications.ParseUnsubscribeKeys(linkKey)
 	require.NoError(t, err)
-	accountspb.HandleTasks(r, &tasks.Accounts{Tasks: accountspb.NewTasks(q), Notify: notificationspb.NewTasks(q)})
+	users := &tasks.Accounts{Tasks: accountspb.NewTasks(q), Notify: notificationspb.NewTasks(q)}
+	accountspb.HandleTasks(r, users)
 	files, err := storage.Open(t.Context(), storage.Config{URL: "file://" + t.TempDir()})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = files.Close() })
@@ -52,7 +53,7 @@ func handle(t *testing.T, r contract.Registrar, db *postgres.DB, q *task.Queue, 
 	hooks := webhooks.NewSender(loopback)
 	t.Cleanup(hooks.Close)
 	webhookspb.HandleTasks(r, &tasks.Webhooks{DB: db, Keys: hookKeys(t), Sender: hooks, Tasks: webhookspb.NewTasks(q), Mail: notificationspb.NewTasks(q)})
-	return n
+	return n, users
 }
 
 // world is notifier without a broker: a real database, a real mail server, and one shop with its owner.
@@ -66,6 +67,7 @@ type world struct {
 	notify *notificationspb.Tasks
 	sends  *tasks.Notifications
 	files  *storage.Files
+	users  *tasks.Accounts
 	shop   uuid.UUID
 	owner  uuid.UUID
 }
@@ -85,7 +87,7 @@ func newWorldAt(t *testing.T, server *mailtest.Server, url string) *world {
 	}
 	w := &world{Harness: tasktest.New(t, db), t: t, pg: pg, db: db, admin: pg.Admin(), server: server, shop: uuid.New(), owner: uuid.New()}
 	w.notify = notificationspb.NewTasks(w.Queue)
-	w.sends = handle(t, w, db, w.Queue, url)
+	w.sends, w.users = handle(t, w, db, w.Queue, url)
 	w.files = w.sends.Files
 	w.addUser(w.owner, "ama@example.com", "Ama Mensah")
 	w.exec(`insert into accounts.business (id, owner_id, name, email) values ($1, $2, 'Ama''s Provisions', 'shop@example.com')`, w.shop, w.owner)

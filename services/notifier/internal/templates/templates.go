@@ -68,6 +68,12 @@ func (s *Set) RenderWith(c notifications.Content, unsubscribe string) (Message, 
 		l = s.paymentFailed(c)
 	case notifications.SubscriptionActivated:
 		l = s.subscriptionActivated(c)
+	case notifications.SubscriptionReminder:
+		l = s.subscriptionReminder(c)
+	case notifications.Invoice:
+		l = s.invoice(c)
+	case notifications.SubscriptionState:
+		l = s.subscriptionState(c)
 	case notifications.VerifyEmail:
 		l, err = s.verifyEmail(c)
 	case notifications.PasswordReset:

@@ -41,6 +41,19 @@ func subscribed() notifications.SubscriptionActivated {
 	}
 }
 
+func invoiced(reminder int) notifications.Invoice {
+	return notifications.Invoice{
+		Name: "Ama Mensah", Business: "Ama's Provisions", Storefronts: 2, Number: "INV-202603-000017", PeriodStart: paidAt, PeriodEnd: paidAt.AddDate(0, 1, -1), Currency: money.GHS,
+		BaseMinor: 15000, TotalMinor: 18000, Taxes: []notifications.Tax{
+			{Name: "National Health Insurance Levy", BasisPoints: 250, AmountMinor: 375}, {Name: "GETFund Levy", BasisPoints: 250, AmountMinor: 375}, {Name: "Value Added Tax", BasisPoints: 1500, AmountMinor: 2250},
+		}, DueOn: "2026-03-31", Reminder: reminder, Timezone: "Africa/Accra",
+	}
+}
+
+func stateOf(state string) notifications.SubscriptionState {
+	return notifications.SubscriptionState{Name: "Ama Mensah", Business: "Ama's Provisions", State: state, EndsAt: paidAt, GraceEndsAt: paidAt.AddDate(0, 0, 8), Timezone: "Africa/Accra"}
+}
+
 func lowStock() notifications.LowStock {
 	days, hours := int64(3), int64(0)
 	return notifications.LowStock{Name: "Ama Mensah", Owner: true, Business: "Ama's Provisions", Currency: money.GHS, Total: 27, New: 4, Recovered: 2, Items: []notifications.LowStockItem{
@@ -147,6 +160,27 @@ func samples() map[string]notifications.Content {
 		"stock_movement_first_month":  notifications.StockMovement{Business: "Ama's Provisions", Currency: money.GHS, From: "2026-03-01", To: "2026-03-30", Days: 30, Now: notifications.Flow{Received: 40}},
 		"subscription_activated":      subscribed(),
 		"subscription_activated_bare": notifications.SubscriptionActivated{Currency: money.GHS, PaidMinor: 12000},
+		"subscription_renewal": notifications.SubscriptionReminder{
+			Name: "Ama Mensah", Business: "Ama's Provisions", Kind: "renewal", EndsAt: paidAt, Days: 7, AmountMinor: 18000, Currency: money.GHS, Storefronts: 2, Timezone: "Africa/Accra",
+		},
+		"subscription_expiring": notifications.SubscriptionReminder{
+			Name: "Ama Mensah", Business: "Ama's Provisions", Kind: "expiry", EndsAt: paidAt, Days: 1, AmountMinor: 12000, Currency: money.GHS, Storefronts: 1, Timezone: "Africa/Lagos",
+		},
+		"subscription_trial_ending": notifications.SubscriptionReminder{
+			Name: "Ama Mensah", Business: "Ama's Provisions", Kind: "trial", EndsAt: paidAt, Days: 3, AmountMinor: 12000, Currency: money.GHS, Storefronts: 1, Timezone: "Africa/Accra",
+		},
+		"invoice":         invoiced(0),
+		"invoice_overdue": invoiced(2),
+		"invoice_bare":    notifications.Invoice{Number: "INV-202603-000017", Currency: money.GHS, TotalMinor: 12000},
+
+		"subscription_trial_ended": stateOf("INACTIVE"),
+		"subscription_past_due":    stateOf("PAST_DUE"),
+		"subscription_expired":     stateOf("EXPIRED"),
+		"subscription_cancelling":  stateOf("CANCELLING"),
+		"subscription_cancelled":   stateOf("CANCELLED"),
+		"subscription_suspended":   stateOf("SUSPENDED"),
+		"subscription_lifted":      stateOf("ACTIVE"),
+		"subscription_state_bare":  notifications.SubscriptionState{State: "PAST_DUE"},
 		"payment_review_subscription": notifications.PaymentReview{
 			Name: "Ama Mensah", Business: "Ama's Provisions", Reference: "SUB-06FZ8Q9W3M7K2X4B5N6P7R8S9T", Product: "subscription",
 			ExpectedMinor: 12000, ExpectedCurrency: money.GHS, ReceivedMinor: 11900, ReceivedCurrency: money.GHS, ReportedAt: paidAt, Timezone: "Africa/Accra",
@@ -215,7 +249,10 @@ func TestPeoplesWordsCannotBreakOut(t *testing.T) {
 		"gateway_recovered": notifications.GatewayRecovered{Provider: evil, Error: evil, Since: paidAt, RecoveredAt: paidAt},
 		"activity_summary": notifications.ActivitySummary{Name: evil, Business: evil, From: evil, To: evil, Actions: 1, MostActive: []notifications.ActivePerson{{Name: evil, Actions: 1}},
 			ByAction: []notifications.ActionCount{{Action: evil, Count: 1}}},
-		"webhook_disabled": notifications.WebhookDisabled{Name: evil, Business: evil, Host: evil, Description: evil, Timezone: evil},
+		"webhook_disabled":      notifications.WebhookDisabled{Name: evil, Business: evil, Host: evil, Description: evil, Timezone: evil},
+		"subscription_reminder": notifications.SubscriptionReminder{Name: evil, Business: evil, Kind: evil, Currency: "GHS\r\n", EndsAt: paidAt, Timezone: evil},
+		"invoice":               notifications.Invoice{Name: evil, Business: evil, Number: evil, Currency: "GHS\r\n", Taxes: []notifications.Tax{{Name: evil}}, DueOn: evil, PeriodStart: paidAt, Timezone: evil},
+		"subscription_state":    notifications.SubscriptionState{Name: evil, Business: evil, State: evil, EndsAt: paidAt, Timezone: evil},
 	}
 	for name, content := range contents {
 		t.Run(name, func(t *testing.T) {

@@ -873,6 +873,30 @@ func (e InvitationStatus) Valid() bool {
 	}
 }
 
+// Defines values for InvoiceStatus.
+const (
+	InvoiceStatusCANCELLED InvoiceStatus = "CANCELLED"
+	InvoiceStatusOVERDUE   InvoiceStatus = "OVERDUE"
+	InvoiceStatusPAID      InvoiceStatus = "PAID"
+	InvoiceStatusSENT      InvoiceStatus = "SENT"
+)
+
+// Valid indicates whether the value is a known member of the InvoiceStatus enum.
+func (e InvoiceStatus) Valid() bool {
+	switch e {
+	case InvoiceStatusCANCELLED:
+		return true
+	case InvoiceStatusOVERDUE:
+		return true
+	case InvoiceStatusPAID:
+		return true
+	case InvoiceStatusSENT:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for LedgerEntryKind.
 const (
 	LedgerEntryKindExpiry     LedgerEntryKind = "expiry"
@@ -1926,6 +1950,27 @@ func (e SubscriptionPaymentStatus) Valid() bool {
 	}
 }
 
+// Defines values for SubscriptionLimitResource.
+const (
+	SubscriptionLimitResourceMembers     SubscriptionLimitResource = "members"
+	SubscriptionLimitResourceProducts    SubscriptionLimitResource = "products"
+	SubscriptionLimitResourceStorefronts SubscriptionLimitResource = "storefronts"
+)
+
+// Valid indicates whether the value is a known member of the SubscriptionLimitResource enum.
+func (e SubscriptionLimitResource) Valid() bool {
+	switch e {
+	case SubscriptionLimitResourceMembers:
+		return true
+	case SubscriptionLimitResourceProducts:
+		return true
+	case SubscriptionLimitResourceStorefronts:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for SubscriptionPaymentRequestProvider.
 const (
 	SubscriptionPaymentRequestProviderFlutterwave SubscriptionPaymentRequestProvider = "flutterwave"
@@ -2637,6 +2682,11 @@ type Asked struct {
 	TaskID   openapi_types.UUID `json:"task_id"`
 }
 
+// AskedFor defines model for AskedFor.
+type AskedFor struct {
+	TaskID openapi_types.UUID `json:"task_id"`
+}
+
 // AskedPage defines model for AskedPage.
 type AskedPage struct {
 	Items      []Asked `json:"items"`
@@ -3022,6 +3072,32 @@ type CustomersReportRequest struct {
 
 // CustomersReportRequestFormat defines model for CustomersReportRequest.Format.
 type CustomersReportRequestFormat string
+
+// DatedTax defines model for DatedTax.
+type DatedTax struct {
+	CalculationOrder int    `json:"calculation_order"`
+	Code             string `json:"code"`
+
+	// Cumulative Whether it is charged on the taxes before it, too.
+	Cumulative     bool                `json:"cumulative"`
+	EffectiveFrom  openapi_types.Date  `json:"effective_from"`
+	EffectiveUntil *openapi_types.Date `json:"effective_until"`
+	Name           string              `json:"name"`
+
+	// RateBp Basis points: 1500 is 15 %.
+	RateBp int `json:"rate_bp"`
+}
+
+// DatedTaxList defines model for DatedTaxList.
+type DatedTaxList struct {
+	Items []DatedTax `json:"items"`
+}
+
+// DecisionRequest defines model for DecisionRequest.
+type DecisionRequest struct {
+	// Reason Why; it is kept in the audit log.
+	Reason string `json:"reason"`
+}
 
 // DescriptionRequest defines model for DescriptionRequest.
 type DescriptionRequest struct {
@@ -3482,6 +3558,63 @@ type InvitationRequestRole string
 // InvitationStatus defines model for InvitationStatus.
 type InvitationStatus string
 
+// Invoice defines model for Invoice.
+type Invoice struct {
+	// BaseAmount A decimal amount in the currency named beside it.
+	//
+	// Examples: 96.00
+	BaseAmount Money              `json:"base_amount"`
+	Currency   string             `json:"currency"`
+	Customer   InvoiceParty       `json:"customer"`
+	DueOn      openapi_types.Date `json:"due_on"`
+	ID         openapi_types.UUID `json:"id"`
+	IssuedOn   openapi_types.Date `json:"issued_on"`
+
+	// Number Examples: INV-202611-000123
+	Number string     `json:"number"`
+	PaidAt *time.Time `json:"paid_at"`
+
+	// PaymentReference The payment that paid it.
+	PaymentReference *string   `json:"payment_reference"`
+	PdfURL           string    `json:"pdf_url"`
+	PeriodEnd        time.Time `json:"period_end"`
+	PeriodStart      time.Time `json:"period_start"`
+
+	// Reminders How many times it was reminded of since it was due.
+	Reminders   int           `json:"reminders"`
+	Seller      InvoiceParty  `json:"seller"`
+	Status      InvoiceStatus `json:"status"`
+	Storefronts int           `json:"storefronts"`
+	Taxes       []Tax         `json:"taxes"`
+
+	// TotalAmount A decimal amount in the currency named beside it.
+	//
+	// Examples: 96.00
+	TotalAmount Money `json:"total_amount"`
+
+	// TotalTax A decimal amount in the currency named beside it.
+	//
+	// Examples: 96.00
+	TotalTax Money `json:"total_tax"`
+}
+
+// InvoiceStatus defines model for Invoice.Status.
+type InvoiceStatus string
+
+// InvoicePage defines model for InvoicePage.
+type InvoicePage struct {
+	Items      []Invoice `json:"items"`
+	NextCursor *string   `json:"next_cursor"`
+}
+
+// InvoiceParty defines model for InvoiceParty.
+type InvoiceParty struct {
+	Address string `json:"address"`
+	Email   string `json:"email"`
+	Name    string `json:"name"`
+	Tin     string `json:"tin"`
+}
+
 // LedgerEntry defines model for LedgerEntry.
 type LedgerEntry struct {
 	CreatedAt time.Time `json:"created_at"`
@@ -3524,6 +3657,25 @@ type LevelRequest struct {
 
 	// WholesalePrice For one unit, to resellers. An empty text removes it.
 	WholesalePrice *string `json:"wholesale_price,omitempty"`
+}
+
+// ListedPricingTier defines model for ListedPricingTier.
+type ListedPricingTier struct {
+	// BasePrice A decimal amount in the currency named beside it.
+	//
+	// Examples: 96.00
+	BasePrice      Money              `json:"base_price"`
+	Currency       string             `json:"currency"`
+	ID             openapi_types.UUID `json:"id"`
+	MaxMembers     *int               `json:"max_members"`
+	MaxProducts    *int               `json:"max_products"`
+	MaxStorefronts *int               `json:"max_storefronts"`
+	MinStorefronts int                `json:"min_storefronts"`
+
+	// PricePerAdditional A decimal amount in the currency named beside it.
+	//
+	// Examples: 96.00
+	PricePerAdditional Money `json:"price_per_additional"`
 }
 
 // Location defines model for Location.
@@ -3883,6 +4035,54 @@ type PaymentRequest struct {
 	Reference *string       `json:"reference,omitempty"`
 }
 
+// PlatformStats defines model for PlatformStats.
+type PlatformStats struct {
+	Invoices []PlatformInvoices `json:"invoices"`
+
+	// Revenue What was paid for subscriptions, with tax and less what went back, by month, the newest first.
+	Revenue       []PlatformRevenue       `json:"revenue"`
+	Subscriptions []PlatformSubscriptions `json:"subscriptions"`
+}
+
+// PlatformInvoices defines model for PlatformStats.invoices.
+type PlatformInvoices struct {
+	Currency string `json:"currency"`
+	Invoices int64  `json:"invoices"`
+	Status   string `json:"status"`
+
+	// TotalAmount A decimal amount in the currency named beside it.
+	//
+	// Examples: 96.00
+	TotalAmount Money `json:"total_amount"`
+}
+
+// PlatformRevenue defines model for PlatformStats.revenue.
+type PlatformRevenue struct {
+	Currency string `json:"currency"`
+
+	// Month Examples: 2026-11
+	Month string `json:"month"`
+
+	// PaidAmount A decimal amount in the currency named beside it.
+	//
+	// Examples: 96.00
+	PaidAmount Money `json:"paid_amount"`
+	Payments   int64 `json:"payments"`
+}
+
+// PlatformSubscriptions defines model for PlatformStats.subscriptions.
+type PlatformSubscriptions struct {
+	Businesses int64  `json:"businesses"`
+	Currency   string `json:"currency"`
+
+	// MonthlyAmount A decimal amount in the currency named beside it.
+	//
+	// Examples: 96.00
+	MonthlyAmount Money              `json:"monthly_amount"`
+	Status        SubscriptionStatus `json:"status"`
+	Storefronts   int64              `json:"storefronts"`
+}
+
 // PricingTier defines model for PricingTier.
 type PricingTier struct {
 	// BasePrice A decimal amount in the currency named beside it.
@@ -3896,6 +4096,31 @@ type PricingTier struct {
 	//
 	// Examples: 96.00
 	PricePerAdditional Money `json:"price_per_additional"`
+}
+
+// PricingTierList defines model for PricingTierList.
+type PricingTierList struct {
+	Items []ListedPricingTier `json:"items"`
+}
+
+// PricingTierRequest defines model for PricingTierRequest.
+type PricingTierRequest struct {
+	// BasePrice What a month costs before tax, in GHS.
+	//
+	// Examples: 100.00
+	BasePrice   string `json:"base_price"`
+	MaxMembers  *int   `json:"max_members,omitempty"`
+	MaxProducts *int   `json:"max_products,omitempty"`
+
+	// MaxStorefronts Without it there is no largest number.
+	MaxStorefronts *int `json:"max_storefronts,omitempty"`
+	MinStorefronts int  `json:"min_storefronts"`
+
+	// PricePerAdditional What each storefront beyond min_storefronts costs.
+	//
+	// Examples: 0.00
+	PricePerAdditional string `json:"price_per_additional"`
+	Reason             string `json:"reason"`
 }
 
 // Problem defines model for Problem.
@@ -5320,6 +5545,9 @@ type Subscription struct {
 		Exports bool `json:"exports"`
 		Reports bool `json:"reports"`
 	} `json:"access"`
+
+	// AutoRenew Whether the next month is invoiced before this one ends. It is paid by hand all the same.
+	AutoRenew         bool       `json:"auto_renew"`
 	CancelAtPeriodEnd bool       `json:"cancel_at_period_end"`
 	CancelledAt       *time.Time `json:"cancelled_at"`
 
@@ -5330,9 +5558,15 @@ type Subscription struct {
 	GraceEndsAt *time.Time `json:"grace_ends_at"`
 	IsTrial     bool       `json:"is_trial"`
 
+	// Limits What the subscription covers, and how much of it there is.
+	Limits []SubscriptionLimit `json:"limits"`
+
 	// NextBillingAt When the next month is due; null when none will be.
-	NextBillingAt *time.Time                `json:"next_billing_at"`
-	PaymentStatus SubscriptionPaymentStatus `json:"payment_status"`
+	NextBillingAt *time.Time `json:"next_billing_at"`
+
+	// NextStorefronts For how many the next month is to be paid.
+	NextStorefronts int                       `json:"next_storefronts"`
+	PaymentStatus   SubscriptionPaymentStatus `json:"payment_status"`
 
 	// PeriodEnd Until when it is paid for, or given as a trial.
 	PeriodEnd   time.Time          `json:"period_end"`
@@ -5346,6 +5580,25 @@ type Subscription struct {
 
 // SubscriptionPaymentStatus defines model for Subscription.PaymentStatus.
 type SubscriptionPaymentStatus string
+
+// SubscriptionChangeRequest defines model for SubscriptionChangeRequest.
+type SubscriptionChangeRequest struct {
+	AutoRenew *bool `json:"auto_renew,omitempty"`
+
+	// Storefronts For how many the next month is to be paid.
+	Storefronts *int `json:"storefronts,omitempty"`
+}
+
+// SubscriptionLimit defines model for SubscriptionLimit.
+type SubscriptionLimit struct {
+	// Limit Null: as many as one likes.
+	Limit    *int                      `json:"limit"`
+	Resource SubscriptionLimitResource `json:"resource"`
+	Used     int                       `json:"used"`
+}
+
+// SubscriptionLimitResource defines model for SubscriptionLimit.Resource.
+type SubscriptionLimitResource string
 
 // SubscriptionPayment defines model for SubscriptionPayment.
 type SubscriptionPayment struct {
@@ -5543,6 +5796,18 @@ type Tax struct {
 	//
 	// Examples: 2.50
 	RatePercent string `json:"rate_percent"`
+}
+
+// TaxRequest defines model for TaxRequest.
+type TaxRequest struct {
+	CalculationOrder int                 `json:"calculation_order"`
+	Code             string              `json:"code"`
+	Cumulative       *bool               `json:"cumulative,omitempty"`
+	EffectiveFrom    openapi_types.Date  `json:"effective_from"`
+	EffectiveUntil   *openapi_types.Date `json:"effective_until,omitempty"`
+	Name             string              `json:"name"`
+	RateBp           int                 `json:"rate_bp"`
+	Reason           string              `json:"reason"`
 }
 
 // TenderRequest defines model for TenderRequest.
@@ -5901,6 +6166,9 @@ type AnswerID = openapi_types.UUID
 // At defines model for At.
 type At = time.Time
 
+// BusinessID defines model for BusinessId.
+type BusinessID = openapi_types.UUID
+
 // CategoryID defines model for CategoryId.
 type CategoryID = openapi_types.UUID
 
@@ -5933,6 +6201,9 @@ type InvitationID = openapi_types.UUID
 
 // InvitationToken defines model for InvitationToken.
 type InvitationToken = string
+
+// InvoiceID defines model for InvoiceId.
+type InvoiceID = openapi_types.UUID
 
 // LastEventID defines model for LastEventID.
 type LastEventID = string
@@ -6633,6 +6904,15 @@ type ListStorefrontsParams struct {
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
+// ListSubscriptionInvoicesParams defines parameters for ListSubscriptionInvoices.
+type ListSubscriptionInvoicesParams struct {
+	// Limit Most items on the page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The next_cursor of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
 // ListSubscriptionPaymentsParams defines parameters for ListSubscriptionPayments.
 type ListSubscriptionPaymentsParams struct {
 	// Limit Most items on the page.
@@ -6867,6 +7147,18 @@ type ResumeScheduleJSONRequestBody = ScheduleDecision
 // RunScheduleJSONRequestBody defines body for RunSchedule for application/json ContentType.
 type RunScheduleJSONRequestBody = ScheduleRunRequest
 
+// SetPricingTierJSONRequestBody defines body for SetPricingTier for application/json ContentType.
+type SetPricingTierJSONRequestBody = PricingTierRequest
+
+// ActivateSubscriptionJSONRequestBody defines body for ActivateSubscription for application/json ContentType.
+type ActivateSubscriptionJSONRequestBody = DecisionRequest
+
+// SuspendSubscriptionJSONRequestBody defines body for SuspendSubscription for application/json ContentType.
+type SuspendSubscriptionJSONRequestBody = DecisionRequest
+
+// SetTaxJSONRequestBody defines body for SetTax for application/json ContentType.
+type SetTaxJSONRequestBody = TaxRequest
+
 // AddProductJSONRequestBody defines body for AddProduct for application/json ContentType.
 type AddProductJSONRequestBody = ProductRequest
 
@@ -6941,6 +7233,9 @@ type ChangeStorefrontJSONRequestBody = LocationChangeRequest
 
 // SetStorefrontProductJSONRequestBody defines body for SetStorefrontProduct for application/json ContentType.
 type SetStorefrontProductJSONRequestBody = LevelRequest
+
+// ChangeSubscriptionJSONRequestBody defines body for ChangeSubscription for application/json ContentType.
+type ChangeSubscriptionJSONRequestBody = SubscriptionChangeRequest
 
 // CancelSubscriptionJSONRequestBody defines body for CancelSubscription for application/json ContentType.
 type CancelSubscriptionJSONRequestBody = CancelSubscriptionRequest
@@ -7223,6 +7518,30 @@ type ServerInterface interface {
 	// RunSchedule Run a job now
 	// (POST /api/v1/ops/schedules/{name}/run)
 	RunSchedule(c *gin.Context, name ScheduleName)
+	// ListPricingTiers The price list
+	// (GET /api/v1/platform/pricing-tiers)
+	ListPricingTiers(c *gin.Context)
+	// SetPricingTier Put a tier into the price list
+	// (POST /api/v1/platform/pricing-tiers)
+	SetPricingTier(c *gin.Context)
+	// GetPlatformStats How the platform stands
+	// (GET /api/v1/platform/stats)
+	GetPlatformStats(c *gin.Context)
+	// GetPlatformSubscription One business's subscription
+	// (GET /api/v1/platform/subscriptions/{id})
+	GetPlatformSubscription(c *gin.Context, id BusinessID)
+	// ActivateSubscription Lift a suspension
+	// (POST /api/v1/platform/subscriptions/{id}/activate)
+	ActivateSubscription(c *gin.Context, id BusinessID)
+	// SuspendSubscription Suspend a business's subscription
+	// (POST /api/v1/platform/subscriptions/{id}/suspend)
+	SuspendSubscription(c *gin.Context, id BusinessID)
+	// ListTaxes The taxes, with their days
+	// (GET /api/v1/platform/taxes)
+	ListTaxes(c *gin.Context)
+	// SetTax Have a tax begin
+	// (POST /api/v1/platform/taxes)
+	SetTax(c *gin.Context)
 	// ListProducts Products and their stock, by name
 	// (GET /api/v1/products)
 	ListProducts(c *gin.Context, params ListProductsParams)
@@ -7394,9 +7713,24 @@ type ServerInterface interface {
 	// GetSubscription This business's subscription, as it is now
 	// (GET /api/v1/subscription)
 	GetSubscription(c *gin.Context)
+	// ChangeSubscription Change how the subscription goes on
+	// (PATCH /api/v1/subscription)
+	ChangeSubscription(c *gin.Context)
+	// OpenSubscription Have a subscription
+	// (POST /api/v1/subscription)
+	OpenSubscription(c *gin.Context)
 	// CancelSubscription End the subscription
 	// (POST /api/v1/subscription/cancel)
 	CancelSubscription(c *gin.Context)
+	// ListSubscriptionInvoices Invoices of this business's subscription
+	// (GET /api/v1/subscription/invoices)
+	ListSubscriptionInvoices(c *gin.Context, params ListSubscriptionInvoicesParams)
+	// GetSubscriptionInvoice One invoice
+	// (GET /api/v1/subscription/invoices/{id})
+	GetSubscriptionInvoice(c *gin.Context, id InvoiceID)
+	// GetSubscriptionInvoicePDF An invoice as a PDF
+	// (GET /api/v1/subscription/invoices/{id}/invoice.pdf)
+	GetSubscriptionInvoicePDF(c *gin.Context, id InvoiceID)
 	// ListSubscriptionPayments Payments of this business's subscription
 	// (GET /api/v1/subscription/payments)
 	ListSubscriptionPayments(c *gin.Context, params ListSubscriptionPaymentsParams)
@@ -7412,6 +7746,9 @@ type ServerInterface interface {
 	// GetSubscriptionPricing What one month costs today
 	// (GET /api/v1/subscription/pricing)
 	GetSubscriptionPricing(c *gin.Context, params GetSubscriptionPricingParams)
+	// ReactivateSubscription Take back a cancellation
+	// (POST /api/v1/subscription/reactivate)
+	ReactivateSubscription(c *gin.Context)
 	// ListSuppliers The suppliers of this business
 	// (GET /api/v1/suppliers)
 	ListSuppliers(c *gin.Context, params ListSuppliersParams)
@@ -9874,6 +10211,146 @@ func (siw *ServerInterfaceWrapper) RunSchedule(c *gin.Context) {
 	siw.Handler.RunSchedule(c, name)
 }
 
+// ListPricingTiers operation middleware
+func (siw *ServerInterfaceWrapper) ListPricingTiers(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListPricingTiers(c)
+}
+
+// SetPricingTier operation middleware
+func (siw *ServerInterfaceWrapper) SetPricingTier(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.SetPricingTier(c)
+}
+
+// GetPlatformStats operation middleware
+func (siw *ServerInterfaceWrapper) GetPlatformStats(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetPlatformStats(c)
+}
+
+// GetPlatformSubscription operation middleware
+func (siw *ServerInterfaceWrapper) GetPlatformSubscription(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id BusinessID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetPlatformSubscription(c, id)
+}
+
+// ActivateSubscription operation middleware
+func (siw *ServerInterfaceWrapper) ActivateSubscription(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id BusinessID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ActivateSubscription(c, id)
+}
+
+// SuspendSubscription operation middleware
+func (siw *ServerInterfaceWrapper) SuspendSubscription(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id BusinessID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.SuspendSubscription(c, id)
+}
+
+// ListTaxes operation middleware
+func (siw *ServerInterfaceWrapper) ListTaxes(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListTaxes(c)
+}
+
+// SetTax operation middleware
+func (siw *ServerInterfaceWrapper) SetTax(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.SetTax(c)
+}
+
 // ListProducts operation middleware
 func (siw *ServerInterfaceWrapper) ListProducts(c *gin.Context) {
 
@@ -12039,6 +12516,32 @@ func (siw *ServerInterfaceWrapper) GetSubscription(c *gin.Context) {
 	siw.Handler.GetSubscription(c)
 }
 
+// ChangeSubscription operation middleware
+func (siw *ServerInterfaceWrapper) ChangeSubscription(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ChangeSubscription(c)
+}
+
+// OpenSubscription operation middleware
+func (siw *ServerInterfaceWrapper) OpenSubscription(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.OpenSubscription(c)
+}
+
 // CancelSubscription operation middleware
 func (siw *ServerInterfaceWrapper) CancelSubscription(c *gin.Context) {
 
@@ -12050,6 +12553,91 @@ func (siw *ServerInterfaceWrapper) CancelSubscription(c *gin.Context) {
 	}
 
 	siw.Handler.CancelSubscription(c)
+}
+
+// ListSubscriptionInvoices operation middleware
+func (siw *ServerInterfaceWrapper) ListSubscriptionInvoices(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListSubscriptionInvoicesParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListSubscriptionInvoices(c, params)
+}
+
+// GetSubscriptionInvoice operation middleware
+func (siw *ServerInterfaceWrapper) GetSubscriptionInvoice(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id InvoiceID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetSubscriptionInvoice(c, id)
+}
+
+// GetSubscriptionInvoicePDF operation middleware
+func (siw *ServerInterfaceWrapper) GetSubscriptionInvoicePDF(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id InvoiceID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetSubscriptionInvoicePDF(c, id)
 }
 
 // ListSubscriptionPayments operation middleware
@@ -12234,6 +12822,19 @@ func (siw *ServerInterfaceWrapper) GetSubscriptionPricing(c *gin.Context) {
 	}
 
 	siw.Handler.GetSubscriptionPricing(c, params)
+}
+
+// ReactivateSubscription operation middleware
+func (siw *ServerInterfaceWrapper) ReactivateSubscription(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ReactivateSubscription(c)
 }
 
 // ListSuppliers operation middleware
@@ -13290,6 +13891,8 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/api/v1/ai/answers", wrapper.ListAnswers)
 	router.GET(options.BaseURL+"/api/v1/ai/answers/:id", wrapper.GetAnswer)
 	router.GET(options.BaseURL+"/api/v1/subscription", wrapper.GetSubscription)
+	router.PATCH(options.BaseURL+"/api/v1/subscription", wrapper.ChangeSubscription)
+	router.POST(options.BaseURL+"/api/v1/subscription", wrapper.OpenSubscription)
 	router.GET(options.BaseURL+"/api/v1/subscription/pricing", wrapper.GetSubscriptionPricing)
 	router.GET(options.BaseURL+"/api/v1/subscription/payments", wrapper.ListSubscriptionPayments)
 	router.POST(options.BaseURL+"/api/v1/subscription/payments", wrapper.CreateSubscriptionPayment)
@@ -13411,6 +14014,18 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/api/v1/webhook-deliveries", wrapper.ListWebhookDeliveries)
 	router.GET(options.BaseURL+"/api/v1/webhook-deliveries/:id", wrapper.GetWebhookDelivery)
 	router.POST(options.BaseURL+"/api/v1/webhook-deliveries/:id/replay", wrapper.ReplayWebhookDelivery)
+	router.POST(options.BaseURL+"/api/v1/subscription/reactivate", wrapper.ReactivateSubscription)
+	router.GET(options.BaseURL+"/api/v1/subscription/invoices", wrapper.ListSubscriptionInvoices)
+	router.GET(options.BaseURL+"/api/v1/subscription/invoices/:id", wrapper.GetSubscriptionInvoice)
+	router.GET(options.BaseURL+"/api/v1/subscription/invoices/:id/invoice.pdf", wrapper.GetSubscriptionInvoicePDF)
+	router.GET(options.BaseURL+"/api/v1/platform/stats", wrapper.GetPlatformStats)
+	router.GET(options.BaseURL+"/api/v1/platform/pricing-tiers", wrapper.ListPricingTiers)
+	router.POST(options.BaseURL+"/api/v1/platform/pricing-tiers", wrapper.SetPricingTier)
+	router.GET(options.BaseURL+"/api/v1/platform/taxes", wrapper.ListTaxes)
+	router.POST(options.BaseURL+"/api/v1/platform/taxes", wrapper.SetTax)
+	router.GET(options.BaseURL+"/api/v1/platform/subscriptions/:id", wrapper.GetPlatformSubscription)
+	router.POST(options.BaseURL+"/api/v1/platform/subscriptions/:id/suspend", wrapper.SuspendSubscription)
+	router.POST(options.BaseURL+"/api/v1/platform/subscriptions/:id/activate", wrapper.ActivateSubscription)
 }
 
 type ProblemResponseHeaders struct {
@@ -27113,6 +27728,1501 @@ func (response RunScheduledefaultApplicationProblemPlusJSONResponse) VisitRunSch
 	return err
 }
 
+type ListPricingTiersRequestObject struct {
+}
+
+type ListPricingTiersResponseObject interface {
+	VisitListPricingTiersResponse(w http.ResponseWriter) error
+}
+
+type ListPricingTiers200JSONResponse PricingTierList
+
+func (response ListPricingTiers200JSONResponse) VisitListPricingTiersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPricingTiers401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ListPricingTiers401ApplicationProblemPlusJSONResponse) VisitListPricingTiersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPricingTiers403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListPricingTiers403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ListPricingTiers403ResponseHeaders
+}
+
+func (response ListPricingTiers403ApplicationProblemPlusJSONResponse) VisitListPricingTiersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPricingTiers429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListPricingTiers429ApplicationProblemPlusJSONResponse) VisitListPricingTiersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPricingTiersdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListPricingTiersdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    ListPricingTiersdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response ListPricingTiersdefaultApplicationProblemPlusJSONResponse) VisitListPricingTiersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetPricingTierRequestObject struct {
+	Body *SetPricingTierJSONRequestBody
+}
+
+type SetPricingTierResponseObject interface {
+	VisitSetPricingTierResponse(w http.ResponseWriter) error
+}
+
+type SetPricingTier202JSONResponse AskedFor
+
+func (response SetPricingTier202JSONResponse) VisitSetPricingTierResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetPricingTier400ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response SetPricingTier400ApplicationProblemPlusJSONResponse) VisitSetPricingTierResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetPricingTier401ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type SetPricingTier401ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers SetPricingTier401ResponseHeaders
+}
+
+func (response SetPricingTier401ApplicationProblemPlusJSONResponse) VisitSetPricingTierResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetPricingTier403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type SetPricingTier403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers SetPricingTier403ResponseHeaders
+}
+
+func (response SetPricingTier403ApplicationProblemPlusJSONResponse) VisitSetPricingTierResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetPricingTier404ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type SetPricingTier404ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers SetPricingTier404ResponseHeaders
+}
+
+func (response SetPricingTier404ApplicationProblemPlusJSONResponse) VisitSetPricingTierResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetPricingTier409ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type SetPricingTier409ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers SetPricingTier409ResponseHeaders
+}
+
+func (response SetPricingTier409ApplicationProblemPlusJSONResponse) VisitSetPricingTierResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetPricingTier413ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type SetPricingTier413ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers SetPricingTier413ResponseHeaders
+}
+
+func (response SetPricingTier413ApplicationProblemPlusJSONResponse) VisitSetPricingTierResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetPricingTier415ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type SetPricingTier415ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers SetPricingTier415ResponseHeaders
+}
+
+func (response SetPricingTier415ApplicationProblemPlusJSONResponse) VisitSetPricingTierResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetPricingTier422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type SetPricingTier422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers SetPricingTier422ResponseHeaders
+}
+
+func (response SetPricingTier422ApplicationProblemPlusJSONResponse) VisitSetPricingTierResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetPricingTier429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response SetPricingTier429ApplicationProblemPlusJSONResponse) VisitSetPricingTierResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetPricingTierdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type SetPricingTierdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    SetPricingTierdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response SetPricingTierdefaultApplicationProblemPlusJSONResponse) VisitSetPricingTierResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPlatformStatsRequestObject struct {
+}
+
+type GetPlatformStatsResponseObject interface {
+	VisitGetPlatformStatsResponse(w http.ResponseWriter) error
+}
+
+type GetPlatformStats200JSONResponse PlatformStats
+
+func (response GetPlatformStats200JSONResponse) VisitGetPlatformStatsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPlatformStats401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response GetPlatformStats401ApplicationProblemPlusJSONResponse) VisitGetPlatformStatsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPlatformStats403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetPlatformStats403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetPlatformStats403ResponseHeaders
+}
+
+func (response GetPlatformStats403ApplicationProblemPlusJSONResponse) VisitGetPlatformStatsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPlatformStats429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetPlatformStats429ApplicationProblemPlusJSONResponse) VisitGetPlatformStatsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPlatformStatsdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetPlatformStatsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    GetPlatformStatsdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response GetPlatformStatsdefaultApplicationProblemPlusJSONResponse) VisitGetPlatformStatsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPlatformSubscriptionRequestObject struct {
+	ID BusinessID `json:"id"`
+}
+
+type GetPlatformSubscriptionResponseObject interface {
+	VisitGetPlatformSubscriptionResponse(w http.ResponseWriter) error
+}
+
+type GetPlatformSubscription200JSONResponse Subscription
+
+func (response GetPlatformSubscription200JSONResponse) VisitGetPlatformSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPlatformSubscription401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response GetPlatformSubscription401ApplicationProblemPlusJSONResponse) VisitGetPlatformSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPlatformSubscription403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetPlatformSubscription403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetPlatformSubscription403ResponseHeaders
+}
+
+func (response GetPlatformSubscription403ApplicationProblemPlusJSONResponse) VisitGetPlatformSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPlatformSubscription404ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetPlatformSubscription404ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetPlatformSubscription404ResponseHeaders
+}
+
+func (response GetPlatformSubscription404ApplicationProblemPlusJSONResponse) VisitGetPlatformSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPlatformSubscription422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetPlatformSubscription422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetPlatformSubscription422ResponseHeaders
+}
+
+func (response GetPlatformSubscription422ApplicationProblemPlusJSONResponse) VisitGetPlatformSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPlatformSubscription429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetPlatformSubscription429ApplicationProblemPlusJSONResponse) VisitGetPlatformSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPlatformSubscriptiondefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetPlatformSubscriptiondefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    GetPlatformSubscriptiondefaultResponseHeaders
+	StatusCode int
+}
+
+func (response GetPlatformSubscriptiondefaultApplicationProblemPlusJSONResponse) VisitGetPlatformSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivateSubscriptionRequestObject struct {
+	ID   BusinessID `json:"id"`
+	Body *ActivateSubscriptionJSONRequestBody
+}
+
+type ActivateSubscriptionResponseObject interface {
+	VisitActivateSubscriptionResponse(w http.ResponseWriter) error
+}
+
+type ActivateSubscription202JSONResponse AskedFor
+
+func (response ActivateSubscription202JSONResponse) VisitActivateSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivateSubscription400ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ActivateSubscription400ApplicationProblemPlusJSONResponse) VisitActivateSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivateSubscription401ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ActivateSubscription401ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ActivateSubscription401ResponseHeaders
+}
+
+func (response ActivateSubscription401ApplicationProblemPlusJSONResponse) VisitActivateSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivateSubscription403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ActivateSubscription403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ActivateSubscription403ResponseHeaders
+}
+
+func (response ActivateSubscription403ApplicationProblemPlusJSONResponse) VisitActivateSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivateSubscription404ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ActivateSubscription404ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ActivateSubscription404ResponseHeaders
+}
+
+func (response ActivateSubscription404ApplicationProblemPlusJSONResponse) VisitActivateSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivateSubscription409ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ActivateSubscription409ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ActivateSubscription409ResponseHeaders
+}
+
+func (response ActivateSubscription409ApplicationProblemPlusJSONResponse) VisitActivateSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivateSubscription413ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ActivateSubscription413ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ActivateSubscription413ResponseHeaders
+}
+
+func (response ActivateSubscription413ApplicationProblemPlusJSONResponse) VisitActivateSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivateSubscription415ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ActivateSubscription415ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ActivateSubscription415ResponseHeaders
+}
+
+func (response ActivateSubscription415ApplicationProblemPlusJSONResponse) VisitActivateSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivateSubscription422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ActivateSubscription422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ActivateSubscription422ResponseHeaders
+}
+
+func (response ActivateSubscription422ApplicationProblemPlusJSONResponse) VisitActivateSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivateSubscription429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ActivateSubscription429ApplicationProblemPlusJSONResponse) VisitActivateSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActivateSubscriptiondefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ActivateSubscriptiondefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    ActivateSubscriptiondefaultResponseHeaders
+	StatusCode int
+}
+
+func (response ActivateSubscriptiondefaultApplicationProblemPlusJSONResponse) VisitActivateSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SuspendSubscriptionRequestObject struct {
+	ID   BusinessID `json:"id"`
+	Body *SuspendSubscriptionJSONRequestBody
+}
+
+type SuspendSubscriptionResponseObject interface {
+	VisitSuspendSubscriptionResponse(w http.ResponseWriter) error
+}
+
+type SuspendSubscription202JSONResponse AskedFor
+
+func (response SuspendSubscription202JSONResponse) VisitSuspendSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SuspendSubscription400ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response SuspendSubscription400ApplicationProblemPlusJSONResponse) VisitSuspendSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SuspendSubscription401ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type SuspendSubscription401ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers SuspendSubscription401ResponseHeaders
+}
+
+func (response SuspendSubscription401ApplicationProblemPlusJSONResponse) VisitSuspendSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SuspendSubscription403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type SuspendSubscription403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers SuspendSubscription403ResponseHeaders
+}
+
+func (response SuspendSubscription403ApplicationProblemPlusJSONResponse) VisitSuspendSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SuspendSubscription404ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type SuspendSubscription404ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers SuspendSubscription404ResponseHeaders
+}
+
+func (response SuspendSubscription404ApplicationProblemPlusJSONResponse) VisitSuspendSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SuspendSubscription409ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type SuspendSubscription409ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers SuspendSubscription409ResponseHeaders
+}
+
+func (response SuspendSubscription409ApplicationProblemPlusJSONResponse) VisitSuspendSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SuspendSubscription413ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type SuspendSubscription413ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers SuspendSubscription413ResponseHeaders
+}
+
+func (response SuspendSubscription413ApplicationProblemPlusJSONResponse) VisitSuspendSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SuspendSubscription415ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type SuspendSubscription415ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers SuspendSubscription415ResponseHeaders
+}
+
+func (response SuspendSubscription415ApplicationProblemPlusJSONResponse) VisitSuspendSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SuspendSubscription422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type SuspendSubscription422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers SuspendSubscription422ResponseHeaders
+}
+
+func (response SuspendSubscription422ApplicationProblemPlusJSONResponse) VisitSuspendSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SuspendSubscription429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response SuspendSubscription429ApplicationProblemPlusJSONResponse) VisitSuspendSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SuspendSubscriptiondefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type SuspendSubscriptiondefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    SuspendSubscriptiondefaultResponseHeaders
+	StatusCode int
+}
+
+func (response SuspendSubscriptiondefaultApplicationProblemPlusJSONResponse) VisitSuspendSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTaxesRequestObject struct {
+}
+
+type ListTaxesResponseObject interface {
+	VisitListTaxesResponse(w http.ResponseWriter) error
+}
+
+type ListTaxes200JSONResponse DatedTaxList
+
+func (response ListTaxes200JSONResponse) VisitListTaxesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTaxes401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ListTaxes401ApplicationProblemPlusJSONResponse) VisitListTaxesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTaxes403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListTaxes403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ListTaxes403ResponseHeaders
+}
+
+func (response ListTaxes403ApplicationProblemPlusJSONResponse) VisitListTaxesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTaxes429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListTaxes429ApplicationProblemPlusJSONResponse) VisitListTaxesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTaxesdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListTaxesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    ListTaxesdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response ListTaxesdefaultApplicationProblemPlusJSONResponse) VisitListTaxesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetTaxRequestObject struct {
+	Body *SetTaxJSONRequestBody
+}
+
+type SetTaxResponseObject interface {
+	VisitSetTaxResponse(w http.ResponseWriter) error
+}
+
+type SetTax202JSONResponse AskedFor
+
+func (response SetTax202JSONResponse) VisitSetTaxResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetTax400ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response SetTax400ApplicationProblemPlusJSONResponse) VisitSetTaxResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetTax401ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type SetTax401ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers SetTax401ResponseHeaders
+}
+
+func (response SetTax401ApplicationProblemPlusJSONResponse) VisitSetTaxResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetTax403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type SetTax403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers SetTax403ResponseHeaders
+}
+
+func (response SetTax403ApplicationProblemPlusJSONResponse) VisitSetTaxResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetTax404ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type SetTax404ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers SetTax404ResponseHeaders
+}
+
+func (response SetTax404ApplicationProblemPlusJSONResponse) VisitSetTaxResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetTax409ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type SetTax409ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers SetTax409ResponseHeaders
+}
+
+func (response SetTax409ApplicationProblemPlusJSONResponse) VisitSetTaxResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetTax413ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type SetTax413ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers SetTax413ResponseHeaders
+}
+
+func (response SetTax413ApplicationProblemPlusJSONResponse) VisitSetTaxResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetTax415ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type SetTax415ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers SetTax415ResponseHeaders
+}
+
+func (response SetTax415ApplicationProblemPlusJSONResponse) VisitSetTaxResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetTax422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type SetTax422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers SetTax422ResponseHeaders
+}
+
+func (response SetTax422ApplicationProblemPlusJSONResponse) VisitSetTaxResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetTax429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response SetTax429ApplicationProblemPlusJSONResponse) VisitSetTaxResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetTaxdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type SetTaxdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    SetTaxdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response SetTaxdefaultApplicationProblemPlusJSONResponse) VisitSetTaxResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListProductsRequestObject struct {
 	Params ListProductsParams
 }
@@ -37638,6 +39748,501 @@ func (response GetSubscriptiondefaultApplicationProblemPlusJSONResponse) VisitGe
 	return err
 }
 
+type ChangeSubscriptionRequestObject struct {
+	Body *ChangeSubscriptionJSONRequestBody
+}
+
+type ChangeSubscriptionResponseObject interface {
+	VisitChangeSubscriptionResponse(w http.ResponseWriter) error
+}
+
+type ChangeSubscription200JSONResponse Subscription
+
+func (response ChangeSubscription200JSONResponse) VisitChangeSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeSubscription400ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeSubscription400ApplicationProblemPlusJSONResponse) VisitChangeSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeSubscription401ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeSubscription401ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangeSubscription401ResponseHeaders
+}
+
+func (response ChangeSubscription401ApplicationProblemPlusJSONResponse) VisitChangeSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeSubscription403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeSubscription403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangeSubscription403ResponseHeaders
+}
+
+func (response ChangeSubscription403ApplicationProblemPlusJSONResponse) VisitChangeSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeSubscription404ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeSubscription404ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangeSubscription404ResponseHeaders
+}
+
+func (response ChangeSubscription404ApplicationProblemPlusJSONResponse) VisitChangeSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeSubscription409ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeSubscription409ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangeSubscription409ResponseHeaders
+}
+
+func (response ChangeSubscription409ApplicationProblemPlusJSONResponse) VisitChangeSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeSubscription413ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeSubscription413ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangeSubscription413ResponseHeaders
+}
+
+func (response ChangeSubscription413ApplicationProblemPlusJSONResponse) VisitChangeSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeSubscription415ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeSubscription415ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangeSubscription415ResponseHeaders
+}
+
+func (response ChangeSubscription415ApplicationProblemPlusJSONResponse) VisitChangeSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeSubscription422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeSubscription422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangeSubscription422ResponseHeaders
+}
+
+func (response ChangeSubscription422ApplicationProblemPlusJSONResponse) VisitChangeSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeSubscription429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeSubscription429ApplicationProblemPlusJSONResponse) VisitChangeSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeSubscriptiondefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeSubscriptiondefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    ChangeSubscriptiondefaultResponseHeaders
+	StatusCode int
+}
+
+func (response ChangeSubscriptiondefaultApplicationProblemPlusJSONResponse) VisitChangeSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenSubscriptionRequestObject struct {
+}
+
+type OpenSubscriptionResponseObject interface {
+	VisitOpenSubscriptionResponse(w http.ResponseWriter) error
+}
+
+type OpenSubscription200JSONResponse Subscription
+
+func (response OpenSubscription200JSONResponse) VisitOpenSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenSubscription201JSONResponse Subscription
+
+func (response OpenSubscription201JSONResponse) VisitOpenSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenSubscription400ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response OpenSubscription400ApplicationProblemPlusJSONResponse) VisitOpenSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenSubscription401ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type OpenSubscription401ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers OpenSubscription401ResponseHeaders
+}
+
+func (response OpenSubscription401ApplicationProblemPlusJSONResponse) VisitOpenSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenSubscription403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type OpenSubscription403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers OpenSubscription403ResponseHeaders
+}
+
+func (response OpenSubscription403ApplicationProblemPlusJSONResponse) VisitOpenSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenSubscription409ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type OpenSubscription409ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers OpenSubscription409ResponseHeaders
+}
+
+func (response OpenSubscription409ApplicationProblemPlusJSONResponse) VisitOpenSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenSubscription413ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type OpenSubscription413ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers OpenSubscription413ResponseHeaders
+}
+
+func (response OpenSubscription413ApplicationProblemPlusJSONResponse) VisitOpenSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenSubscription415ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type OpenSubscription415ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers OpenSubscription415ResponseHeaders
+}
+
+func (response OpenSubscription415ApplicationProblemPlusJSONResponse) VisitOpenSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenSubscription422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type OpenSubscription422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers OpenSubscription422ResponseHeaders
+}
+
+func (response OpenSubscription422ApplicationProblemPlusJSONResponse) VisitOpenSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenSubscription429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response OpenSubscription429ApplicationProblemPlusJSONResponse) VisitOpenSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OpenSubscriptiondefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type OpenSubscriptiondefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    OpenSubscriptiondefaultResponseHeaders
+	StatusCode int
+}
+
+func (response OpenSubscriptiondefaultApplicationProblemPlusJSONResponse) VisitOpenSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CancelSubscriptionRequestObject struct {
 	Body *CancelSubscriptionJSONRequestBody
 }
@@ -37877,6 +40482,459 @@ type CancelSubscriptiondefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CancelSubscriptiondefaultApplicationProblemPlusJSONResponse) VisitCancelSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSubscriptionInvoicesRequestObject struct {
+	Params ListSubscriptionInvoicesParams
+}
+
+type ListSubscriptionInvoicesResponseObject interface {
+	VisitListSubscriptionInvoicesResponse(w http.ResponseWriter) error
+}
+
+type ListSubscriptionInvoices200JSONResponse InvoicePage
+
+func (response ListSubscriptionInvoices200JSONResponse) VisitListSubscriptionInvoicesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSubscriptionInvoices401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ListSubscriptionInvoices401ApplicationProblemPlusJSONResponse) VisitListSubscriptionInvoicesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSubscriptionInvoices403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListSubscriptionInvoices403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ListSubscriptionInvoices403ResponseHeaders
+}
+
+func (response ListSubscriptionInvoices403ApplicationProblemPlusJSONResponse) VisitListSubscriptionInvoicesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSubscriptionInvoices422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListSubscriptionInvoices422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ListSubscriptionInvoices422ResponseHeaders
+}
+
+func (response ListSubscriptionInvoices422ApplicationProblemPlusJSONResponse) VisitListSubscriptionInvoicesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSubscriptionInvoices429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListSubscriptionInvoices429ApplicationProblemPlusJSONResponse) VisitListSubscriptionInvoicesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSubscriptionInvoicesdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListSubscriptionInvoicesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    ListSubscriptionInvoicesdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response ListSubscriptionInvoicesdefaultApplicationProblemPlusJSONResponse) VisitListSubscriptionInvoicesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSubscriptionInvoiceRequestObject struct {
+	ID InvoiceID `json:"id"`
+}
+
+type GetSubscriptionInvoiceResponseObject interface {
+	VisitGetSubscriptionInvoiceResponse(w http.ResponseWriter) error
+}
+
+type GetSubscriptionInvoice200JSONResponse Invoice
+
+func (response GetSubscriptionInvoice200JSONResponse) VisitGetSubscriptionInvoiceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSubscriptionInvoice401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response GetSubscriptionInvoice401ApplicationProblemPlusJSONResponse) VisitGetSubscriptionInvoiceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSubscriptionInvoice403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetSubscriptionInvoice403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetSubscriptionInvoice403ResponseHeaders
+}
+
+func (response GetSubscriptionInvoice403ApplicationProblemPlusJSONResponse) VisitGetSubscriptionInvoiceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSubscriptionInvoice404ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetSubscriptionInvoice404ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetSubscriptionInvoice404ResponseHeaders
+}
+
+func (response GetSubscriptionInvoice404ApplicationProblemPlusJSONResponse) VisitGetSubscriptionInvoiceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSubscriptionInvoice422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetSubscriptionInvoice422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetSubscriptionInvoice422ResponseHeaders
+}
+
+func (response GetSubscriptionInvoice422ApplicationProblemPlusJSONResponse) VisitGetSubscriptionInvoiceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSubscriptionInvoice429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetSubscriptionInvoice429ApplicationProblemPlusJSONResponse) VisitGetSubscriptionInvoiceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSubscriptionInvoicedefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetSubscriptionInvoicedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    GetSubscriptionInvoicedefaultResponseHeaders
+	StatusCode int
+}
+
+func (response GetSubscriptionInvoicedefaultApplicationProblemPlusJSONResponse) VisitGetSubscriptionInvoiceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSubscriptionInvoicePDFRequestObject struct {
+	ID InvoiceID `json:"id"`
+}
+
+type GetSubscriptionInvoicePDFResponseObject interface {
+	VisitGetSubscriptionInvoicePDFResponse(w http.ResponseWriter) error
+}
+
+type GetSubscriptionInvoicePDF200ApplicationPdfResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response GetSubscriptionInvoicePDF200ApplicationPdfResponse) VisitGetSubscriptionInvoicePDFResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/pdf")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type GetSubscriptionInvoicePDF401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response GetSubscriptionInvoicePDF401ApplicationProblemPlusJSONResponse) VisitGetSubscriptionInvoicePDFResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSubscriptionInvoicePDF403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetSubscriptionInvoicePDF403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetSubscriptionInvoicePDF403ResponseHeaders
+}
+
+func (response GetSubscriptionInvoicePDF403ApplicationProblemPlusJSONResponse) VisitGetSubscriptionInvoicePDFResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSubscriptionInvoicePDF404ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetSubscriptionInvoicePDF404ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetSubscriptionInvoicePDF404ResponseHeaders
+}
+
+func (response GetSubscriptionInvoicePDF404ApplicationProblemPlusJSONResponse) VisitGetSubscriptionInvoicePDFResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSubscriptionInvoicePDF422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetSubscriptionInvoicePDF422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetSubscriptionInvoicePDF422ResponseHeaders
+}
+
+func (response GetSubscriptionInvoicePDF422ApplicationProblemPlusJSONResponse) VisitGetSubscriptionInvoicePDFResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSubscriptionInvoicePDF429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetSubscriptionInvoicePDF429ApplicationProblemPlusJSONResponse) VisitGetSubscriptionInvoicePDFResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSubscriptionInvoicePDFdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetSubscriptionInvoicePDFdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    GetSubscriptionInvoicePDFdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response GetSubscriptionInvoicePDFdefaultApplicationProblemPlusJSONResponse) VisitGetSubscriptionInvoicePDFResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -38802,6 +41860,258 @@ type GetSubscriptionPricingdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetSubscriptionPricingdefaultApplicationProblemPlusJSONResponse) VisitGetSubscriptionPricingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReactivateSubscriptionRequestObject struct {
+}
+
+type ReactivateSubscriptionResponseObject interface {
+	VisitReactivateSubscriptionResponse(w http.ResponseWriter) error
+}
+
+type ReactivateSubscription200JSONResponse Subscription
+
+func (response ReactivateSubscription200JSONResponse) VisitReactivateSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReactivateSubscription400ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ReactivateSubscription400ApplicationProblemPlusJSONResponse) VisitReactivateSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReactivateSubscription401ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ReactivateSubscription401ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ReactivateSubscription401ResponseHeaders
+}
+
+func (response ReactivateSubscription401ApplicationProblemPlusJSONResponse) VisitReactivateSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReactivateSubscription403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ReactivateSubscription403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ReactivateSubscription403ResponseHeaders
+}
+
+func (response ReactivateSubscription403ApplicationProblemPlusJSONResponse) VisitReactivateSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReactivateSubscription404ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ReactivateSubscription404ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ReactivateSubscription404ResponseHeaders
+}
+
+func (response ReactivateSubscription404ApplicationProblemPlusJSONResponse) VisitReactivateSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReactivateSubscription409ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ReactivateSubscription409ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ReactivateSubscription409ResponseHeaders
+}
+
+func (response ReactivateSubscription409ApplicationProblemPlusJSONResponse) VisitReactivateSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReactivateSubscription413ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ReactivateSubscription413ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ReactivateSubscription413ResponseHeaders
+}
+
+func (response ReactivateSubscription413ApplicationProblemPlusJSONResponse) VisitReactivateSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReactivateSubscription415ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ReactivateSubscription415ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ReactivateSubscription415ResponseHeaders
+}
+
+func (response ReactivateSubscription415ApplicationProblemPlusJSONResponse) VisitReactivateSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReactivateSubscription422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ReactivateSubscription422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ReactivateSubscription422ResponseHeaders
+}
+
+func (response ReactivateSubscription422ApplicationProblemPlusJSONResponse) VisitReactivateSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReactivateSubscription429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ReactivateSubscription429ApplicationProblemPlusJSONResponse) VisitReactivateSubscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReactivateSubscriptiondefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ReactivateSubscriptiondefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    ReactivateSubscriptiondefaultResponseHeaders
+	StatusCode int
+}
+
+func (response ReactivateSubscriptiondefaultApplicationProblemPlusJSONResponse) VisitReactivateSubscriptionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -44032,6 +47342,30 @@ type StrictServerInterface interface {
 	// RunSchedule Run a job now
 	// (POST /api/v1/ops/schedules/{name}/run)
 	RunSchedule(ctx context.Context, request RunScheduleRequestObject) (RunScheduleResponseObject, error)
+	// ListPricingTiers The price list
+	// (GET /api/v1/platform/pricing-tiers)
+	ListPricingTiers(ctx context.Context, request ListPricingTiersRequestObject) (ListPricingTiersResponseObject, error)
+	// SetPricingTier Put a tier into the price list
+	// (POST /api/v1/platform/pricing-tiers)
+	SetPricingTier(ctx context.Context, request SetPricingTierRequestObject) (SetPricingTierResponseObject, error)
+	// GetPlatformStats How the platform stands
+	// (GET /api/v1/platform/stats)
+	GetPlatformStats(ctx context.Context, request GetPlatformStatsRequestObject) (GetPlatformStatsResponseObject, error)
+	// GetPlatformSubscription One business's subscription
+	// (GET /api/v1/platform/subscriptions/{id})
+	GetPlatformSubscription(ctx context.Context, request GetPlatformSubscriptionRequestObject) (GetPlatformSubscriptionResponseObject, error)
+	// ActivateSubscription Lift a suspension
+	// (POST /api/v1/platform/subscriptions/{id}/activate)
+	ActivateSubscription(ctx context.Context, request ActivateSubscriptionRequestObject) (ActivateSubscriptionResponseObject, error)
+	// SuspendSubscription Suspend a business's subscription
+	// (POST /api/v1/platform/subscriptions/{id}/suspend)
+	SuspendSubscription(ctx context.Context, request SuspendSubscriptionRequestObject) (SuspendSubscriptionResponseObject, error)
+	// ListTaxes The taxes, with their days
+	// (GET /api/v1/platform/taxes)
+	ListTaxes(ctx context.Context, request ListTaxesRequestObject) (ListTaxesResponseObject, error)
+	// SetTax Have a tax begin
+	// (POST /api/v1/platform/taxes)
+	SetTax(ctx context.Context, request SetTaxRequestObject) (SetTaxResponseObject, error)
 	// ListProducts Products and their stock, by name
 	// (GET /api/v1/products)
 	ListProducts(ctx context.Context, request ListProductsRequestObject) (ListProductsResponseObject, error)
@@ -44203,9 +47537,24 @@ type StrictServerInterface interface {
 	// GetSubscription This business's subscription, as it is now
 	// (GET /api/v1/subscription)
 	GetSubscription(ctx context.Context, request GetSubscriptionRequestObject) (GetSubscriptionResponseObject, error)
+	// ChangeSubscription Change how the subscription goes on
+	// (PATCH /api/v1/subscription)
+	ChangeSubscription(ctx context.Context, request ChangeSubscriptionRequestObject) (ChangeSubscriptionResponseObject, error)
+	// OpenSubscription Have a subscription
+	// (POST /api/v1/subscription)
+	OpenSubscription(ctx context.Context, request OpenSubscriptionRequestObject) (OpenSubscriptionResponseObject, error)
 	// CancelSubscription End the subscription
 	// (POST /api/v1/subscription/cancel)
 	CancelSubscription(ctx context.Context, request CancelSubscriptionRequestObject) (CancelSubscriptionResponseObject, error)
+	// ListSubscriptionInvoices Invoices of this business's subscription
+	// (GET /api/v1/subscription/invoices)
+	ListSubscriptionInvoices(ctx context.Context, request ListSubscriptionInvoicesRequestObject) (ListSubscriptionInvoicesResponseObject, error)
+	// GetSubscriptionInvoice One invoice
+	// (GET /api/v1/subscription/invoices/{id})
+	GetSubscriptionInvoice(ctx context.Context, request GetSubscriptionInvoiceRequestObject) (GetSubscriptionInvoiceResponseObject, error)
+	// GetSubscriptionInvoicePDF An invoice as a PDF
+	// (GET /api/v1/subscription/invoices/{id}/invoice.pdf)
+	GetSubscriptionInvoicePDF(ctx context.Context, request GetSubscriptionInvoicePDFRequestObject) (GetSubscriptionInvoicePDFResponseObject, error)
 	// ListSubscriptionPayments Payments of this business's subscription
 	// (GET /api/v1/subscription/payments)
 	ListSubscriptionPayments(ctx context.Context, request ListSubscriptionPaymentsRequestObject) (ListSubscriptionPaymentsResponseObject, error)
@@ -44221,6 +47570,9 @@ type StrictServerInterface interface {
 	// GetSubscriptionPricing What one month costs today
 	// (GET /api/v1/subscription/pricing)
 	GetSubscriptionPricing(ctx context.Context, request GetSubscriptionPricingRequestObject) (GetSubscriptionPricingResponseObject, error)
+	// ReactivateSubscription Take back a cancellation
+	// (POST /api/v1/subscription/reactivate)
+	ReactivateSubscription(ctx context.Context, request ReactivateSubscriptionRequestObject) (ReactivateSubscriptionResponseObject, error)
 	// ListSuppliers The suppliers of this business
 	// (GET /api/v1/suppliers)
 	ListSuppliers(ctx context.Context, request ListSuppliersRequestObject) (ListSuppliersResponseObject, error)
@@ -47048,6 +50400,276 @@ func (sh *strictHandler) RunSchedule(ctx *gin.Context, name ScheduleName) {
 	}
 }
 
+// ListPricingTiers operation middleware
+func (sh *strictHandler) ListPricingTiers(ctx *gin.Context) {
+	var request ListPricingTiersRequestObject
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListPricingTiers(ctx.Request.Context(), request.(ListPricingTiersRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListPricingTiers")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListPricingTiersResponseObject); ok {
+		if err := validResponse.VisitListPricingTiersResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// SetPricingTier operation middleware
+func (sh *strictHandler) SetPricingTier(ctx *gin.Context) {
+	var request SetPricingTierRequestObject
+
+	var body SetPricingTierJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.SetPricingTier(ctx.Request.Context(), request.(SetPricingTierRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SetPricingTier")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(SetPricingTierResponseObject); ok {
+		if err := validResponse.VisitSetPricingTierResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetPlatformStats operation middleware
+func (sh *strictHandler) GetPlatformStats(ctx *gin.Context) {
+	var request GetPlatformStatsRequestObject
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetPlatformStats(ctx.Request.Context(), request.(GetPlatformStatsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetPlatformStats")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetPlatformStatsResponseObject); ok {
+		if err := validResponse.VisitGetPlatformStatsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetPlatformSubscription operation middleware
+func (sh *strictHandler) GetPlatformSubscription(ctx *gin.Context, id BusinessID) {
+	var request GetPlatformSubscriptionRequestObject
+
+	request.ID = id
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetPlatformSubscription(ctx.Request.Context(), request.(GetPlatformSubscriptionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetPlatformSubscription")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetPlatformSubscriptionResponseObject); ok {
+		if err := validResponse.VisitGetPlatformSubscriptionResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ActivateSubscription operation middleware
+func (sh *strictHandler) ActivateSubscription(ctx *gin.Context, id BusinessID) {
+	var request ActivateSubscriptionRequestObject
+
+	request.ID = id
+
+	var body ActivateSubscriptionJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ActivateSubscription(ctx.Request.Context(), request.(ActivateSubscriptionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ActivateSubscription")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ActivateSubscriptionResponseObject); ok {
+		if err := validResponse.VisitActivateSubscriptionResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// SuspendSubscription operation middleware
+func (sh *strictHandler) SuspendSubscription(ctx *gin.Context, id BusinessID) {
+	var request SuspendSubscriptionRequestObject
+
+	request.ID = id
+
+	var body SuspendSubscriptionJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.SuspendSubscription(ctx.Request.Context(), request.(SuspendSubscriptionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SuspendSubscription")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(SuspendSubscriptionResponseObject); ok {
+		if err := validResponse.VisitSuspendSubscriptionResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListTaxes operation middleware
+func (sh *strictHandler) ListTaxes(ctx *gin.Context) {
+	var request ListTaxesRequestObject
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListTaxes(ctx.Request.Context(), request.(ListTaxesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListTaxes")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListTaxesResponseObject); ok {
+		if err := validResponse.VisitListTaxesResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// SetTax operation middleware
+func (sh *strictHandler) SetTax(ctx *gin.Context) {
+	var request SetTaxRequestObject
+
+	var body SetTaxJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.SetTax(ctx.Request.Context(), request.(SetTaxRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SetTax")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(SetTaxResponseObject); ok {
+		if err := validResponse.VisitSetTaxResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListProducts operation middleware
 func (sh *strictHandler) ListProducts(ctx *gin.Context, params ListProductsParams) {
 	var request ListProductsRequestObject
@@ -48982,6 +52604,72 @@ func (sh *strictHandler) GetSubscription(ctx *gin.Context) {
 	}
 }
 
+// ChangeSubscription operation middleware
+func (sh *strictHandler) ChangeSubscription(ctx *gin.Context) {
+	var request ChangeSubscriptionRequestObject
+
+	var body ChangeSubscriptionJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ChangeSubscription(ctx.Request.Context(), request.(ChangeSubscriptionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ChangeSubscription")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ChangeSubscriptionResponseObject); ok {
+		if err := validResponse.VisitChangeSubscriptionResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// OpenSubscription operation middleware
+func (sh *strictHandler) OpenSubscription(ctx *gin.Context) {
+	var request OpenSubscriptionRequestObject
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.OpenSubscription(ctx.Request.Context(), request.(OpenSubscriptionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "OpenSubscription")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(OpenSubscriptionResponseObject); ok {
+		if err := validResponse.VisitOpenSubscriptionResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // CancelSubscription operation middleware
 func (sh *strictHandler) CancelSubscription(ctx *gin.Context) {
 	var request CancelSubscriptionRequestObject
@@ -49017,6 +52705,84 @@ func (sh *strictHandler) CancelSubscription(ctx *gin.Context) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(CancelSubscriptionResponseObject); ok {
 		if err := validResponse.VisitCancelSubscriptionResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListSubscriptionInvoices operation middleware
+func (sh *strictHandler) ListSubscriptionInvoices(ctx *gin.Context, params ListSubscriptionInvoicesParams) {
+	var request ListSubscriptionInvoicesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListSubscriptionInvoices(ctx.Request.Context(), request.(ListSubscriptionInvoicesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListSubscriptionInvoices")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListSubscriptionInvoicesResponseObject); ok {
+		if err := validResponse.VisitListSubscriptionInvoicesResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetSubscriptionInvoice operation middleware
+func (sh *strictHandler) GetSubscriptionInvoice(ctx *gin.Context, id InvoiceID) {
+	var request GetSubscriptionInvoiceRequestObject
+
+	request.ID = id
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetSubscriptionInvoice(ctx.Request.Context(), request.(GetSubscriptionInvoiceRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetSubscriptionInvoice")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetSubscriptionInvoiceResponseObject); ok {
+		if err := validResponse.VisitGetSubscriptionInvoiceResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetSubscriptionInvoicePDF operation middleware
+func (sh *strictHandler) GetSubscriptionInvoicePDF(ctx *gin.Context, id InvoiceID) {
+	var request GetSubscriptionInvoicePDFRequestObject
+
+	request.ID = id
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetSubscriptionInvoicePDF(ctx.Request.Context(), request.(GetSubscriptionInvoicePDFRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetSubscriptionInvoicePDF")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetSubscriptionInvoicePDFResponseObject); ok {
+		if err := validResponse.VisitGetSubscriptionInvoicePDFResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -49166,6 +52932,30 @@ func (sh *strictHandler) GetSubscriptionPricing(ctx *gin.Context, params GetSubs
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(GetSubscriptionPricingResponseObject); ok {
 		if err := validResponse.VisitGetSubscriptionPricingResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ReactivateSubscription operation middleware
+func (sh *strictHandler) ReactivateSubscription(ctx *gin.Context) {
+	var request ReactivateSubscriptionRequestObject
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ReactivateSubscription(ctx.Request.Context(), request.(ReactivateSubscriptionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReactivateSubscription")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ReactivateSubscriptionResponseObject); ok {
+		if err := validResponse.VisitReactivateSubscriptionResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {

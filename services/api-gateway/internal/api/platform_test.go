@@ -1,0 +1,86 @@
+package api_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"makola/pkg/accounts"
+)
+
+// operator signs in somebody who runs Makola and belongs to no business.
+func (g *gateway) operator() string {
+	g.t.Helper()
+	user := uuid.New()
+	g.exec(`insert into accounts.user (id, email, name, password_hash, platform_role, email_verified) values ($1, 'esi@makola.example', 'Esi', '!', 'SUPER_ADMIN', true)`, user)
+	token, err := g.server.Sessions.Keys.Sign(accounts.Principal{User: user}, time.Now())
+	require.NoError(g.t, err)
+	return token
+}
+
+// asked returns the arguments of the platform's one task of that name.
+func (g *gateway) asked(name string) (args string) {
+	g.t.Helper()
+	require.NoError(g.t, g.admin.QueryRow(g.t.Context(), `select args::text from task.task where name = $1 and tenant_id is null`, name).Scan(&args))
+	return args
+}
+
+func TestThoseWhoRunMakolaSeeSumsAndSuspend(t *testing.T) {
+	t.Parallel()
+	g := open(t)
+	s, other := g.register("ama"), g.register("kofi")
+	g.invoiced(s)
+	esi := g.operator()
+	stats := g.do("GET", "/api/v1/platform/stats", esi, nil).is(t, 200, "").body
+	counts := map[string]any{}
+	for _, c := range stats["subscriptions"].([]any) {
+		counts[c.(map[string]any)["status"].(string)] = c.(map[string]any)["businesses"]
+	}
+	require.Equal(t, map[string]any{"ACTIVE": 1.0, "TRIAL": 1.0}, counts)
+	require.Equal(t, []any{map[string]any{"status": "SENT", "currency": "GHS", "invoices": 1.0, "total_amount": "120.00"}}, stats["invoices"])
+	require.Empty(t, stats["revenue"])
+	path := "/api/v1/platform/subscriptions/" + s.business
+	require.Equal(t, "ACTIVE", g.do("GET", path, esi, nil).is(t, 200, "").text("status"))
+	g.do("POST", path+"/suspend", esi, map[string]any{"reason": "fraud"}).is(t, 202, "")
+	g.do("POST", path+"/activate", esi, map[string]any{"reason": "cleared"}).is(t, 202, "")
+	require.Contains(t, g.asked("subscriptions.suspend_subscription"), `"actor": "esi@makola.example"`)
+	require.Contains(t, g.asked("subscriptions.activate_subscription"), s.business)
+	g.do("POST", path+"/suspend", esi, map[string]any{"reason": ""}).is(t, 422, "")
+	for _, missing := range []string{"/suspend", "/activate"} {
+		g.do("POST", "/api/v1/platform/subscriptions/"+uuid.NewString()+missing, esi, map[string]any{"reason": "x"}).is(t, 404, "no_subscription")
+	}
+	for _, at := range []string{"/api/v1/platform/stats", "/api/v1/platform/taxes", "/api/v1/platform/pricing-tiers", path} {
+		g.do("GET", at, other.access, nil).is(t, 403, "permission_missing")
+	}
+	g.do("POST", path+"/suspend", s.access, map[string]any{"reason": "x"}).is(t, 403, "permission_missing")
+	require.Equal(t, 2, g.count(`select count(*) from task.task where name like 'subscriptions.%spen%' or name like 'subscriptions.activ%'`))
+}
+
+func TestThoseWhoRunMakolaAskForPricesAndTaxes(t *testing.T) {
+	t.Parallel()
+	g := open(t)
+	esi := g.operator()
+	const tiers, taxes = "/api/v1/platform/pricing-tiers", "/api/v1/platform/taxes"
+	require.Len(t, g.do("GET", tiers, esi, nil).is(t, 200, "").body["items"], 5)
+	require.Len(t, g.do("GET", taxes, esi, nil).is(t, 200, "").body["items"], 7)
+	g.do("POST", tiers, esi, map[string]any{"min_storefronts": 2, "max_storefronts": 3, "base_price": "160.50", "price_per_additional": "10", "max_products": 5000, "reason": "costs"}).is(t, 202, "")
+	require.Contains(t, g.asked("subscriptions.set_pricing_tier"), `"base_price": "160.50"`)
+	from := time.Now().AddDate(0, 2, 0).Format(time.DateOnly)
+	g.do("POST", taxes, esi, map[string]any{"code": "VAT", "name": "Value Added Tax", "rate_bp": 1600, "calculation_order": 3, "effective_from": from, "reason": "the law"}).is(t, 202, "")
+	require.Contains(t, g.asked("subscriptions.set_tax"), from)
+	for _, bad := range []map[string]any{
+		{"min_storefronts": 3, "max_storefronts": 2, "base_price": "1.00", "price_per_additional": "0", "reason": "x"}, {"min_storefronts": 1, "base_price": "0.00", "price_per_additional": "0", "reason": "x"},
+		{"min_storefronts": 1, "base_price": "1.001", "price_per_additional": "0", "reason": "x"}, {"min_storefronts": 1, "base_price": "1.00", "price_per_additional": "0"},
+	} {
+		g.do("POST", tiers, esi, bad).is(t, 422, "")
+	}
+	for _, bad := range []map[string]any{
+		{"code": "VAT", "name": "V", "rate_bp": 1600, "calculation_order": 3, "effective_from": "2026-01-01", "reason": "x"}, {"code": "vat", "name": "V", "rate_bp": 1600, "calculation_order": 3, "effective_from": from, "reason": "x"},
+		{"code": "VAT", "name": "V", "rate_bp": 10001, "calculation_order": 3, "effective_from": from, "reason": "x"}, {"code": "VAT", "name": "V", "rate_bp": 1, "calculation_order": 3, "effective_from": "soon", "reason": "x"},
+	} {
+		g.do("POST", taxes, esi, bad).is(t, 422, "")
+	}
+	require.Equal(t, 2, g.count(`select count(*) from task.task`), "nothing half done")
+}

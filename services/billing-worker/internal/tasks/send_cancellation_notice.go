@@ -1,0 +1,42 @@
+package tasks
+
+import (
+	"context"
+
+	"gorm.io/gorm"
+
+	"makola/pkg/billing"
+	subscriptionspb "makola/proto/makola/subscriptions/v1"
+)
+
+// SendCancellationNotice tells that a subscription was cancelled. The gateway, which cancels, may write neither mails nor notices.
+// SHORT: one business. What is told is what is true when it runs.
+func (s *Subscriptions) SendCancellationNotice(ctx context.Context, tx *gorm.DB, args *subscriptionspb.SendCancellationNoticeArgs) (*subscriptionspb.SendCancellationNoticeResult, error) {
+	ctx, tx, err := forBusiness(ctx, tx, args.GetBusinessId())
+	if err != nil {
+		return nil, err
+	}
+	sub, err := billing.SubscriptionOf(tx)
+	if err != nil {
+		return nil, final(err, billing.ErrNoSubscription)
+	}
+	state, at := cancelling, sub.PeriodEnd
+	switch {
+	case args.GetAtOnce() && sub.Stored == billing.SubCancelled && sub.CancelledAt != nil:
+		state, at = billing.SubCancelled, *sub.CancelledAt
+	case args.GetAtOnce(), !sub.CancelAtPeriodEnd, sub.Stored != billing.SubActive:
+		return &subscriptionspb.SendCancellationNoticeResult{Status: "taken_back"}, nil
+	}
+	fresh, inactive, err := s.tellState(ctx, tx, sub, state, at)
+	if err != nil {
+		return nil, err
+	}
+	result := &subscriptionspb.SendCancellationNoticeResult{Status: "already_queued"}
+	switch {
+	case inactive:
+		result.Status = "inactive"
+	case fresh > 0:
+		result.Status = "queued"
+	}
+	return result, nil
+}
