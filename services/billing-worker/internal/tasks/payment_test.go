@@ -393,7 +393,7 @@ func TestEveryTaskPassesTheTrial(t *testing.T) {
 	tasktest.Contract(t, tasktest.Trial{
 		Role: "makola_billing",
 		Register: func(pg *postgrestest.Database, r contract.Registrar, q *task.Queue) {
-			impl :, _ = register(r, pg.Open("makola_billing"), q, &provider{answer: payments.Verification{Status: payments.StatusSucceeded, ProviderStatus: "success",
+			impl, _ := register(r, pg.Open("makola_billing"), q, &provider{answer: payments.Verification{Status: payments.StatusSucceeded, ProviderStatus: "success",
 				Amount: money.FromMinor(9600, money.GHS), ProviderTransactionID: "1"}, refund: payments.Refund{ID: "7", State: payments.ReturnDone, ProviderStatus: "processed"}})
 			impl.Assist = modelOf(t, impl.DB, model)
 		},
