@@ -1,9 +1,11 @@
 package e2e
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -38,13 +40,16 @@ func catalogue() []*contract.Descriptor {
 // everything is a house in which all services run, with one shop that has something for every task.
 type everything struct {
 	*house
-	ama   *shop
-	db    *postgres.DB
-	queue *task.Queue
-	files string
+	ama    *shop
+	kofi   *shop // Another, in its trial.
+	db     *postgres.DB
+	queue  *task.Queue
+	folder string
 	// What the proofs need of what was prepared.
 	shopfront, soap, milk, sale string
 	references                  map[string]string
+	schedule                    string
+	hook                        chan string
 }
 
 // proof is how one task is seen to do its work: what is done so that it is published (args, as JSON, enqueue it as cron and operators do; act is a request of the API that
@@ -81,6 +86,15 @@ var proofs = []proof{
 	{task: "accounts.expire_invitations", before: func(e *everything) {
 		e.exec(`update accounts.invitation set sent_at = now() - interval '9 days', expires_at = now() - interval '1 day' where tenant_id = $1`, e.ama.ID)
 	}, args: none, effect: `select exists (select from accounts.invitation where tenant_id = $1 and status = 'EXPIRED')`},
+	{task: "accounts.cleanup_inactive_users", before: func(e *everything) {
+		e.exec(`insert into accounts.user (id, email, name, password_hash, is_active, created_at, updated_at)
+			values (gen_random_uuid(), 'gone@example.com', 'Gone', 'x', false, now() - interval '1 year', now() - interval '91 days')`)
+	}, args: none, effect: `select not exists (select from accounts.user where email = 'gone@example.com')`},
+	{task: "accounts.generate_user_activity_report", before: func(e *everything) {
+		e.exec(`update accounts.business_settings set activity_reports = true where tenant_id = $1`, e.ama.ID)
+		e.exec(`insert into audit.entry (id, tenant_id, at, user_id, actor, action, entity)
+			select 'ffffffff-0000-7000-8000-000000000001', $1, date_trunc('week', now()) - interval '3 days', $2::uuid, 'ama@example.com', 'LOGIN', 'session'`, e.ama.ID, e.owner())
+	}, args: business, effect: sentTo("activity_summary")},
 	{task: "notifications.send_email", effect: `select exists (select from notifications.email where tenant_id = $1 and state = 'sent')`},
 
 	// Credits that are used: the trial's fifty.
@@ -117,6 +131,12 @@ var proofs = []proof{
 		e.play(e.references["late"], "lose")
 		e.exec(`update billing.credit_purchase set created_at = now() - interval '11 minutes' where reference = $1`, e.references["late"])
 	}, args: none, check: func(e *everything) { e.ama.eventually(e.references["late"], "completed") }},
+	{task: "ai_features.answer_question", act: func(e *everything) {
+		e.post("ai/query", map[string]any{"question": "Which products are low in stock?"})
+	},
+		effect: `select exists (select from billing.ledger_transfer where tenant_id = $1 and kind = 'usage')`},
+	{task: "ai_features.describe_product", act: func(e *everything) { e.post("ai/products/description", map[string]any{"product_id": e.milk}) },
+		effect: `select count(*) = 2 from assist.request where tenant_id = $1`},
 	{task: "ai_features.compare_payments", args: none, effect: `select exists (select from task.task where name = 'ai_features.compare_payments' and result ->> 'status' <> '')`},
 	{task: "ai_features.grant_credits", args: func(e *everything) map[string]any {
 		return map[string]any{"business_id": e.ama.ID, "grant_id": uuid.NewString(), "credits": "7.00", "actor": "kofi", "reason": "a present"}
@@ -157,6 +177,47 @@ var proofs = []proof{
 	{task: "subscriptions.refund_payment", args: func(e *everything) map[string]any {
 		return map[string]any{"payment_reference": e.references["month"], "actor": "kofi", "reason": "asked for"}
 	}, effect: `select exists (select from audit.entry where tenant_id = $1 and action like '%refund_requested')`},
+	{task: "subscriptions.check_payment_gateway_health", before: func(e *everything) {
+		e.exec(`insert into billing.gateway_health (provider, state, consecutive_failures, opened_at, last_error) values ('paystack', 'OPEN', 5, now() - interval '6 minutes', 'HTTP 502')
+			on conflict (provider) do update set state = 'OPEN', consecutive_failures = 5, opened_at = now() - interval '6 minutes'`)
+	}, args: none, effect: `select state = 'CLOSED' from billing.gateway_health where provider = 'paystack'`},
+	{task: "subscriptions.set_pricing_tier", args: func(*everything) map[string]any {
+		return map[string]any{"tier_id": uuid.NewString(), "min_storefronts": 3, "max_storefronts": 3, "base_price": "190.00", "price_per_additional": "0", "actor": "kofi", "reason": "costs"}
+	}, effect: `select exists (select from billing.pricing_tier where min_storefronts = 3 and base_minor = 19000)`},
+	{task: "subscriptions.set_tax", args: func(*everything) map[string]any {
+		return map[string]any{"code": "VAT", "name": "Value Added Tax", "rate_bp": 1600, "calculation_order": 3, "effective_from": time.Now().AddDate(0, 2, 0).Format(time.DateOnly), "actor": "kofi", "reason": "the law"}
+	}, effect: `select exists (select from billing.tax_rate where code = 'VAT' and rate_bp = 1600)`},
+	{task: "accounts.check_subscription_renewals", before: standing(`status = 'ACTIVE', auto_renew = true, period_start = now() - interval '25 days', period_end = now() + interval '5 days'`),
+		args: none, effect: sentTo("subscription_reminder"), mail: "renew"},
+	{task: "subscriptions.send_subscription_expiry_reminders", before: standing(`auto_renew = false, period_end = now() + interval '2 days'`), args: none, effect: noticed("SUBSCRIPTION_EXPIRING"), mail: "end"},
+	{task: "subscriptions.process_auto_renewals", before: standing(`auto_renew = true, period_end = now() + interval '1 hour'`), args: none,
+		effect: `select exists (select from billing.invoice where tenant_id = $1)`},
+	{task: "subscriptions.send_payment_reminders", before: func(e *everything) {
+		standing(`period_start = now() - interval '2 months', period_end = now() - interval '4 days'`)(e)
+		e.exec(`update billing.invoice set due_on = current_date - 4 where tenant_id = $1 and status not in ('PAID', 'CANCELLED')`, e.ama.ID)
+	}, args: none, effect: `select exists (select from billing.invoice where tenant_id = $1 and status = 'OVERDUE')`},
+	{task: "subscriptions.generate_monthly_invoices", before: standing(`period_start = now() - interval '1 month', period_end = now() - interval '1 hour'`), args: none,
+		effect: `select count(*) >= 2 from billing.invoice where tenant_id = $1`},
+	{task: "subscriptions.check_usage_limits", before: func(e *everything) {
+		standing(`status = 'ACTIVE', storefronts = 1, period_end = now() + interval '20 days'`)(e)
+		e.exec(`insert into inventory.location (id, tenant_id, kind, name, code) values (gen_random_uuid(), $1, 'STOREFRONT', 'Second', 'SECOND')`, e.ama.ID)
+	}, args: none, effect: noticed("USAGE_LIMIT_REACHED")},
+	{task: "subscriptions.send_cancellation_notice", act: func(e *everything) { e.post("subscription/cancel", map[string]any{"reason": "too dear"}) }, effect: noticed("SUBSCRIPTION_CANCELLED")},
+	{task: "subscriptions.check_trial_expirations", before: func(e *everything) { e.trial(`period_end = now() + interval '2 days'`) }, args: none,
+		check: func(e *everything) { e.letter(e.kofi.Email, "trial") }},
+	{task: "subscriptions.process_trial_expirations", before: func(e *everything) {
+		e.trial(`period_start = now() - interval '15 days', period_end = now() - interval '1 hour'`)
+	}, args: none,
+		check: func(e *everything) {
+			require.Equal(e.t, 1, e.count(`select count(*) from billing.subscription where tenant_id = $1 and status in ('INACTIVE', 'EXPIRED')`, e.kofi.ID))
+		}},
+	{task: "subscriptions.cleanup_old_webhook_events", before: func(e *everything) {
+		old := time.Now().AddDate(0, 0, -120)
+		id := uuid.Must(uuid.NewV7()) // begins with when it was made
+		binary.BigEndian.PutUint64(id[:8], uint64(old.UnixMilli())<<16|uint64(binary.BigEndian.Uint16(id[6:8])))
+		e.exec(`insert into billing.webhook_event (id, provider, dedupe_key, event_type, body, headers, received_at, state, finished_at)
+			values ($1, 'paystack', 'old', 'charge.success', 'old'::bytea, '{}', $2, 'processed', $2)`, id, old)
+	}, args: none, effect: `select exists (select from task.task where name = 'subscriptions.cleanup_old_webhook_events' and (result ->> 'emptied')::int > 0)`},
 	{task: "subscriptions.suspend_subscription", args: func(e *everything) map[string]any {
 		return map[string]any{"business_id": e.ama.ID, "actor": "kofi", "reason": "fraud"}
 	}, effect: `select status = 'SUSPENDED' from billing.subscription where tenant_id = $1`},
@@ -203,13 +264,38 @@ var proofs = []proof{
 	{task: "reports.generate_inventory_report", args: business, effect: filed("inventory", "excel")},
 	{task: "reports.export_customers_to_csv", args: business, effect: filed("customers", "csv")},
 	{task: "reports.export_transactions_to_excel", args: period, effect: filed("transactions", "excel")},
+	{task: "reports.export_audit_logs", args: period, effect: filed("audit_logs", "excel")},
+	{task: "reports.execute_single_export", before: func(e *everything) {
+		e.schedule = text(e.post("export-schedules", map[string]any{
+			"name": "Who buys", "kind": "customers", "format": "csv", "frequency": "WEEKLY", "day_of_week": 0, "hour": 3, "recipients": []string{"accountant@example.com"}, "subject": "Our customers",
+		}).at("id"))
+	}, act: func(e *everything) { e.post("export-schedules/"+e.schedule+"/trigger", nil) },
+		check: func(e *everything) {
+			require.Len(e.t, e.house.files(e.letter("accountant@example.com", "Our customers")), 1)
+		}},
+	{task: "reports.check_and_run_scheduled_exports", before: func(e *everything) {
+		e.exec(`update reporting.export_schedule set next_run_at = now() - interval '1 hour' where id = $1`, e.schedule)
+	}, args: none, effect: `select exists (select from reporting.report where tenant_id = $1 and trigger = 'SCHEDULED')`},
+	{task: "reports.retry_failed_exports", args: none, effect: `select exists (select from task.task where name = 'reports.retry_failed_exports' and result is not null)`},
+	{task: "reports.send_export_summary_report", before: func(e *everything) {
+		a := e.ama.do(http.MethodPut, "/api/v1/export-settings", map[string]any{"notify_on_success": true, "notify_on_failure": true, "default_recipients": []string{"boss@example.com"}, "from_name": "", "reply_to": ""})
+		require.Equal(e.t, http.StatusOK, a.Status, a.Text)
+		e.exec(`update reporting.report set created_at = created_at - interval '7 days', finished_at = finished_at - interval '7 days' where tenant_id = $1`, e.ama.ID)
+	}, args: business, effect: sentTo("export_summary")},
+	{task: "webhooks.deliver_event", act: func(e *everything) {
+		e.hook = make(chan string, 10)
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { e.hook <- r.Header.Get("Webhook-Id") }))
+		e.t.Cleanup(server.Close)
+		endpoint := text(e.post("webhook-endpoints", map[string]any{"url": server.URL, "kinds": []string{"sale.completed"}}).at("endpoint", "id"))
+		e.post("webhook-endpoints/"+endpoint+"/test", nil)
+	}, check: func(e *everything) { require.NotEmpty(e.t, <-e.hook) }},
 	{task: "reports.cleanup_old_exports", before: func(e *everything) {
 		e.exec(`update reporting.report set expires_at = now() - interval '1 hour' where tenant_id = $1 and kind = 'customers'`, e.ama.ID)
 	}, args: none, effect: `select state = 'EXPIRED' from reporting.report where tenant_id = $1 and kind = 'customers'`},
 
 	// What stops the shop comes last.
 	{task: "subscriptions.cleanup_expired_subscriptions", before: func(e *everything) {
-		e.exec(`update billing.subscription set period_start = period_start - interval '120 days', period_end = now() - interval '30 days' where tenant_id = $1`, e.ama.ID)
+		standing(`status = 'ACTIVE', period_start = now() - interval '150 days', period_end = now() - interval '30 days'`)(e)
 	}, args: none, effect: `select status = 'EXPIRED' from billing.subscription where tenant_id = $1`},
 }
 
@@ -219,6 +305,25 @@ const purchased = `select exists (select from billing.credit_purchase where tena
 // sentTo is true when the shop was sent a mail of that template.
 func sentTo(template string) string {
 	return fmt.Sprintf(`select exists (select from notifications.email where tenant_id = $1 and template = '%s')`, template)
+}
+
+// noticed is true when the shop was told so in the application.
+func noticed(kind string) string {
+	return fmt.Sprintf(`select exists (select from notifications.notice where tenant_id = $1 and kind = '%s')`, kind)
+}
+
+// standing gives the shop's subscription these values, as time would.
+func standing(set string) func(e *everything) {
+	return func(e *everything) {
+		e.t.Helper()
+		e.exec(`update billing.subscription set is_trial = false, cancel_at_period_end = false, `+set+` where tenant_id = $1`, e.ama.ID)
+	}
+}
+
+// trial changes that of another shop, which is in its trial still.
+func (e *everything) trial(set string) {
+	e.t.Helper()
+	e.exec(`update billing.subscription set `+set+` where tenant_id = $1`, e.kofi.ID)
 }
 
 // filed is true when there is a report with its file.
@@ -361,7 +466,7 @@ func (e *everything) holds(query string) (yes bool) {
 // kept are the files of a purpose.
 func (e *everything) kept(purpose string) (files []string) {
 	e.t.Helper()
-	require.NoError(e.t, filepath.WalkDir(filepath.Join(e.files, purpose), func(path string, d os.DirEntry, err error) error {
+	require.NoError(e.t, filepath.WalkDir(filepath.Join(e.folder, purpose), func(path string, d os.DirEntry, err error) error {
 		if err == nil && !d.IsDir() {
 			files = append(files, path)
 		}
@@ -392,23 +497,20 @@ func (e *everything) failed(name string) (text string) {
 	return text
 }
 
-// in is the same for a subtest.
+// in is the same for a subtest; they run one after another.
 func (e *everything) in(t *testing.T) *everything {
 	t.Helper()
-	sub := *e
-	sub.house = e.house.in(t)
-	ama := *e.ama
-	ama.h = sub.house
-	sub.ama = &ama
-	return &sub
+	e.house = e.house.in(t)
+	e.ama.h, e.kofi.h = e.house, e.house
+	return e
 }
 
 // openEverything starts the services and fills the shop.
 func openEverything(t *testing.T) *everything {
 	t.Helper()
 	h := newHouse(t)
-	e := &everything{house: h, files: t.TempDir(), references: map[string]string{}}
-	files := "STORAGE_URL=file://" + e.files
+	e := &everything{house: h, folder: t.TempDir(), references: map[string]string{}}
+	files := "STORAGE_URL=file://" + e.folder
 	all := []*stack.Process{h.Start("paystack-simulator"), h.Start("mail-viewer"), h.Start("api-gateway", files, "RATE_REQUESTS_PER_SECOND=1000")}
 	for _, name := range []string{"billing-worker", "inventory-worker", "reports-worker", "notifier"} {
 		all = append(all, h.Start(name, files))
@@ -416,7 +518,7 @@ func openEverything(t *testing.T) *everything {
 	stack.Ready(t, all...)
 	e.db = h.DB.Open("makola_operator")
 	e.queue = task.NewQueue(e.db, nil, task.QueueConfig{})
-	e.ama = h.register()
+	e.ama, e.kofi = h.register(), h.register()
 	e.shopfront = e.ama.make("storefronts", map[string]any{"name": "Makola Road", "code": "MAIN"})
 	e.soap = e.ama.make("products", map[string]any{"name": "Key Soap", "sku": "SOAP", "reorder_level": 5})
 	e.milk = e.ama.make("products", map[string]any{"name": "Ideal Milk", "sku": "MILK"})
