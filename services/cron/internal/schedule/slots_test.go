@@ -80,7 +80,7 @@ func TestAnchors(t *testing.T) {
 		"send-stock-movement-report":         time.Date(2026, 11, 23, 7, 0, 0, 0, time.UTC), // Monday
 		"check-expiring-products":            time.Date(2026, 11, 24, 7, 0, 0, 0, time.UTC),
 		"send-subscription-expiry-reminders": time.Date(2026, 11, 24, 7, 0, 0, 0, time.UTC),
-		"generate-monthly-invoices":          time.Date(2026, 11, 1, 0, 30, 0, 0, time.UTC),
+		"generate-monthly-invoices":          time.Date(2026, 11, 25, 6, 20, 0, 0, time.UTC),
 		"cleanup-inactive-users":             time.Date(2026, 11, 25, 0, 0, 0, 0, time.UTC),
 		"check-payment-gateway-health":       time.Date(2026, 11, 25, 6, 55, 0, 0, time.UTC),
 	}

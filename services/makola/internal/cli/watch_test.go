@@ -48,7 +48,7 @@ func TestPingNamesWhatIsMissing(t *testing.T) {
 	consume(t, conn, queues[1:]...)
 	code, out, errs := r.run("ping")
 	require.Equal(t, exitUnwell, code)
-	require.Contains(t, errs, "2 of 10 do not answer") // database, cron, broker, seven queues
+	require.Contains(t, errs, "2 of 11 do not answer") // database, cron, broker, seven queues
 	require.Regexp(t, `cron +MISSING +has never run`, out)
 	require.Regexp(t, `queue `+queues[0]+` +MISSING +consumers: 0, messages that wait: 0`, out)
 	require.Regexp(t, `database +ok `, out)
@@ -58,7 +58,7 @@ func TestPingNamesWhatIsMissing(t *testing.T) {
 	r.exec(`insert into task.worker (id, service, host, pid, heartbeat_at, stopped_at) values (gen_random_uuid(), 'notifier', 'h', 7, now() + interval '1 hour', null), (gen_random_uuid(), 'notifier', 'h', 8, now() - interval '30 minutes', null),
 		(gen_random_uuid(), 'notifier', 'h', 9, now() - interval '3 hours', null), (gen_random_uuid(), 'notifier', 'h', 10, now(), now())`)
 	answers := decode[[]answer](r, "ping")
-	require.Len(t, answers, 12)
+	require.Len(t, answers, 13)
 	require.Equal(t, "notifier@h:7", answers[2].Who)
 	require.Contains(t, answers[3].Detail, "fell silent 30m0s ago")
 	for _, a := range answers {
@@ -97,13 +97,13 @@ func TestQueuesShowBothSides(t *testing.T) {
 		list = decode[[]queueLine](r, "queues")
 		return *list[4].Ready == 1
 	}, rabbittest.Patience, 50*time.Millisecond)
-	require.Len(t, list, 8)
+	require.Len(t, list, 1+len(rabbit.Queues()))
 	reports := list[4]
 	require.Equal(t, []any{"reports", int64(1), int64(1), int64(1), int64(0), int64(1), 0, 0}, []any{reports.Queue, reports.Due, reports.Later, reports.Published, reports.Running, reports.Failed, *reports.Consumers, *reports.Dead})
 	require.GreaterOrEqual(t, reports.Oldest, 7200.0)
 	require.Equal(t, 1, *list[3].Consumers)
-	require.Equal(t, "selftest", list[7].Queue)
-	require.Nil(t, list[7].Ready)
+	require.Equal(t, "selftest", list[8].Queue)
+	require.Nil(t, list[8].Ready)
 	table := r.ok("queues")
 	require.Regexp(t, `(?m)^selftest +1 +0 +0 +0 +0 +\S+ +- +- +-$`, table)
 
