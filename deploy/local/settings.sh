@@ -169,6 +169,7 @@ write_env() {
         put MAIL_FROM "Makola <no-reply@makola.example>"
         put PUBLIC_URL "http://127.0.0.1:$GATEWAY_PORT"
         put UNSUBSCRIBE_KEYS "$LINK_SECRET"
+        put DOWNLOAD_KEYS "$DOWNLOAD_SECRET"
         put WEBHOOK_SECRET_KEYS "$HOOK_SECRET"
         put OUTBOUND_ALLOW_NETWORKS 127.0.0.0/8 # a webhook endpoint on this machine
         put OUTBOUND_ALLOW_PLAIN_HTTP true

@@ -1,6 +1,10 @@
 package notifications
 
-import "time"
+import (
+	"time"
+
+	"github.com/google/uuid"
+)
 
 // ReportReady tells whoever asked for a report that its file can be had.
 type ReportReady struct {
@@ -53,10 +57,13 @@ type ExportReady struct {
 	SizeBytes int64  `json:"size_bytes"`
 	Rows      int64  `json:"rows"`
 	Seconds   int64  `json:"seconds"`
-	// Attached says that the file goes with the mail. Otherwise it is at Path of the gateway's address; Link is that address with it, which the notifier adds.
-	Attached bool   `json:"attached"`
-	Path     string `json:"path"`
-	Link     string `json:"-"`
+	// Attached says that the file goes with the mail. Otherwise Link leads to it, which the notifier adds when it words the mail: to Path of the gateway's address for who can sign in,
+	// or, where it can sign one, to the file of Report itself, until LinkUntil.
+	Attached  bool      `json:"attached"`
+	Path      string    `json:"path"`
+	Report    uuid.UUID `json:"report,omitzero"`
+	Link      string    `json:"-"`
+	LinkUntil time.Time `json:"-"`
 	// ExpiresAt is when the file is deleted, and Timezone the business's.
 	ExpiresAt time.Time `json:"expires_at"`
 	Timezone  string    `json:"timezone"`

@@ -24,6 +24,9 @@ var (
 	ErrLinkExpired = problem.New(problem.Gone, "link_expired", "This link worked for a while and does no more. Ask whoever gave it to you for a new one.")
 )
 
+// LinkPath is where a token is followed by, below the gateway's address.
+const LinkPath = "/api/v1/report-files/"
+
 // download is the purpose of the tokens.
 const download = "download"
 

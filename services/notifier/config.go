@@ -7,6 +7,7 @@ import (
 	"makola/pkg/mail"
 	"makola/pkg/notifications"
 	"makola/pkg/outbound"
+	"makola/pkg/reporting"
 	"makola/pkg/service"
 	"makola/pkg/storage"
 	"makola/pkg/webhooks"
@@ -59,6 +60,8 @@ type Links struct {
 	// PublicURL and UnsubscribeKeys are api-gateway's as well.
 	PublicURL       string         `env:"PUBLIC_URL" doc:"Address under which clients reach api-gateway, as it is told there. Links to turn off mails lead to it; in mail headers only when it is https. Empty means mails without such links."`
 	UnsubscribeKeys service.Secret `env:"UNSUBSCRIBE_KEYS" doc:"Comma-separated secrets of 32 bytes and more that sign the links by which readers turn off mails, the same as api-gateway's. The first signs. Empty means mails without such links."`
+	// DownloadKeys are api-gateway's as well.
+	DownloadKeys service.Secret `env:"DOWNLOAD_KEYS" doc:"Comma-separated secrets of 32 bytes and more that sign the links to files which are too large for a mail, the same as api-gateway's. The first signs. Empty means that readers have to sign in."`
 }
 
 // Validate refuses what a reader could not follow.
@@ -71,6 +74,9 @@ func (l Links) Validate() error {
 	}
 	if _, err := notifications.ParseUnsubscribeKeys(l.UnsubscribeKeys.Reveal()); err != nil {
 		return service.Invalid("UNSUBSCRIBE_KEYS", "cannot be used: "+err.Error(), "write random secrets of 32 bytes or more")
+	}
+	if _, err := reporting.ParseLinkKeys(l.DownloadKeys.Reveal()); err != nil {
+		return service.Invalid("DOWNLOAD_KEYS", "cannot be used: "+err.Error(), "write random secrets of 32 bytes or more")
 	}
 	return nil
 }

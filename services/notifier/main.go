@@ -10,6 +10,7 @@ import (
 
 	"makola/pkg/mail"
 	"makola/pkg/notifications"
+	"makola/pkg/reporting"
 	"makola/pkg/service"
 	"makola/pkg/storage"
 	"makola/pkg/webhooks"
@@ -40,6 +41,10 @@ func wire(ctx context.Context, cfg Config, app *service.App) error {
 	if err != nil {
 		return fmt.Errorf("read UNSUBSCRIBE_KEYS: %w", err)
 	}
+	downloads, err := reporting.ParseLinkKeys(cfg.Links.DownloadKeys.Reveal())
+	if err != nil {
+		return fmt.Errorf("read DOWNLOAD_KEYS: %w", err)
+	}
 	files, err := storage.Open(ctx, cfg.Storage)
 	if err != nil {
 		return err
@@ -54,7 +59,7 @@ func wire(ctx context.Context, cfg Config, app *service.App) error {
 		return err
 	}
 	accountspb.HandleTasks(w.Worker, &tasks.Accounts{Tasks: accountspb.NewTasks(w.Queue), Notify: notificationspb.NewTasks(w.Queue)})
-	notificationspb.HandleTasks(w.Worker, &tasks.Notifications{DB: w.DB, Words: words, Sender: sender, From: cfg.Mail.From, Files: files, Domain: domain, Unsubscribe: unsubscribe, PublicURL: cfg.Links.PublicURL})
+	notificationspb.HandleTasks(w.Worker, &tasks.Notifications{DB: w.DB, Words: words, Sender: sender, From: cfg.Mail.From, Files: files, Domain: domain, Unsubscribe: unsubscribe, PublicURL: cfg.Links.PublicURL, Downloads: downloads})
 	hooks := webhooks.NewSender(cfg.Webhooks.outbound())
 	app.OnStop(hooks.Close)
 	webhookspb.HandleTasks(w.Worker, &tasks.Webhooks{DB: w.DB, Keys: keys, Sender: hooks, Tasks: webhookspb.NewTasks(w.Queue), Mail: notificationspb.NewTasks(w.Queue), Bell: w.Queue})

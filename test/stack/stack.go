@@ -16,6 +16,8 @@ const (
 	PaystackKey = paystack.SimulatorSecretKey
 	// JWTKeys sign access tokens.
 	JWTKeys = "test:test-only-test-only-test-only-test-only"
+	// DownloadKeys sign the links to the files of reports.
+	DownloadKeys = "test-only-download-test-only-download-test-only"
 	// UnsubscribeKeys sign the links by which readers turn off mails.
 	UnsubscribeKeys = "test-only-unsubscribe-test-only-unsubscribe"
 	// WebhookSecretKeys encrypt the secrets of webhook endpoints.
@@ -121,6 +123,7 @@ func (s *Stack) Env(name, admin string) []string {
 		add("PUBLIC_URL", "http://"+s.Gateway)
 		add("JWT_KEYS", JWTKeys)
 		add("UNSUBSCRIBE_KEYS", UnsubscribeKeys)
+		add("DOWNLOAD_KEYS", DownloadKeys)
 		add("WEBHOOK_SECRET_KEYS", WebhookSecretKeys)
 		add("WEBHOOK_DATABASE_URL", s.DB.URL("makola_webhook"))
 		add("AI_ENABLED", "true")
@@ -137,6 +140,7 @@ func (s *Stack) Env(name, admin string) []string {
 		add("MAIL_FROM", "Makola <no-reply@makola.example>")
 		add("PUBLIC_URL", "http://"+s.Gateway)
 		add("UNSUBSCRIBE_KEYS", UnsubscribeKeys)
+		add("DOWNLOAD_KEYS", DownloadKeys)
 		add("WEBHOOK_SECRET_KEYS", WebhookSecretKeys)
 		add("OUTBOUND_ALLOW_NETWORKS", "127.0.0.0/8")
 		add("OUTBOUND_ALLOW_PLAIN_HTTP", "true")

@@ -48,11 +48,8 @@ func (s *Server) GetReportLink(ctx context.Context, req gen.GetReportLinkRequest
 	if err != nil {
 		return nil, err
 	}
-	return gen.GetReportLink200JSONResponse{URL: s.PublicURL + linkPath + s.Links.Token(link), ExpiresAt: link.Until, FileName: r.File.Name}, nil
+	return gen.GetReportLink200JSONResponse{URL: s.PublicURL + reporting.LinkPath + s.Links.Token(link), ExpiresAt: link.Until, FileName: r.File.Name}, nil
 }
-
-// linkPath is where links lead.
-const linkPath = "/api/v1/report-files/"
 
 // follow sends the file that a link leads to. It stands outside the generated handlers as download does, and nobody is signed in: the signature is the proof.
 func (s *Server) follow(contract *edge.Contract) gin.HandlerFunc {

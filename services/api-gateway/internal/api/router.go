@@ -13,6 +13,7 @@ import (
 	"makola/pkg/notifications"
 	"makola/pkg/payments/paystack"
 	"makola/pkg/problem"
+	"makola/pkg/reporting"
 	spec "makola/services/api-gateway/api"
 	"makola/services/api-gateway/internal/api/gen"
 	"makola/services/api-gateway/internal/auth"
@@ -123,7 +124,7 @@ func newEngine(s *Server, o Options) (*gin.Engine, error) {
 	r.GET("/api/v1/notifications/stream", l.address, s.admit(contract, l), feed.Handle)
 	r.POST("/api/v1/imports", l.address, s.admit(contract, l), s.CreateImport)         // a file may take longer to arrive than other requests may take at all
 	r.GET("/api/v1/reports/:id/download", l.address, s.admit(contract, l), s.download) // no deadline but for each piece: a file may be large, and a line slow
-	r.GET(linkPath+":token", l.address, s.follow(contract))
+	r.GET(reporting.LinkPath+":token", l.address, s.follow(contract))
 	operations := r.Group("", l.address, edge.Deadline(requestTime), s.admit(contract, l), s.withCrossings)
 	gen.RegisterHandlersWithOptions(operations, gen.NewStrictHandlerWithOptions(s, nil, gen.StrictGinServerOptions{
 		RequestErrorHandlerFunc:  edge.Fail,

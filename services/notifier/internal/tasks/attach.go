@@ -7,11 +7,14 @@ import (
 	"io"
 	netmail "net/mail"
 	"strings"
+	"time"
 
+	"github.com/google/uuid"
 	"gorm.io/gorm"
 
 	"makola/pkg/mail"
 	"makola/pkg/notifications"
+	"makola/pkg/reporting"
 	"makola/pkg/storage"
 	"makola/pkg/task"
 )
@@ -36,11 +39,17 @@ func (n *Notifications) attach(ctx context.Context, m *notifications.Mail, messa
 	return file, nil
 }
 
-// withLink says where the file of a mail can be had, and that it is not attached where this notifier cannot read it.
-func (n *Notifications) withLink(c notifications.ExportReady) notifications.ExportReady {
+// withLink says where the file of a mail can be had, and that it is not attached where this notifier cannot read it. A link that is signed is made here and kept in the worded mail
+// alone.
+func (n *Notifications) withLink(business uuid.UUID, c notifications.ExportReady, now time.Time) notifications.ExportReady {
 	c.Attached = c.Attached && n.Files != nil
-	if n.PublicURL != "" && c.Path != "" {
-		c.Link = strings.TrimRight(n.PublicURL, "/") + c.Path
+	if n.PublicURL == "" || c.Path == "" {
+		return c
+	}
+	c.Link = strings.TrimRight(n.PublicURL, "/") + c.Path
+	if !c.Attached && n.Downloads != nil && c.Report != uuid.Nil {
+		link := reporting.LinkTo(business, &reporting.Report{ID: c.Report, ExpiresAt: &c.ExpiresAt}, reporting.MostLinkLife, now)
+		c.Link, c.LinkUntil = strings.TrimRight(n.PublicURL, "/")+reporting.LinkPath+n.Downloads.Token(link), link.Until
 	}
 	return c
 }

@@ -2,6 +2,7 @@ package tasks_test
 
 import (
 	"context"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"gorm.io/gorm"
 
 	"makola/pkg/notifications"
+	"makola/pkg/reporting"
 	notificationspb "makola/proto/makola/notifications/v1"
 )
 
@@ -85,4 +87,39 @@ func TestWithoutAPlaceForFilesAMailHasALink(t *testing.T) {
 	require.Len(t, mails, 1)
 	require.Empty(t, mails[0].Attachments)
 	require.Contains(t, mails[0].Text, "https://api.example.com/api/v1/reports/1/download")
+}
+
+// Who keeps a shop's books has no account there: the link in the mail is proof enough, for a week at most and no longer than the file is kept. It is made when the mail is worded, so
+// that nobody finds one in what waits to be sent.
+func TestALargeFileIsLinkedToForWhoeverHasTheMail(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.noFiles()
+	keys, err := reporting.ParseLinkKeys("test-only-download-test-only-download-test")
+	require.NoError(t, err)
+	w.sends.Downloads = keys
+	report, kept := uuid.New(), time.Now().Add(3*24*time.Hour)
+	w.inShop(func(ctx context.Context, tx *gorm.DB) error {
+		_, _, err := notifications.Queue(ctx, tx, w.notify, notifications.Email{
+			Key: "export:large", To: "accountant@example.com",
+			Content: notifications.ExportReady{
+				Business: "Ama's Provisions", Schedule: "Daily", Title: "Sales Report", FileName: "sales.csv", SizeBytes: 20 << 20, Rows: 1, Path: "/api/v1/reports/1/download", Report: report,
+				ExpiresAt: kept, Timezone: "Africa/Accra",
+			},
+		})
+		return err
+	})
+	require.Zero(t, w.count(`select count(*) from notifications.email where data::text like '%report-files%'`))
+	w.Drain(t.Context())
+	mails := w.server.To("accountant@example.com")
+	require.Len(t, mails, 1)
+	require.Contains(t, mails[0].Text, "Whoever has the link below")
+	token := regexp.MustCompile(`https://api\.example\.com/api/v1/report-files/([\w-]+)`).FindStringSubmatch(mails[0].Text)
+	require.Len(t, token, 2, mails[0].Text)
+	link, err := keys.Read(token[1], time.Now())
+	require.NoError(t, err)
+	require.Equal(t, report, link.Report)
+	require.Equal(t, kept.UTC().Truncate(time.Second), link.Until, "no longer than the file is kept")
+	_, err = keys.Read(token[1], kept)
+	require.ErrorIs(t, err, reporting.ErrLinkExpired)
 }

@@ -86,7 +86,7 @@ func (n *Notifications) prepare(ctx context.Context, id uuid.UUID) (m *notificat
 		}
 		content, err := notifications.Decode(m.Template, m.Data)
 		if ready, ok := content.(notifications.ExportReady); ok {
-			content = n.withLink(ready)
+			content = n.withLink(business, ready, time.Now())
 		}
 		if err != nil {
 			if !errors.Is(err, notifications.ErrUnknownTemplate) {

@@ -10,6 +10,7 @@ import (
 	"makola/pkg/mail"
 	"makola/pkg/notifications"
 	"makola/pkg/postgres"
+	"makola/pkg/reporting"
 	"makola/pkg/storage"
 	accountspb "makola/proto/makola/accounts/v1"
 	notificationspb "makola/proto/makola/notifications/v1"
@@ -39,6 +40,8 @@ type Notifications struct {
 	// Unsubscribe signs links to PublicURL by which a reader turns off mails; without both there are none.
 	Unsubscribe *notifications.UnsubscribeKeys
 	PublicURL   string
+	// Downloads signs links to files that are too large for a mail; without it whoever gets one has to sign in.
+	Downloads *reporting.LinkKeys
 }
 
 var (

@@ -20,8 +20,10 @@ func (s *Set) exportReady(c notifications.ExportReady) letter {
 	}
 	if c.Attached {
 		l.Paragraphs = append(l.Paragraphs, "The report is attached.")
-	} else {
+	} else if c.LinkUntil.IsZero() {
 		l.Paragraphs = append(l.Paragraphs, "The report is too large to go with a mail. Sign in to download it.")
+	} else {
+		l.Paragraphs = append(l.Paragraphs, "The report is too large to go with a mail. Whoever has the link below may download it, until "+moment(c.LinkUntil, c.Timezone)+".")
 	}
 	g := group{Title: "Report", Rows: []row{{Label: "Report", Value: title}}}
 	if c.Period != "" {

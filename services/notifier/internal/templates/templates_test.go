@@ -153,6 +153,11 @@ func samples() map[string]notifications.Content {
 			c.Name, c.Subject, c.Message, c.Attached, c.SizeBytes, c.Rows, c.Link = "", "", "", false, 48_100_000, 1_204_551, "https://api.example.com"+c.Path
 			return c
 		}(),
+		"export_ready_signed": func() notifications.ExportReady {
+			c := exported()
+			c.Name, c.Attached, c.SizeBytes, c.Rows, c.Link, c.LinkUntil = "", false, 48_100_000, 1_204_551, "https://api.example.com/api/v1/report-files/abc", paidAt.AddDate(0, 0, 7)
+			return c
+		}(),
 		"export_failed":      notifications.ExportFailed{Name: "Ama Mensah", Business: "Ama's Provisions", Schedule: "Month's sales", Title: "Sales Report", Period: "1 to 31 March 2026", Failure: "TOO_LARGE", NextRun: paidAt, Timezone: "Africa/Lagos"},
 		"export_failed_bare": notifications.ExportFailed{Failure: "SOMETHING_NEW"},
 		"export_summary": notifications.ExportSummary{Name: "Ama Mensah", Business: "Ama's Provisions", From: "2026-03-23", To: "2026-03-29", Total: 12, Successful: 11, Failed: 1, Records: 48_210, SizeBytes: 5_234_000,

@@ -95,7 +95,7 @@ func (e *export) ready(ctx context.Context, tx *gorm.DB, report *reporting.Repor
 	ids, _, err := e.queue(ctx, tx, settings, people, "export:"+report.ID.String(), file, func(p reporting.Recipient) notifications.Content {
 		return notifications.ExportReady{
 			Name: p.Name, Business: p.Business, Schedule: e.schedule.Name, Title: report.Kind.Title(), Period: report.Period.String(), Subject: e.schedule.Subject, Message: e.schedule.Message,
-			FileName: report.File.Name, SizeBytes: report.File.Size, Rows: report.RecordCount, Seconds: int64(took.Round(time.Second) / time.Second), Attached: file != nil, Path: reporting.DownloadPath(report.ID),
+			FileName: report.File.Name, SizeBytes: report.File.Size, Rows: report.RecordCount, Seconds: int64(took.Round(time.Second) / time.Second), Attached: file != nil, Path: reporting.DownloadPath(report.ID), Report: report.ID,
 			ExpiresAt: time.Now().Add(reporting.Keep), Timezone: p.Timezone,
 		}
 	})
