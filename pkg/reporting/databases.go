@@ -2,6 +2,7 @@ package reporting
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -36,10 +37,13 @@ func (d Databases) Current(ctx context.Context) (*postgres.DB, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, catchUp)
 	defer cancel()
-	for {
+	for answered := false; ; answered = true {
 		var there bool
 		err := d.Read.Pool().QueryRow(ctx, `select case when pg_is_in_recovery() then coalesce(pg_last_wal_replay_lsn() >= $1::text::pg_lsn, false) else true end`, at).Scan(&there)
 		switch {
+		case err != nil && answered && errors.Is(ctx.Err(), context.DeadlineExceeded): // the time was over in the middle of asking again
+			slog.WarnContext(ctx, "replica is behind; the report is read from the primary", "waited", catchUp.String())
+			return d.Primary, nil
 		case err != nil:
 			slog.WarnContext(ctx, "replica does not answer; the report is read from the primary", "error", err)
 			return d.Primary, nil

@@ -57,8 +57,8 @@ func TestPostgres_KeepsCommittedRowsThroughKill(t *testing.T) {
 		return got
 	}
 	execute(t, pg.URL(), "CREATE TABLE kept AS SELECT 'yes' AS v")
-	if got := query("SELECT count(*)::text FROM pg_roles WHERE rolname LIKE 'makola_%' AND rolcanlogin AND NOT rolsuper AND NOT rolbypassrls"); got != "9" {
-		t.Errorf("%s roles log in, want 9", got)
+	if got := query("SELECT count(*)::text FROM pg_roles WHERE rolname LIKE 'makola_%' AND rolcanlogin AND NOT rolsuper AND NOT rolbypassrls"); got != "10" {
+		t.Errorf("%s roles log in, want 10", got)
 	}
 	tree := append(descendants(pg.proc.cmd.Process.Pid), pg.proc.cmd.Process.Pid)
 	if err := pg.Kill(); err != nil {
