@@ -66,7 +66,7 @@ func (p *ProductImport) Check(tx *gorm.DB, rows []ProductRow) (faults []*tabular
 		p.lines = map[string]int{}
 	}
 	// The database says what is the same in another case; its index does.
-	err = query(tx, "look up imported products", `
+	err = queryHashed(tx, "look up imported products", `
 		select u.n, lower(u.sku), p.id is not null from unnest($2::text[]) with ordinality as u (sku, n) left join inventory.product p on p.tenant_id = $1 and lower(p.sku) = lower(u.sku) order by u.n`,
 		func(found pgx.Rows) error {
 			var n int

@@ -199,7 +199,7 @@ func findStock(tx *gorm.DB, owner uuid.UUID, rows []StockRow) ([]foundStock, err
 			barcodes[i] = nullable(r.barcode)
 		}
 	}
-	err := query(tx, "look up imported items' products", `
+	err := queryHashed(tx, "look up imported items' products", `
 		select u.n, p.id, p.is_active from unnest($2::text[]) with ordinality as u (sku, n) join inventory.product p on p.tenant_id = $1 and lower(p.sku) = lower(u.sku)
 		union all
 		select u.n, p.id, p.is_active from unnest($3::text[]) with ordinality as u (barcode, n) join inventory.product p on p.tenant_id = $1 and p.barcode = u.barcode`,
@@ -216,7 +216,7 @@ func findStock(tx *gorm.DB, owner uuid.UUID, rows []StockRow) ([]foundStock, err
 	if err != nil {
 		return nil, err
 	}
-	err = query(tx, "look up imported items' suppliers", `
+	err = queryHashed(tx, "look up imported items' suppliers", `
 		select u.n, lower(u.name), s.id, coalesce(not s.is_active, false) from unnest($2::text[]) with ordinality as u (name, n)
 		  left join inventory.supplier s on s.tenant_id = $1 and lower(s.name) = lower(u.name) where u.name is not null`,
 		func(r pgx.Rows) error {

@@ -395,7 +395,7 @@ func (e *everything) enqueue(d *contract.Descriptor, args map[string]any) (id co
 }
 
 // TestEveryTaskDoesItsWork takes every task of the catalogue, sends it through RabbitMQ to the service that has it, and looks at what it did.
-func TestEveryTaskDoesItsWork(t *testing.T) {
+func TestEveryTaskDoesItsWork(t *testing.T) { //nolint:tparallel // one after another: a proof leaves what the next one needs
 	t.Parallel()
 	e := openEverything(t)
 	known := map[string]*contract.Descriptor{}
