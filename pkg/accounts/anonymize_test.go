@@ -201,7 +201,7 @@ func TestTheCleanUpKeepsToItsRuleWhoeverThereIs(t *testing.T) {
 	t.Parallel()
 	y := newYard(t)
 	const seed = 20261126
-	random := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // no secret
+	random := rand.New(rand.NewPCG(seed, 1))
 	type person struct {
 		left
 		role accounts.Role

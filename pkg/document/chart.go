@@ -79,7 +79,7 @@ func Chart(caption string, bars []Bar, lying bool, currency money.Currency) (Pic
 // chartFont gives the charts the documents' own letters.
 var chartFont = sync.OnceValue(func() error { return charts.InstallFont(family, regularTTF) })
 
-func drawn(c colour) charts.Color { return charts.ColorRGB(uint8(c[0]), uint8(c[1]), uint8(c[2])) } //nolint:gosec // our own colours
+func drawn(c colour) charts.Color { return charts.ColorRGB(uint8(c[0]), uint8(c[1]), uint8(c[2])) }
 
 // compact is an axis's number as people say it: 1500 is 1.5k.
 func compact(v float64) string {
