@@ -2,7 +2,6 @@ package document
 
 import (
 	"archive/zip"
-	"compress/flate"
 	"errors"
 	"fmt"
 	"hash"
@@ -12,7 +11,12 @@ import (
 	"os"
 	"slices"
 	"strings"
+
+	"github.com/klauspost/compress/flate"
 )
+
+// packing is the level at which sheets are packed: this library's sixth takes less than half the time of the standard library's default, for files that are one part in a hundred larger.
+const packing = 6
 
 // orderedZip writes a workbook's archive with its sheets in the order of their names. excelize hands them over in the order of a map,
 // different each time. They are packed into a temporary file and copied from there at the end; the small parts go straight through.
@@ -51,7 +55,7 @@ func (z *orderedZip) Create(name string) (io.Writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	pack, err := flate.NewWriter(z.spool, flate.DefaultCompression)
+	pack, err := flate.NewWriter(z.spool, packing)
 	if err != nil {
 		return nil, err
 	}

@@ -20,7 +20,7 @@
 //
 // # Traps
 //
-// Configuration comes from the environment only; a variable that is set but empty counts as unset. GOGC is 400 unless the
+// Configuration comes from the environment only; a variable that is set but empty counts as unset. GOGC is 400 unless the service (App.GCPercent) or the
 // environment says otherwise (10 % more tasks per second, docs/benchmarks.md), which is why a container's memory limit also
 // becomes the garbage collector's soft limit unless GOMEMLIMIT is set.
 package service

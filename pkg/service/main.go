@@ -87,7 +87,7 @@ func serve(ctx context.Context, p process, base Config, wire func(ctx context.Co
 		code = 1
 	default:
 		app.markStarted()
-		settleMemory()
+		settleMemory(app.gcPercent)
 		log.InfoContext(ctx, "service started", "environment", base.Env)
 		if err := app.wait(stopping); err != nil {
 			log.ErrorContext(ctx, "component failed", "error", err.Error())

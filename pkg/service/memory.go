@@ -19,9 +19,9 @@ const (
 
 // settleMemory is called once a service has started: what was needed only for that (a parsed specification, compiled schemas) goes back to the operating system, and
 // from here on memory is traded for speed. Setting the percentage earlier would let the start grow to a size that an idle service never needs again.
-func settleMemory() {
+func settleMemory(percent int) {
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
+		debug.SetGCPercent(percent)
 	}
 	debug.FreeOSMemory()
 }
