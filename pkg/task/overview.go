@@ -136,7 +136,7 @@ type Statistics struct {
 	Succeeded, Failed, Cancelled int64
 	// Retries is how many attempts they needed beyond the first of each.
 	Retries int64
-	// Wait is how long they waited on average from when they were due to their last start; Run how long the last attempt took on average, and Run95 what 95 of 100 kept within.
+	// Wait is how long they waited on average from when they were due, and there, to their last start; Run how long the last attempt took on average, and Run95 what 95 of 100 kept within.
 	Wait, Run, Run95 time.Duration
 }
 
@@ -156,7 +156,7 @@ func Stats(tx *gorm.DB, d time.Duration) (list []Statistics, err error) {
 		}
 		return rows.Err()
 	}, `with ended as (
-		  select name, queue, state, attempt, greatest(extract(epoch from started_at - available_at), 0)::float8 as wait, greatest(extract(epoch from finished_at - started_at), 0)::float8 as run
+		  select name, queue, state, attempt, greatest(extract(epoch from started_at - greatest(available_at, created_at)), 0)::float8 as wait, greatest(extract(epoch from finished_at - started_at), 0)::float8 as run
 		    from task.task where state in ('succeeded', 'failed', 'cancelled') and finished_at > now() - $1 * interval '1 second')
 		select name, queue, count(*) filter (where state = 'succeeded'), count(*) filter (where state = 'failed'), count(*) filter (where state = 'cancelled'), sum(attempt - 1)::bigint,
 		       coalesce(avg(wait), 0), coalesce(avg(run), 0), coalesce(percentile_cont(0.95) within group (order by run), 0)

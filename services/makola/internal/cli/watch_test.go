@@ -174,7 +174,7 @@ func TestStatsCountWhatEndedLately(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	ids := r.enqueue(5)
-	r.exec(`update task.task set state = 'succeeded', attempt = 3, available_at = now() - interval '14 seconds', started_at = now() - interval '10 seconds', finished_at = now() - interval '8 seconds' where id = any($1)`, ids[:2])
+	r.exec(`update task.task set state = 'succeeded', attempt = 3, created_at = now() - interval '14 seconds', available_at = now() - interval '3 days', started_at = now() - interval '10 seconds', finished_at = now() - interval '8 seconds' where id = any($1)`, ids[:2])
 	r.exec(`update task.task set state = 'failed', available_at = now() - interval '10 seconds', started_at = now() - interval '10 seconds', finished_at = now() - interval '5 seconds' where id = $1`, ids[2])
 	r.exec(`update task.task set state = 'succeeded', started_at = now() - interval '3 hours', finished_at = now() - interval '2 hours' where id = $1`, ids[3])
 	list := decode[[]map[string]any](r, "stats", "--since", "1h")

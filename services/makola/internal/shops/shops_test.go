@@ -206,6 +206,7 @@ func TestTheSameSeedAndEndGiveTheSameRows(t *testing.T) {
 	require.Equal(t, written, fingerprints(t, one), "a second run changes nothing, on whatever day")
 
 	require.Equal(t, 6, number(t, one, `select count(*) from accounts.business`))
+	require.Equal(t, 6, number(t, one, `select count(distinct tenant_id) from task.task where name = 'ai_features.grant_credits' and state = 'pending'`), "the trial's credits are asked for, once a shop")
 
 	plan.Seed = 8
 	other := plan.Shop(0).Live()

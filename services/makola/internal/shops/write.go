@@ -10,8 +10,11 @@ import (
 	"gorm.io/gorm"
 
 	"makola/pkg/billing"
+	"makola/pkg/money"
 	"makola/pkg/postgres"
+	"makola/pkg/task"
 	"makola/pkg/tenant"
+	aifeatures "makola/proto/makola/ai_features/v1"
 )
 
 // Outcome is what Write did.
@@ -60,7 +63,10 @@ func Write(ctx context.Context, db *postgres.DB, s Shop) (outcome Outcome, rows 
 			}
 			rows += n
 		}
-		return settleTimes(tx)
+		if err := settleTimes(tx); err != nil {
+			return err
+		}
+		return s.askForCredits(ctx, db, tx)
 	})
 	switch postgres.Constraint(err) {
 	case "user_email_key", "business_name_key", "business_tin_key":
@@ -114,9 +120,23 @@ func (s *Shop) register(tx *gorm.DB) error {
 		s.ID, s.Name+"\n"+s.branches[1].address, at); err != nil {
 		return fmt.Errorf("write settings: %w", err)
 	}
-	// No credits come with it: giving them is the platform's doing, whose side of the books the owner of the tables cannot see.
+	// No credits come with it: see askForCredits.
 	if err := billing.OpenTenant(tx, s.ID, 0, s.plan.Until); err != nil {
 		return fmt.Errorf("open trial: %w", err)
+	}
+	return nil
+}
+
+// trialCredits is what a new business is given by default (TRIAL_CREDITS of api-gateway).
+const trialCredits = money.Credits(50_00)
+
+// askForCredits enqueues the gift of the trial's credits: giving them is the platform's doing, whose side of the books the owner of the tables cannot see.
+func (s *Shop) askForCredits(ctx context.Context, db *postgres.DB, tx *gorm.DB) error {
+	_, err := aifeatures.NewTasks(task.NewQueue(db, nil, task.QueueConfig{})).GrantCredits(ctx, tx, &aifeatures.GrantCreditsArgs{
+		BusinessId: s.ID.String(), GrantId: uuid.NewSHA1(s.ID, []byte("trial")).String(), Credits: trialCredits.String(), Actor: "makola seed", Reason: "trial of a demo shop",
+	}, task.ForTenant(s.ID))
+	if err != nil {
+		return fmt.Errorf("ask for the trial's credits: %w", err)
 	}
 	return nil
 }
