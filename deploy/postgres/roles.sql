@@ -38,7 +38,9 @@ BEGIN
     END IF;
     ALTER ROLE makola_search NOLOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS;
     -- The owner's migrations hand those functions over to it.
-    GRANT makola_search TO makola_owner;
+    IF NOT pg_has_role('makola_owner', 'makola_search', 'MEMBER') THEN
+        GRANT makola_search TO makola_owner;
+    END IF;
 
     -- It reads, whatever it is granted. A report is one long transaction that holds no locks and waits for its file now and then.
     ALTER ROLE makola_reader SET default_transaction_read_only = on;
