@@ -10,8 +10,6 @@ import (
 	"gorm.io/gorm"
 
 	"makola/pkg/money"
-	"makola/pkg/postgres"
-	"makola/pkg/tenant"
 )
 
 // LowBalance is the balance, in centicredits, at or below which a business is told to buy more: 10.00.
@@ -44,18 +42,6 @@ type Credits struct {
 	Low bool
 	// At is the instant.
 	At time.Time
-}
-
-// owner is the tenant that tx works for. Row security would hide the others anyway; naming it lets the indexes do so.
-func owner(tx *gorm.DB) (uuid.UUID, error) {
-	if err := postgres.RequireTx(tx); err != nil {
-		return uuid.Nil, err
-	}
-	id, ok := tenant.From(tx.Statement.Context)
-	if !ok {
-		return uuid.Nil, postgres.ErrNoTenant
-	}
-	return id, nil
 }
 
 // Balance returns the credits that the transaction's tenant may spend now, by the database's clock.

@@ -48,7 +48,7 @@ func OnCrossing(ctx context.Context, fn Crossed) context.Context {
 }
 
 // thresholdSQL is the threshold of a product at a place: the place's own, else the product's, else the business's. l is inventory.stock_level, p its product, s accounts.v_settings.
-const thresholdSQL = `coalesce(l.reorder_level, p.reorder_level, s.reorder_level, 10)`
+var thresholdSQL = fmt.Sprintf(`coalesce(l.reorder_level, p.reorder_level, s.reorder_level, %d)`, DefaultReorderLevel)
 
 // RefreshAlerts opens an alert for each of the places whose stock has fallen to its threshold or to nothing, and ends the alerts of those that have recovered; nil means
 // all places of the business. A place has its alert once for each crossing. Stock that falls from low to nothing opens the worse alert in place of the other; stock that

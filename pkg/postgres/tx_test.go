@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 	"gorm.io/gorm"
 
@@ -98,4 +99,39 @@ func TestRequireTxRefusesPlainHandles(t *testing.T) {
 	db := postgrestest.New(t).Open("makola_gateway")
 	require.ErrorIs(t, postgres.RequireTx(nil), postgres.ErrNoTransaction)
 	require.NoError(t, db.InSystem(t.Context(), postgres.RequireTx))
+	_, err := postgres.Do(nil, "mend it", "select 1")
+	require.EqualError(t, err, "mend it: "+postgres.ErrNoTransaction.Error())
+	err = postgres.Each(nil, "look", "select 1", nil)
+	require.EqualError(t, err, "look: "+postgres.ErrNoTransaction.Error())
+	_, err = postgres.Owner(nil)
+	require.ErrorIs(t, err, postgres.ErrNoTransaction)
+}
+
+func TestErrorsNameTheDeed(t *testing.T) {
+	t.Parallel()
+	db := postgrestest.New(t).Open("makola_gateway")
+	failed := errors.New("failed")
+	for name, do := range map[string]func(tx *gorm.DB) error{
+		"statement": func(tx *gorm.DB) error { _, err := postgres.Do(tx, "mend it", "select 1 / 0"); return err },
+		"query": func(tx *gorm.DB) error {
+			return postgres.Each(tx, "mend it", "select 1 / 0", func(pgx.Rows) error { return nil })
+		},
+		"row": func(tx *gorm.DB) error {
+			return postgres.Each(tx, "mend it", "select 1", func(pgx.Rows) error { return failed })
+		},
+	} {
+		err := db.InSystem(t.Context(), do)
+		require.ErrorContains(t, err, "mend it: ", name)
+		require.Equal(t, name == "row", errors.Is(err, failed))
+	}
+	sum := 0
+	require.NoError(t, db.InSystem(t.Context(), func(tx *gorm.DB) error {
+		return postgres.Each(tx, "sum up", "select generate_series(1, 3)", func(rows pgx.Rows) error {
+			var n int
+			err := rows.Scan(&n)
+			sum += n
+			return err
+		})
+	}))
+	require.Equal(t, 6, sum, "each row is read once")
 }

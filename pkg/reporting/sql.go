@@ -1,55 +1,15 @@
 package reporting
 
 import (
-	"fmt"
-
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 	"gorm.io/gorm"
 
 	"makola/pkg/postgres"
 	"makola/pkg/tenant"
 )
 
-// owner is the tenant that tx works for. Row security would hide the others anyway; naming it lets the indexes do so.
-func owner(tx *gorm.DB) (uuid.UUID, error) {
-	if err := postgres.RequireTx(tx); err != nil {
-		return uuid.Nil, err
-	}
-	id, ok := tenant.From(tx.Statement.Context)
-	if !ok {
-		return uuid.Nil, postgres.ErrNoTenant
-	}
-	return id, nil
-}
-
-// exec runs one statement in tx and returns the number of rows it changed; what names the deed in errors.
-func exec(tx *gorm.DB, what, statement string, args ...any) (int64, error) {
-	n, err := postgres.Exec(tx, statement, args...)
-	if err != nil {
-		return 0, fmt.Errorf("%s: %w", what, err)
-	}
-	return n, nil
-}
-
-// query runs one query in tx and calls scan for each row; what names the deed in errors.
-func query(tx *gorm.DB, what, statement string, scan func(pgx.Rows) error, args ...any) error {
-	if err := postgres.RequireTx(tx); err != nil {
-		return fmt.Errorf("%s: %w", what, err)
-	}
-	err := postgres.Query(tx, func(rows pgx.Rows) error {
-		for rows.Next() {
-			if err := scan(rows); err != nil {
-				return err
-			}
-		}
-		return rows.Err()
-	}, statement, args...)
-	if err != nil {
-		return fmt.Errorf("%s: %w", what, err)
-	}
-	return nil
-}
+// The short names of this package for what all contexts do in a transaction.
+var owner, exec, query = postgres.Owner, postgres.Do, postgres.Each
 
 // optionalID turns the zero id into NULL.
 func optionalID(id uuid.UUID) *uuid.UUID {

@@ -2,7 +2,6 @@ package task
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"strings"
@@ -262,24 +261,6 @@ func (g *gather) flush() error {
 	g.b.reset()
 	g.bytes = 0
 	return nil
-}
-
-// TenantActive reports whether the context's tenant still takes part: a task of one that does not is answered by a result that says so, not by an error.
-// A tenant that does not exist is a permanent error. tx must be bound to the tenant.
-func TenantActive(ctx context.Context, tx *gorm.DB) (bool, error) {
-	id, ok := tenant.From(ctx)
-	if !ok {
-		return false, postgres.ErrNoTenant
-	}
-	var active bool
-	err := postgres.QueryRow(tx, `select is_active from accounts.v_business where id = $1`, id).Scan(&active)
-	switch {
-	case errors.Is(err, sql.ErrNoRows):
-		return false, Permanent(fmt.Errorf("business %s does not exist", id))
-	case err != nil:
-		return false, fmt.Errorf("look up business %s: %w", id, err)
-	}
-	return active, nil
 }
 
 // SlotKey is the unique key of the task that a schedule enqueues for a slot. It tells the handler which slot it works for (Run.Slot).

@@ -238,6 +238,47 @@ func TestATaskLearnsWhetherItsBusinessStillTakesPart(t *testing.T) {
 	}
 }
 
+func TestATaskWorksForTheBusinessItNamesAndForNoOther(t *testing.T) {
+	t.Parallel()
+	f := newFan(t, "makola_inventory")
+	shops := f.shops(t, 2, "Africa/Accra")
+	_, err := f.look.Exec(t.Context(), `update accounts.business set is_active = false where id = $1`, shops[1])
+	require.NoError(t, err)
+	for _, c := range []struct {
+		of     uuid.UUID // whose task it is; none is the platform's
+		named  string
+		want   string // the permanent error
+		active bool
+	}{
+		{of: shops[0], named: shops[0].String(), active: true},
+		{named: shops[0].String(), active: true},
+		{named: shops[1].String()},
+		{of: shops[0], named: shops[1].String(), want: "business_id is not the task's business"},
+		{named: "12", want: "business_id is not a UUID"},
+		{named: uuid.Nil.String(), want: "business_id is not a UUID"},
+	} {
+		do := func(tx *gorm.DB) error {
+			ctx, tx, id, active, err := task.ForActiveBusiness(tx.Statement.Context, tx, c.named)
+			if c.want != "" {
+				require.EqualError(t, err, c.want)
+				return nil
+			}
+			require.NoError(t, err)
+			own, _ := tenant.From(ctx)
+			owner, err := postgres.Owner(tx)
+			require.NoError(t, err)
+			require.Equal(t, []string{c.named, c.named, c.named}, []string{id.String(), own.String(), owner.String()})
+			require.Equal(t, c.active, active)
+			return nil
+		}
+		if c.of == uuid.Nil {
+			require.NoError(t, f.db.InSystem(t.Context(), do))
+		} else {
+			require.NoError(t, f.db.InTenant(tenant.With(t.Context(), c.of), do))
+		}
+	}
+}
+
 func TestTasksWaitForTheTimeOfDayOfTheirBusiness(t *testing.T) {
 	t.Parallel()
 	monday := time.Monday

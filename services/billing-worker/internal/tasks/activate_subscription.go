@@ -7,13 +7,14 @@ import (
 	"gorm.io/gorm"
 
 	"makola/pkg/billing"
+	"makola/pkg/task"
 	subscriptionspb "makola/proto/makola/subscriptions/v1"
 )
 
 // ActivateSubscription lifts a suspension, as an operator decided, and tells the owner what the subscription is then.
 // SHORT: as SuspendSubscription.
 func (s *Subscriptions) ActivateSubscription(ctx context.Context, tx *gorm.DB, args *subscriptionspb.ActivateSubscriptionArgs) (*subscriptionspb.ActivateSubscriptionResult, error) {
-	ctx, tx, err := forBusiness(ctx, tx, args.GetBusinessId())
+	ctx, tx, err := task.ForBusiness(ctx, tx, args.GetBusinessId())
 	if err != nil {
 		return nil, err
 	}

@@ -17,7 +17,7 @@ import (
 // GrantCredits gives a business credits that an operator decided about.
 // SHORT: the ledger alone. The operator's own role may ask for it and not touch a balance.
 func (a *AIFeatures) GrantCredits(ctx context.Context, tx *gorm.DB, args *aifeatures.GrantCreditsArgs) (*aifeatures.GrantCreditsResult, error) {
-	_, tx, err := forBusiness(ctx, tx, args.GetBusinessId())
+	_, tx, err := task.ForBusiness(ctx, tx, args.GetBusinessId())
 	if err != nil {
 		return nil, err
 	}

@@ -38,7 +38,7 @@ func (a *AIFeatures) ResolveReview(ctx context.Context, tx *gorm.DB, args *aifea
 		return nil, err
 	}
 	if args.GetBusinessId() != "" {
-		if ctx, tx, err = forBusiness(ctx, tx, args.GetBusinessId()); err != nil {
+		if ctx, tx, err = task.ForBusiness(ctx, tx, args.GetBusinessId()); err != nil {
 			return nil, err
 		}
 	}

@@ -15,7 +15,7 @@ import (
 // ReverseTransfer undoes a grant, a trial or a use that an operator decided about.
 // SHORT: the ledger alone.
 func (a *AIFeatures) ReverseTransfer(ctx context.Context, tx *gorm.DB, args *aifeatures.ReverseTransferArgs) (*aifeatures.ReverseTransferResult, error) {
-	_, tx, err := forBusiness(ctx, tx, args.GetBusinessId())
+	_, tx, err := task.ForBusiness(ctx, tx, args.GetBusinessId())
 	if err != nil {
 		return nil, err
 	}

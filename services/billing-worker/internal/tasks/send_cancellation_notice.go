@@ -6,13 +6,14 @@ import (
 	"gorm.io/gorm"
 
 	"makola/pkg/billing"
+	"makola/pkg/task"
 	subscriptionspb "makola/proto/makola/subscriptions/v1"
 )
 
 // SendCancellationNotice tells that a subscription was cancelled. The gateway, which cancels, may write neither mails nor notices.
 // SHORT: one business. What is told is what is true when it runs.
 func (s *Subscriptions) SendCancellationNotice(ctx context.Context, tx *gorm.DB, args *subscriptionspb.SendCancellationNoticeArgs) (*subscriptionspb.SendCancellationNoticeResult, error) {
-	ctx, tx, err := forBusiness(ctx, tx, args.GetBusinessId())
+	ctx, tx, err := task.ForBusiness(ctx, tx, args.GetBusinessId())
 	if err != nil {
 		return nil, err
 	}

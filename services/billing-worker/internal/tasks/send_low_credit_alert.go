@@ -10,16 +10,14 @@ import (
 
 	"makola/pkg/billing"
 	"makola/pkg/notifications"
-	"makola/pkg/postgres"
 	"makola/pkg/task"
-	"makola/pkg/tenant"
 	aifeatures "makola/proto/makola/ai_features/v1"
 )
 
 // SendLowCreditAlert stores the mail and the notice of one alert, unless there is nothing to tell any more.
 // SHORT: the mail itself is sent by notifier.
 func (a *AIFeatures) SendLowCreditAlert(ctx context.Context, tx *gorm.DB, args *aifeatures.SendLowCreditAlertArgs) (*aifeatures.SendLowCreditAlertResult, error) {
-	ctx, tx, err := forBusiness(ctx, tx, args.GetBusinessId())
+	ctx, tx, err := task.ForBusiness(ctx, tx, args.GetBusinessId())
 	if err != nil {
 		return nil, err
 	}
@@ -55,24 +53,4 @@ func (a *AIFeatures) SendLowCreditAlert(ctx context.Context, tx *gorm.DB, args *
 		result.Status = "queued"
 	}
 	return result, billing.CloseAlert(tx, alert)
-}
-
-// forBusiness works for the business that the arguments name. A task of a business works for that one and for no other; a platform task, such as an old publisher's, is
-// bound to it here.
-func forBusiness(ctx context.Context, tx *gorm.DB, business string) (context.Context, *gorm.DB, error) {
-	id, err := uuid.Parse(business)
-	if err != nil {
-		return ctx, tx, task.Permanent(errors.New("business_id is not a UUID"))
-	}
-	own, ok := tenant.From(ctx)
-	switch {
-	case ok && own != id:
-		return ctx, tx, task.Permanent(errors.New("business_id is not the task's business"))
-	case !ok:
-		if err := postgres.BindTenants(tx, []uuid.UUID{id}); err != nil {
-			return ctx, tx, err
-		}
-		ctx = tenant.With(ctx, id)
-	}
-	return ctx, tx.WithContext(ctx), nil
 }

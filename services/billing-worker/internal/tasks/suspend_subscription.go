@@ -7,13 +7,14 @@ import (
 	"gorm.io/gorm"
 
 	"makola/pkg/billing"
+	"makola/pkg/task"
 	subscriptionspb "makola/proto/makola/subscriptions/v1"
 )
 
 // SuspendSubscription takes a business's access away, as an operator decided, and tells its owner.
 // SHORT: one row, its audit entry and a mail. The operator's own role may ask for it and not touch the row.
 func (s *Subscriptions) SuspendSubscription(ctx context.Context, tx *gorm.DB, args *subscriptionspb.SuspendSubscriptionArgs) (*subscriptionspb.SuspendSubscriptionResult, error) {
-	ctx, tx, err := forBusiness(ctx, tx, args.GetBusinessId())
+	ctx, tx, err := task.ForBusiness(ctx, tx, args.GetBusinessId())
 	if err != nil {
 		return nil, err
 	}

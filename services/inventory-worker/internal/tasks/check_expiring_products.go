@@ -39,7 +39,7 @@ func (i *Inventory) CheckExpiringProducts(ctx context.Context, tx *gorm.DB, args
 		}, task.EachDayAt(expiryHour))
 		return &inventorypb.CheckExpiringProductsResult{Status: fannedOut, BusinessesChecked: int32(n)}, err
 	}
-	ctx, tx, business, active, err := forBusiness(ctx, tx, args.GetBusinessId())
+	ctx, tx, business, active, err := task.ForActiveBusiness(ctx, tx, args.GetBusinessId())
 	if err != nil || !active {
 		return &inventorypb.CheckExpiringProductsResult{Status: inactive}, err
 	}

@@ -26,7 +26,7 @@ func (i *Inventory) CheckStockLevels(ctx context.Context, tx *gorm.DB, args *inv
 		})
 		return &inventorypb.CheckStockLevelsResult{Status: fannedOut, Businesses: int32(n)}, err
 	}
-	_, tx, _, active, err := forBusiness(ctx, tx, args.GetBusinessId())
+	_, tx, _, active, err := task.ForActiveBusiness(ctx, tx, args.GetBusinessId())
 	if err != nil || !active {
 		return &inventorypb.CheckStockLevelsResult{Status: inactive}, err
 	}

@@ -35,7 +35,7 @@ func (i *Inventory) SendLowStockAlert(ctx context.Context, tx *gorm.DB, args *in
 		})
 		return &inventorypb.SendLowStockAlertResult{Status: fannedOut, Businesses: int32(n)}, err
 	}
-	ctx, tx, business, active, err := forBusiness(ctx, tx, args.GetBusinessId())
+	ctx, tx, business, active, err := task.ForActiveBusiness(ctx, tx, args.GetBusinessId())
 	if err != nil || !active {
 		return &inventorypb.SendLowStockAlertResult{Status: inactive}, err
 	}

@@ -40,7 +40,7 @@ func (i *Inventory) SendStockMovementReport(ctx context.Context, tx *gorm.DB, ar
 		}, task.EachWeekAt(time.Monday, expiryHour))
 		return &inventorypb.SendStockMovementReportResult{Status: fannedOut, Businesses: int32(n)}, err
 	}
-	ctx, tx, business, active, err := forBusiness(ctx, tx, args.GetBusinessId())
+	ctx, tx, business, active, err := task.ForActiveBusiness(ctx, tx, args.GetBusinessId())
 	if err != nil || !active {
 		return &inventorypb.SendStockMovementReportResult{Status: inactive}, err
 	}

@@ -5,10 +5,6 @@ import (
 	"context"
 	"errors"
 
-	"github.com/google/uuid"
-	"gorm.io/gorm"
-
-	"makola/pkg/postgres"
 	"makola/pkg/task"
 	"makola/pkg/tenant"
 	inventorypb "makola/proto/makola/inventory/v1"
@@ -52,28 +48,6 @@ const (
 	sent        = "sent"
 	noRecipient = "no_recipient"
 )
-
-// forBusiness works for the business that the arguments name. A task of a business works for that one and for no other; a platform task, such as an old publisher's, is
-// bound to it here. active is false for a business that does not take part any more: its tasks do nothing.
-func forBusiness(ctx context.Context, tx *gorm.DB, business string) (_ context.Context, _ *gorm.DB, id uuid.UUID, active bool, err error) {
-	id, err = uuid.Parse(business)
-	if err != nil {
-		return ctx, tx, id, false, task.Permanent(errors.New("business_id is not a UUID"))
-	}
-	own, ok := tenant.From(ctx)
-	switch {
-	case ok && own != id:
-		return ctx, tx, id, false, task.Permanent(errors.New("business_id is not the task's business"))
-	case !ok:
-		if err := postgres.BindTenants(tx, []uuid.UUID{id}); err != nil {
-			return ctx, tx, id, false, err
-		}
-		ctx = tenant.With(ctx, id)
-	}
-	tx = tx.WithContext(ctx)
-	active, err = task.TenantActive(ctx, tx)
-	return ctx, tx, id, active, err
-}
 
 // forAll reports whether a task without business_id is the sweep that becomes one task per business. A business's own task has to name it.
 func forAll(ctx context.Context, business *string) (bool, error) {

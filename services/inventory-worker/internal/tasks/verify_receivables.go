@@ -27,7 +27,7 @@ func (s *Sales) VerifyReceivables(ctx context.Context, tx *gorm.DB, args *salesp
 		})
 		return &salespb.VerifyReceivablesResult{Status: fannedOut, Businesses: int32(n)}, err
 	}
-	ctx, tx, business, active, err := forBusiness(ctx, tx, args.GetBusinessId())
+	ctx, tx, business, active, err := task.ForActiveBusiness(ctx, tx, args.GetBusinessId())
 	if err != nil || !active {
 		return &salespb.VerifyReceivablesResult{Status: inactive}, err
 	}

@@ -27,7 +27,7 @@ func (i *Inventory) VerifyStock(ctx context.Context, tx *gorm.DB, args *inventor
 		})
 		return &inventorypb.VerifyStockResult{Status: fannedOut, Businesses: int32(n)}, err
 	}
-	ctx, tx, business, active, err := forBusiness(ctx, tx, args.GetBusinessId())
+	ctx, tx, business, active, err := task.ForActiveBusiness(ctx, tx, args.GetBusinessId())
 	if err != nil || !active {
 		return &inventorypb.VerifyStockResult{Status: inactive}, err
 	}

@@ -16,7 +16,6 @@ import (
 
 	"makola/pkg/accounts"
 	"makola/pkg/notifications"
-	"makola/pkg/postgres"
 	"makola/pkg/task"
 	"makola/pkg/tenant"
 	accountspb "makola/proto/makola/accounts/v1"
@@ -43,7 +42,7 @@ func (a *Accounts) GenerateUserActivityReport(ctx context.Context, tx *gorm.DB, 
 		}
 		return a.platformActivity(ctx, tx, now)
 	}
-	ctx, tx, business, active, err := forBusiness(ctx, tx, args.GetBusinessId())
+	ctx, tx, business, active, err := task.ForActiveBusiness(ctx, tx, args.GetBusinessId())
 	if err != nil || !active {
 		return &accountspb.GenerateUserActivityReportResult{Status: "inactive"}, err
 	}
@@ -136,25 +135,4 @@ func actionCounts(raw json.RawMessage) ([]notifications.ActionCount, error) {
 	}
 	slices.SortStableFunc(list, func(a, b notifications.ActionCount) int { return cmp.Compare(b.Count, a.Count) })
 	return list, nil
-}
-
-// forBusiness works for the business that the arguments name. A task of a business works for that one and for no other; a platform task, such as an old publisher's, is
-// bound to it here. active is false for a business that does not take part any more: its tasks do nothing.
-func forBusiness(ctx context.Context, tx *gorm.DB, business string) (_ context.Context, _ *gorm.DB, id uuid.UUID, active bool, err error) {
-	if id, err = parseID("business_id", business); err != nil {
-		return ctx, tx, id, false, err
-	}
-	own, ok := tenant.From(ctx)
-	switch {
-	case ok && own != id:
-		return ctx, tx, id, false, task.Permanent(errors.New("business_id is not the task's business"))
-	case !ok:
-		if err := postgres.BindTenants(tx, []uuid.UUID{id}); err != nil {
-			return ctx, tx, id, false, err
-		}
-		ctx = tenant.With(ctx, id)
-	}
-	tx = tx.WithContext(ctx)
-	active, err = task.TenantActive(ctx, tx)
-	return ctx, tx, id, active, err
 }
