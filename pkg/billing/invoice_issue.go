@@ -19,7 +19,7 @@ type newInvoice struct {
 	tenant     uuid.UUID
 	quote      SubscriptionQuote
 	start, end time.Time
-	due        time.Time // a date
+	due        time.Time // a date; one that is over counts as the day of issue
 	payment    uuid.UUID
 	paidAt     *time.Time
 }
@@ -62,7 +62,8 @@ func issue(tx *gorm.DB, now time.Time, list []newInvoice) ([]uuid.UUID, error) {
 		                             seller, customer, issued_on, due_on, payment_id, paid_at)
 		select v.id, v.tenant_id, v.number, case when v.payment_id is null then 'SENT' else 'PAID' end, v.starts, v.ends, v.storefronts, v.tier::jsonb, v.base, v.taxes::jsonb, v.tax,
 		       v.base + v.tax, v.currency, jsonb_build_object('name', s.name, 'tin', s.tin, 'address', s.address, 'email', s.email),
-		       jsonb_build_object('name', l.name, 'tin', l.tin, 'address', l.address, 'email', l.email), ($15::timestamptz at time zone b.timezone)::date, v.due::date, v.payment_id, v.paid_at
+		       jsonb_build_object('name', l.name, 'tin', l.tin, 'address', l.address, 'email', l.email), ($15::timestamptz at time zone b.timezone)::date, greatest(v.due::date, ($15::timestamptz at time zone b.timezone)::date),
+		       v.payment_id, v.paid_at
 		  from unnest($1::uuid[], $2::uuid[], $3::text[], $4::timestamptz[], $5::timestamptz[], $6::int[], $7::text[], $8::bigint[], $9::text[], $10::bigint[], $11::text[],
 		              $12::text[], $13::uuid[], $14::timestamptz[])
 		       as v (id, tenant_id, number, starts, ends, storefronts, tier, base, taxes, tax, currency, due, payment_id, paid_at)
@@ -91,10 +92,32 @@ func IssueRenewals(tx *gorm.DB, now time.Time, begun bool, limit int) (issued []
 	if begun {
 		ahead = 0
 	}
-	tenants := []uuid.UUID{}
+	after := uuid.Nil
+	for { // until there is something to issue: those that are left out keep no other from being found
+		var due []newInvoice
+		var tenants []uuid.UUID
+		if due, tenants, err = dueRenewals(tx, now, begun, ahead, after, limit); err != nil {
+			return nil, false, err
+		}
+		more = len(tenants) == limit
+		if len(due) == 0 && more {
+			after = tenants[limit-1]
+			continue
+		}
+		ids, err := issue(tx, now, due)
+		if err != nil || len(ids) == 0 {
+			return nil, false, err
+		}
+		issued, err = invoices(tx, `where i.tenant_id = any ($1::uuid[]) and i.id = any ($2::uuid[]) order by i.id`, tenants, ids)
+		return issued, more, err
+	}
+}
+
+// dueRenewals looks at one page of subscriptions whose next month is near, locks them, and returns them and the invoices that are due.
+func dueRenewals(tx *gorm.DB, now time.Time, begun bool, ahead int, after uuid.UUID, limit int) (due []newInvoice, tenants []uuid.UUID, err error) {
 	err = query(tx, "find renewals", `
 		select s.tenant_id from billing.subscription s join accounts.v_active_business a on a.id = s.tenant_id
-		 where s.status in ('ACTIVE', 'PAST_DUE') and s.auto_renew and not s.cancel_at_period_end and s.period_end <= $1::timestamptz + $2::int * interval '1 day'
+		 where s.status in ('ACTIVE', 'PAST_DUE') and s.auto_renew and not s.cancel_at_period_end and s.period_end <= $1::timestamptz + $2::int * interval '1 day' and s.tenant_id > $4
 		   and not exists (select from billing.invoice i where i.tenant_id = s.tenant_id and i.period_start = s.period_end and i.status <> 'CANCELLED')
 		 order by s.tenant_id limit $3`,
 		func(rows pgx.Rows) error {
@@ -102,22 +125,21 @@ func IssueRenewals(tx *gorm.DB, now time.Time, begun bool, limit int) (issued []
 			err := rows.Scan(&id)
 			tenants = append(tenants, id)
 			return err
-		}, now, ahead, limit)
+		}, now, ahead, limit, after)
 	if err != nil || len(tenants) == 0 {
-		return nil, false, err
+		return nil, nil, err
 	}
 	if err := postgres.BindTenants(tx, tenants); err != nil {
-		return nil, false, fmt.Errorf("issue renewals: %w", err)
+		return nil, nil, fmt.Errorf("issue renewals: %w", err)
 	}
 	list, err := readSubscriptions(tx, tenants, `for no key update of s`)
 	if err != nil {
-		return nil, false, err
+		return nil, nil, err
 	}
 	invoiced, err := invoicedPeriods(tx, tenants)
 	if err != nil {
-		return nil, false, err
+		return nil, nil, err
 	}
-	var due []newInvoice
 	prices := pricer{tx: tx}
 	for _, s := range list {
 		status := s.StatusAt(now)
@@ -130,16 +152,11 @@ func IssueRenewals(tx *gorm.DB, now time.Time, begun bool, limit int) (issued []
 		case errors.Is(err, ErrNoTier):
 			continue
 		case err != nil:
-			return nil, false, err
+			return nil, nil, err
 		}
 		due = append(due, newInvoice{tenant: s.Tenant, quote: q, start: start, end: end, due: start.In(s.Zone)})
 	}
-	ids, err := issue(tx, now, due)
-	if err != nil || len(ids) == 0 {
-		return nil, false, err
-	}
-	issued, err = invoices(tx, `where i.tenant_id = any ($1::uuid[]) and i.id = any ($2::uuid[]) order by i.id`, tenants, ids)
-	return issued, len(tenants) == limit, err
+	return due, tenants, nil
 }
 
 // period names a business's month by its first instant.
@@ -167,7 +184,7 @@ func IssuePaid(tx *gorm.DB, now time.Time, limit int) (issued int, more bool, er
 	tenants, payments := []uuid.UUID{}, []uuid.UUID{}
 	err = query(tx, "find paid months without invoice", `
 		select p.tenant_id, p.id from billing.subscription_payment p join accounts.v_active_business a on a.id = p.tenant_id
-		 where p.status = 'SUCCESSFUL' and p.period_end > $1 and not exists (select from billing.invoice i where i.payment_id = p.id)
+		 where p.status in ('SUCCESSFUL', 'DISPUTED') and p.period_end > $1 and not exists (select from billing.invoice i where i.payment_id = p.id)
 		   and not exists (select from billing.invoice i where i.tenant_id = p.tenant_id and i.period_start = p.period_start and i.status <> 'CANCELLED')
 		 order by p.tenant_id, p.id limit $2`,
 		func(rows pgx.Rows) error {
@@ -196,7 +213,7 @@ func issuePaid(tx *gorm.DB, now time.Time, payments []uuid.UUID) (int, error) {
 	}
 	var list []newInvoice
 	var tenants []uuid.UUID
-	err := query(tx, "read paid months", selectSubscriptionPayment+`p where status = 'SUCCESSFUL' and id = any ($1::uuid[])
+	err := query(tx, "read paid months", selectSubscriptionPayment+`p where status in ('SUCCESSFUL', 'DISPUTED') and id = any ($1::uuid[])
 		and not exists (select from billing.invoice i where i.tenant_id = p.tenant_id and i.payment_id = p.id) order by id`, func(rows pgx.Rows) error {
 		p, err := scanSubscriptionPayment(rows)
 		if err != nil {

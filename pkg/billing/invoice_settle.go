@@ -15,21 +15,27 @@ import (
 
 // settleInvoices has each month that was paid for just now pay an invoice: the oldest one that its business owes, if it is of the same amount. One of another amount does not hold
 // any more, because the price or the number of storefronts has changed since; it is cancelled, and the month gets an invoice of its own, as it does where nothing was owed.
-// The invoice of a month whose money has gone back is cancelled. Payments and subscriptions are written before, and still locked.
+// The invoice of a month of whose money all has gone back is cancelled, and so is what was owed for a month that would have followed it. Payments and subscriptions are written before, and
+// still locked.
 func settleInvoices(tx *gorm.DB, now time.Time, months []*openMonth) error {
 	var paid []*openMonth
-	var tenants, returned []uuid.UUID
+	var tenants, returned, shortened []uuid.UUID
 	for _, m := range months {
 		switch {
-		case m.credited && !m.reversed:
+		case m.reversed && m.status == Refunded:
+			returned, shortened = append(returned, m.id), append(shortened, m.tenant)
+		case m.credited: // also when a part went back before we heard of it
 			paid, tenants = append(paid, m), append(tenants, m.tenant)
-		case m.reversed:
-			returned = append(returned, m.id)
 		}
 	}
 	if len(returned) > 0 {
 		if _, err := exec(tx, "cancel invoices of returned payments", `
 			update billing.invoice set status = 'CANCELLED', cancelled_at = now(), updated_at = now() where payment_id = any ($1::uuid[]) and status = 'PAID'`, returned); err != nil {
+			return err
+		}
+		if _, err := exec(tx, "cancel invoices of months that do not follow any more", `
+			update billing.invoice i set status = 'CANCELLED', cancelled_at = now(), updated_at = now()
+			  from billing.subscription s where s.tenant_id = i.tenant_id and i.tenant_id = any ($1::uuid[]) and i.status in ('SENT', 'OVERDUE') and i.period_start > s.period_end`, shortened); err != nil {
 			return err
 		}
 	}

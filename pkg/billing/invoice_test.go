@@ -164,13 +164,32 @@ func TestWhoCancelsOwesNothingAnyMore(t *testing.T) {
 	id := h.renews(t, now.Add(time.Hour))
 	h.issue(t, now)
 	require.NoError(t, h.gateway.InTenant(tenant.With(t.Context(), id), func(tx *gorm.DB) error {
-		_, err := billing.CancelSubscription(tx, audit.Entry{Actor: "ama"}, uuid.New(), false, "", now)
+		_, _, err := billing.CancelSubscription(tx, audit.Entry{Actor: "ama"}, uuid.New(), false, "", now)
 		return err
 	}))
 	require.Equal(t, billing.InvoiceCancelled, h.invoices(t, id)[0].Status)
 	require.Empty(t, h.issue(t, now.AddDate(0, 0, 1)))
 	h.set(t, `update billing.subscription set cancel_at_period_end = false`)
 	require.Len(t, h.issue(t, now), 1, "who comes back is invoiced anew")
+}
+
+func TestABusinessThatIsNotDueYetKeepsNoOtherFromBeingInvoiced(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	now := day2026.Add(12 * time.Hour)
+	for range 3 {
+		h.renews(t, day2026.AddDate(0, 0, 2)) // within two days, and not tomorrow
+	}
+	due := h.renews(t, day2026.AddDate(0, 0, 1))
+	for want := 1; want >= 0; want-- {
+		require.NoError(t, h.billing.InSystem(t.Context(), func(tx *gorm.DB) error {
+			issued, more, err := billing.IssueRenewals(tx, now, false, 1)
+			require.Len(t, issued, want)
+			require.Equal(t, want == 1, more, "and it ends")
+			return err
+		}))
+	}
+	require.Len(t, h.invoices(t, due), 1)
 }
 
 func TestAReminderFollowsEachOfItsDays(t *testing.T) {
@@ -251,6 +270,13 @@ func TestEveryPaidMonthHasOneInvoice(t *testing.T) {
 		}
 		h.set(t, `update accounts.business set is_active = false where id = $1`, id) // sweeps leave it alone from here on
 		requireInvoiced(t, seed, h.invoices(t, id), paid)
+		require.Zero(t, h.count(t, `select count(*) from billing.invoice i join billing.subscription s using (tenant_id)
+			where i.tenant_id = $1 and i.status in ('SENT', 'OVERDUE') and (i.period_start > s.period_end or i.due_on < i.issued_on)`, id), "seed %d: what is owed is at most the next month, and not by a day that is over", seed)
+		if len(paid) > 0 {
+			last := paid[len(paid)-1]
+			require.Equal(t, last.Storefronts, h.subscription(t, id).Storefronts, "seed %d: money that went back covers no storefronts", seed)
+			require.EqualValues(t, last.Total.Minor, h.count(t, `select amount_minor from billing.subscription where tenant_id = $1`, id), "seed %d", seed)
+		}
 	}
 	require.Zero(t, h.count(t, `select count(*) from (select substr(number, 5, 6) as month, max(substr(number, 12)::int) as last, count(*) as n from billing.invoice group by 1) m
 		full join billing.invoice_series s using (month) where m.last <> m.n or s.last is distinct from m.last`))

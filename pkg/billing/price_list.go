@@ -21,6 +21,8 @@ var (
 	ErrTierPrice = problem.New(problem.Invalid, "", "", problem.FieldError{Pointer: "/base_price", Field: "base_price", Code: "out_of_range", Message: "must be more than 0"})
 	// ErrTaxDate reports a tax that would change what was charged already, or that ends before it begins.
 	ErrTaxDate = problem.New(problem.Invalid, "", "", problem.FieldError{Pointer: "/effective_from", Field: "effective_from", Code: "out_of_range", Message: "must be after today, and not after effective_until"})
+	// ErrTaxOverlap reports a tax that is to last into days for which the tax of the same code is decided already.
+	ErrTaxOverlap = problem.New(problem.Invalid, "", "", problem.FieldError{Pointer: "/effective_until", Field: "effective_until", Code: "out_of_range", Message: "must be before the day on which this tax begins anew"})
 	// ErrTaxRate reports a rate that is none.
 	ErrTaxRate = problem.New(problem.Invalid, "", "", problem.FieldError{Pointer: "/rate_bp", Field: "rate_bp", Code: "out_of_range", Message: "must be from 0 to 10000"})
 )
@@ -160,8 +162,9 @@ func (t *DatedTax) Check(today time.Time) error {
 	return nil
 }
 
-// SetTax has a tax begin on a day to come, in the place of the one of the same code, which ends the day before. What was charged stays. Deciding the same again changes nothing, and
-// fresh is then false. tx must be a platform transaction of billing-worker. Errors: ErrTaxDate, ErrTaxRate.
+// SetTax has a tax begin on a day to come, in the place of the one of the same code, which ends the day before; it lasts until the next one of that code begins, unless it ends before.
+// One that was to begin on the same day is decided anew. What was charged stays. Deciding the same again changes nothing, and fresh is then false.
+// tx must be a platform transaction of billing-worker. Errors: ErrTaxDate, ErrTaxRate, ErrTaxOverlap.
 func SetTax(tx *gorm.DB, t DatedTax, by By, now time.Time) (fresh bool, err error) {
 	if err := t.Check(now); err != nil {
 		return false, err
@@ -169,6 +172,20 @@ func SetTax(tx *gorm.DB, t DatedTax, by By, now time.Time) (fresh bool, err erro
 	applies := "SUBTOTAL"
 	if t.Cumulative {
 		applies = "CUMULATIVE"
+	}
+	if _, err := exec(tx, "take turns changing taxes", `select pg_advisory_xact_lock(hashtextextended('billing.tax_rate', 0))`); err != nil {
+		return false, err
+	}
+	var next *time.Time
+	err = query(tx, "look for the next tax", `select min(effective_from) from billing.tax_rate where code = $1 and effective_from > $2::date`,
+		func(rows pgx.Rows) error { return rows.Scan(&next) }, t.Code, t.From.Format(time.DateOnly))
+	switch {
+	case err != nil:
+		return false, err
+	case next != nil && t.Until.IsZero():
+		t.Until = next.AddDate(0, 0, -1)
+	case next != nil && !t.Until.Before(*next):
+		return false, ErrTaxOverlap
 	}
 	if _, err := exec(tx, "end tax", `
 		update billing.tax_rate set effective_until = $2::date - 1 where code = $1 and effective_from < $2::date and (effective_until is null or effective_until >= $2::date)`,
@@ -180,8 +197,12 @@ func SetTax(tx *gorm.DB, t DatedTax, by By, now time.Time) (fresh bool, err erro
 		until = t.Until.Format(time.DateOnly)
 	}
 	n, err := exec(tx, "begin tax", `
-		insert into billing.tax_rate (code, name, rate_bp, applies_to, calculation_order, effective_from, effective_until)
-		values ($1, $2, $3, $4, $5, $6::date, nullif($7, '')::date) on conflict (code, effective_from) do nothing`,
+		insert into billing.tax_rate as r (code, name, rate_bp, applies_to, calculation_order, effective_from, effective_until)
+		values ($1, $2, $3, $4, $5, $6::date, nullif($7, '')::date)
+		    on conflict (code, effective_from) do update
+		   set name = excluded.name, rate_bp = excluded.rate_bp, applies_to = excluded.applies_to, calculation_order = excluded.calculation_order, effective_until = excluded.effective_until
+		 where (r.name, r.rate_bp, r.applies_to, r.calculation_order) <> (excluded.name, excluded.rate_bp, excluded.applies_to, excluded.calculation_order)
+		    or r.effective_until is distinct from excluded.effective_until`,
 		t.Code, t.Name, t.BasisPoints, applies, t.Order, t.From.Format(time.DateOnly), until)
 	if err != nil || n == 0 {
 		return false, err

@@ -89,7 +89,7 @@ func TestATaxBeginsOnADayToComeAndEndsTheOneBefore(t *testing.T) {
 		})
 		return fresh, err
 	}
-	vat := billing.DatedTax{TaxRate: billing.TaxRate{Code: "VAT", Name: "Value Added Tax", BasisPoints: 2000}, Order: 3, From: day2026.AddDate(0, 6, 0)}
+	vat := billing.DatedTax{TaxRate: billing.TaxRate{Code: "VAT", Name: "Value Added Tax", BasisPoints: 2000}, Order: 3, From: day2026.AddDate(100, 6, 0)} // a day to come for the database, too
 	for _, first := range []bool{true, false} {
 		fresh, err := set(vat)
 		require.NoError(t, err)
@@ -103,13 +103,37 @@ func TestATaxBeginsOnADayToComeAndEndsTheOneBefore(t *testing.T) {
 		}
 		return nil
 	}))
+	// It is decided anew before it begins, and the days before it are for what is decided later.
+	vat.BasisPoints = 1750
+	fresh, err := set(vat)
+	require.NoError(t, err)
+	require.True(t, fresh, "another rate is no decision that was taken before")
+	sooner := vat
+	sooner.BasisPoints, sooner.From = 1000, vat.From.AddDate(0, -3, 0)
+	fresh, err = set(sooner)
+	require.NoError(t, err)
+	require.True(t, fresh)
+	require.NoError(t, h.gateway.InSystem(t.Context(), func(tx *gorm.DB) error {
+		for day, want := range map[time.Time]string{sooner.From.AddDate(0, 0, -1): "120.00", sooner.From: "115.00", vat.From.AddDate(0, 0, -1): "115.00", vat.From: "122.50"} {
+			q, err := billing.PriceSubscription(tx, 1, day)
+			require.NoError(t, err)
+			require.Equal(t, want, q.Total.Decimal(), day)
+		}
+		return nil
+	}))
+	require.ErrorContains(t, h.billing.InSystem(t.Context(), func(tx *gorm.DB) error {
+		return tx.Exec(`update billing.tax_rate set rate_bp = 0 where effective_from = '2026-01-01'`).Error
+	}), "permission denied to change tax")
+	sooner.Until = vat.From
+	_, err = set(sooner)
+	require.ErrorIs(t, err, billing.ErrTaxOverlap, "two of one code on one day")
 	past, backwards, absurd := vat, vat, vat
 	past.From, absurd.BasisPoints, backwards.From, backwards.Until = day2026, 10_001, vat.From.AddDate(1, 0, 0), vat.From
 	for want, bad := range map[error]billing.DatedTax{billing.ErrTaxDate: past, billing.ErrTaxRate: absurd} {
 		_, err := set(bad)
 		require.ErrorIs(t, err, want)
 	}
-	_, err := set(backwards)
+	_, err = set(backwards)
 	require.ErrorIs(t, err, billing.ErrTaxDate)
-	require.Equal(t, 1, h.count(t, `select count(*) from audit.entry where action = 'tax.set'`))
+	require.Equal(t, 3, h.count(t, `select count(*) from audit.entry where action = 'tax.set'`))
 }

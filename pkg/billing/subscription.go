@@ -169,9 +169,17 @@ func AccessOf(status SubscriptionStatus) Access {
 // nextMonth is the instant one calendar month after local, on the day anchor or, where the month is shorter, on its last: after Jan 31 come Feb 28 and Mar 31.
 func nextMonth(local time.Time, anchor int) time.Time {
 	y, m, _ := local.Date()
-	last := time.Date(y, m+2, 0, 0, 0, 0, 0, time.UTC).Day()
+	switch past := local.Day() - min(anchor, lastDay(y, m)); { // not zero where the business has moved to another zone since
+	case past < -14: // it is still the last hours before the anchor, or the first after it, in a month beside that of the anchor
+		m--
+	case past > 14:
+		m++
+	}
+	last := lastDay(y, m+1)
 	return time.Date(y, m+1, min(anchor, last), local.Hour(), local.Minute(), local.Second(), local.Nanosecond(), local.Location())
 }
+
+func lastDay(y int, m time.Month) int { return time.Date(y, m+1, 0, 0, 0, 0, 0, time.UTC).Day() }
 
 const selectSubscription = `
 	select s.tenant_id, s.status, s.payment_status, s.storefronts, s.next_storefronts, s.is_trial, s.trial_end, s.period_start, s.period_end, s.grace_period_days, s.auto_renew,
@@ -224,21 +232,20 @@ func location(name string) *time.Location {
 }
 
 // CancelSubscription ends the transaction's tenant's active subscription, at once or when its period is over, and gives up its pending payments if at once. What is owed
-// for the next month is not owed any more; what was paid is not given back. Cancelling again changes nothing. who is the owner who decided. Errors: ErrNoSubscription, ErrNotCancellable.
-func CancelSubscription(tx *gorm.DB, who audit.Entry, user uuid.UUID, atOnce bool, reason string, now time.Time) (*Subscription, error) {
+// for the next month is not owed any more; what was paid is not given back. Cancelling again changes nothing, and fresh is then false. who is the owner who decided. Errors: ErrNoSubscription, ErrNotCancellable.
+func CancelSubscription(tx *gorm.DB, who audit.Entry, user uuid.UUID, atOnce bool, reason string, now time.Time) (s *Subscription, fresh bool, err error) {
 	// Payments before the subscription, as those who settle them lock.
 	if _, err := exec(tx, "lock pending payments", `select from billing.subscription_payment where status = 'PENDING' order by reference for no key update`); err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	s, err := readSubscription(tx, `for no key update of s`)
-	if err != nil {
-		return nil, err
+	if s, err = readSubscription(tx, `for no key update of s`); err != nil {
+		return nil, false, err
 	}
 	switch status := s.StatusAt(now); {
 	case status == SubCancelled || status == SubActive && s.CancelAtPeriodEnd && !atOnce:
-		return s, nil
+		return s, false, nil
 	case status != SubActive:
-		return nil, fmt.Errorf("cancel a subscription that is %s: %w", status, ErrNotCancellable)
+		return nil, false, fmt.Errorf("cancel a subscription that is %s: %w", status, ErrNotCancellable)
 	}
 	statement := `update billing.subscription set cancel_at_period_end = true, cancelled_by = $2, cancel_reason = $3, updated_at = now() where tenant_id = $1`
 	action := "subscription.cancelled_at_period_end"
@@ -246,21 +253,22 @@ func CancelSubscription(tx *gorm.DB, who audit.Entry, user uuid.UUID, atOnce boo
 		action = "subscription.cancelled"
 		statement = `update billing.subscription set status = 'CANCELLED', payment_status = 'CANCELLED', cancelled_at = now(), cancelled_by = $2, cancel_reason = $3, updated_at = now() where tenant_id = $1`
 		if _, err := exec(tx, "cancel pending payments", `update billing.subscription_payment set status = 'CANCELLED', updated_at = now() where tenant_id = $1 and status = 'PENDING'`, s.Tenant); err != nil {
-			return nil, err
+			return nil, false, err
 		}
 	}
 	if _, err := exec(tx, "cancel subscription", statement, s.Tenant, user, reason); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	if err := cancelInvoices(tx, s.Tenant); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	who.Tenant, who.Action, who.Entity, who.EntityID = s.Tenant, action, "subscription", s.Tenant.String()
 	who.Changes = map[string]any{"reason": reason, "period_end": s.PeriodEnd}
 	if err := audit.Record(tx, who); err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	return SubscriptionOf(tx)
+	s, err = SubscriptionOf(tx)
+	return s, err == nil, err
 }
 
 // SuspendSubscription takes a business's access away, as an operator decided: no payment brings it back. fresh is false when it was suspended before.
@@ -293,6 +301,8 @@ func ActivateSubscription(tx *gorm.DB, by By, now time.Time) (s *Subscription, e
 		s.Stored = SubCancelled
 	case s.IsTrial:
 		s.Stored = SubTrial
+	case s.anchor == 0:
+		s.Stored = SubInactive // nothing was ever paid for
 	default:
 		s.Stored = SubActive
 	}

@@ -48,6 +48,7 @@ type openSubscription struct {
 	zone        *time.Location
 	changed     bool
 	paid        bool
+	returned    bool // the last month is taken away
 	storefronts int
 	amount      money.Amount
 }
@@ -306,7 +307,7 @@ func (b *subscriptionBatch) decide() {
 			m.start, m.end = m.of.extend(b.now)
 			m.of.paid, m.of.storefronts, m.of.amount = true, m.storefronts, m.expected
 		case v.kind == Returned && m.reversed && m.end.Equal(m.of.end):
-			m.of.end, m.of.changed = m.start, true
+			m.of.end, m.of.changed, m.of.returned = m.start, true, true
 		case v.kind == Returned && m.reversed:
 			b.earlier = append(b.earlier, reviewRow{tenant: m.tenant, payment: m.id, event: e.Event, provider: m.provider, reference: m.reference, reason: ReasonEarlier,
 				expected: m.expected.Minor, expectedCur: string(m.expected.Currency), received: e.Amount.Minor, receivedCur: string(e.Amount.Currency)})

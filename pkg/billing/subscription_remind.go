@@ -83,16 +83,29 @@ func DueReminders(tx *gorm.DB, kind ReminderKind, now time.Time, after uuid.UUID
 	if err != nil {
 		return nil, uuid.Nil, err
 	}
+	open := map[uuid.UUID]int{}
+	if kind == RemindTrial { // who tries the product has opened storefronts without paying for them
+		err := query(tx, "count storefronts", `select tenant_id, storefronts from inventory.v_usage`, func(rows pgx.Rows) error {
+			var id uuid.UUID
+			var n int
+			err := rows.Scan(&id, &n)
+			open[id] = n
+			return err
+		})
+		if err != nil {
+			return nil, uuid.Nil, err
+		}
+	}
 	prices := pricer{tx: tx}
 	for _, s := range list {
-		who, open := people[s.Tenant]
+		who, runs := people[s.Tenant]
 		days := daysBetween(now, s.PeriodEnd, s.Zone)
 		at := slices.IndexFunc(rule.days, func(threshold int) bool { return days <= threshold })
-		if !open || at < 0 {
+		if !runs || at < 0 {
 			continue
 		}
 		r := Reminder{Subscription: s, Addressee: who, Days: days, Threshold: rule.days[at]}
-		switch r.Quote, err = prices.of(s.BilledStorefronts(), s.PeriodEnd); {
+		switch r.Quote, err = prices.of(max(s.BilledStorefronts(), open[s.Tenant]), s.PeriodEnd); {
 		case errors.Is(err, ErrNoTier):
 			continue // makes no other business wait
 		case err != nil:

@@ -41,7 +41,7 @@ func TestASuspensionIsLiftedByAnOperatorAlone(t *testing.T) {
 	})
 	require.ErrorIs(t, err, billing.ErrSuspended)
 	err = h.gateway.InTenant(tenant.With(t.Context(), id), func(tx *gorm.DB) error {
-		_, err := billing.CancelSubscription(tx, audit.Entry{Actor: "ama"}, uuid.New(), true, "", day2026)
+		_, _, err := billing.CancelSubscription(tx, audit.Entry{Actor: "ama"}, uuid.New(), true, "", day2026)
 		return err
 	})
 	require.ErrorIs(t, err, billing.ErrNotCancellable)
@@ -67,6 +67,15 @@ func TestASuspensionIsLiftedByAnOperatorAlone(t *testing.T) {
 		return err
 	})
 	require.ErrorIs(t, err, billing.ErrNotSuspended)
+	// One that never paid, and has no trial, has no days of grace either.
+	h.set(t, `update billing.subscription set status = 'SUSPENDED', suspended_at = now() where tenant_id = $1`, id)
+	h.set(t, `update billing.subscription set is_trial = false, anchor_day = null where tenant_id = $1`, id)
+	inBilling(func(tx *gorm.DB) error {
+		s, err := billing.ActivateSubscription(tx, by, s.PeriodEnd.Add(time.Hour))
+		require.NoError(t, err)
+		require.Equal(t, billing.SubInactive, s.Stored)
+		return nil
+	})
 }
 
 func TestCancellingEndsAnActiveSubscription(t *testing.T) {
@@ -75,7 +84,7 @@ func TestCancellingEndsAnActiveSubscription(t *testing.T) {
 	id, now := h.subscriber(t, "Africa/Accra", day2026), time.Now().UTC()
 	cancel := func(atOnce bool) (s *billing.Subscription, err error) {
 		err = h.gateway.InTenant(tenant.With(t.Context(), id), func(tx *gorm.DB) (err error) {
-			s, err = billing.CancelSubscription(tx, audit.Entry{Actor: "ama"}, uuid.New(), atOnce, "closing", now)
+			s, _, err = billing.CancelSubscription(tx, audit.Entry{Actor: "ama"}, uuid.New(), atOnce, "closing", now)
 			return err
 		})
 		return s, err

@@ -137,6 +137,20 @@ func TestMonthsFollowTheDayOnWhichTheFirstBegan(t *testing.T) {
 		h.settled(t, at, paidMonth(p), billing.AlreadyProcessed)
 		require.Equal(t, want, h.subscription(t, id).PeriodEnd.UTC().Format(time.DateOnly), "a webhook that comes again adds nothing")
 	}
+	// Who moves to another zone, where the period's last instant is of another day or month, gets a month all the same.
+	for _, c := range []struct{ from, to, end, want string }{
+		{"Africa/Accra", "Africa/Lagos", "2026-01-31T23:30:00Z", "2026-03-30T23:30:00Z"},
+		{"Africa/Lagos", "Africa/Accra", "2026-01-31T23:30:00Z", "2026-04-01T23:30:00Z"},
+		{"Africa/Accra", "Africa/Lagos", "2026-01-15T23:30:00Z", "2026-03-14T23:30:00Z"},
+	} {
+		end, err := time.Parse(time.RFC3339, c.end)
+		require.NoError(t, err)
+		id := h.subscriber(t, c.from, end)
+		h.settled(t, end.AddDate(0, 0, -3), paidMonth(h.order(t, id, 1)), billing.Credited)
+		h.set(t, `update accounts.business set timezone = $2 where id = $1`, id, c.to)
+		h.settled(t, end, paidMonth(h.order(t, id, 1)), billing.Credited)
+		require.Equal(t, c.want, h.subscription(t, id).PeriodEnd.UTC().Format(time.RFC3339), "from %s to %s", c.from, c.to)
+	}
 	requireBooksBalance(t, h.operator)
 }
 
@@ -311,16 +325,21 @@ func TestAPartOfAMonthThatGoesBackTakesNoDaysUntilAllOfItHas(t *testing.T) {
 	require.Equal(t, "2026-02-01", end())
 	require.Equal(t, billing.SubPaymentSuccessful, h.payment(t, p).Status)
 	require.Equal(t, 70_00, sold())
+	require.Equal(t, []string{"PAID 120.00 2026-01-01 to 2026-02-01"}, summary(h.invoices(t, id)), "the month holds, and so does its invoice")
 	h.settled(t, day2026, back(p, "r2", 70_00, false), billing.Returned)
 	require.Equal(t, "2026-01-01", end(), "all of it has gone back, and the month with it")
 	require.Equal(t, billing.SubPaymentRefunded, h.payment(t, p).Status)
 	require.Zero(t, sold())
+	require.Equal(t, []string{"CANCELLED 120.00 2026-01-01 to 2026-02-01"}, summary(h.invoices(t, id)))
+	h.set(t, `update billing.subscription set auto_renew = true where tenant_id = $1`, id)
+	require.Len(t, h.issue(t, day2026), 1)
 
 	h.settled(t, day2026, back(early, "r3", 20_00, false), billing.PartlyReturned)
 	require.Zero(t, sold(), "of a payment that we have not heard of")
 	h.settled(t, day2026, paidMonth(early), billing.Credited)
 	require.Equal(t, "2026-02-01", end())
 	require.Equal(t, 100_00, sold())
+	require.Equal(t, "PAID 120.00 2026-01-01 to 2026-02-01", summary(h.invoices(t, id))[1], "what was owed is paid, though a part of it went back")
 	require.Equal(t, 100_00, h.count(t, "select sum(balance) from billing.ledger_account where kind = 'provider_receivable'"))
 	require.Equal(t, 1, h.count(t, "select count(*) from audit.entry where action = 'payment.refunded' and entity = 'subscription_payment' and changes ->> 'amount' = 'GHS 70.00'"))
 	requireBooksBalance(t, h.operator)

@@ -149,7 +149,8 @@ func updatePayments(tx *gorm.DB, changed []*openMonth, status func(*openMonth) S
 	return err
 }
 
-// writeSubscriptions moves every changed subscription to its last period. A payment takes back that it was to end.
+// writeSubscriptions moves every changed subscription to its last period. A payment takes back that it was to end. Of one whose last month was taken away the storefronts are again those
+// of the month before: the payments are written already.
 func (b *subscriptionBatch) writeSubscriptions(tx *gorm.DB) error {
 	var changed []*openSubscription
 	for _, s := range b.subscriptions {
@@ -165,12 +166,16 @@ func (b *subscriptionBatch) writeSubscriptions(tx *gorm.DB) error {
 		update billing.subscription u
 		   set status = s.status, period_start = s.starts, period_end = s.ends, anchor_day = nullif(s.anchor, 0), updated_at = now(),
 		       payment_status = case when s.paid then 'PAID' else u.payment_status end, is_trial = u.is_trial and not s.paid,
-		       storefronts = case when s.paid then s.storefronts else u.storefronts end, next_storefronts = case when s.paid then null else u.next_storefronts end,
-		       amount_minor = case when s.paid then s.amount else u.amount_minor end, currency = case when s.paid then s.currency else u.currency end,
+		       storefronts = case when s.returned then coalesce(l.storefronts, 1) when s.paid then s.storefronts else u.storefronts end,
+		       next_storefronts = case when s.paid then null else u.next_storefronts end,
+		       amount_minor = case when s.returned then l.amount_expected when s.paid then s.amount else u.amount_minor end,
+		       currency = case when s.returned then coalesce(l.currency, u.currency) when s.paid then s.currency else u.currency end,
 		       cancel_at_period_end = u.cancel_at_period_end and not s.paid, cancelled_at = case when s.paid then null else u.cancelled_at end,
 		       cancelled_by = case when s.paid then null else u.cancelled_by end, cancel_reason = case when s.paid then '' else u.cancel_reason end
-		  from unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::timestamptz[], $5::smallint[], $6::boolean[], $7::int[], $8::bigint[], $9::text[])
-		       as s (tenant_id, status, starts, ends, anchor, paid, storefronts, amount, currency)
+		  from unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::timestamptz[], $5::smallint[], $6::boolean[], $7::int[], $8::bigint[], $9::text[], $10::boolean[])
+		       as s (tenant_id, status, starts, ends, anchor, paid, storefronts, amount, currency, returned)
+		  left join lateral (select p.storefronts, p.amount_expected, p.currency from billing.subscription_payment p
+		                      where s.returned and p.tenant_id = s.tenant_id and p.status in ('SUCCESSFUL', 'DISPUTED') order by p.period_end desc, p.id desc limit 1) l on true
 		 where u.tenant_id = s.tenant_id`,
 		column(changed, func(s *openSubscription) uuid.UUID { return s.tenant }),
 		column(changed, func(s *openSubscription) string { return string(s.status) }),
@@ -180,7 +185,8 @@ func (b *subscriptionBatch) writeSubscriptions(tx *gorm.DB) error {
 		column(changed, func(s *openSubscription) bool { return s.paid }),
 		column(changed, func(s *openSubscription) int32 { return int32(s.storefronts) }),
 		column(changed, func(s *openSubscription) int64 { return s.amount.Minor }),
-		column(changed, func(s *openSubscription) string { return string(s.amount.Currency) }))
+		column(changed, func(s *openSubscription) string { return string(s.amount.Currency) }),
+		column(changed, func(s *openSubscription) bool { return s.returned }))
 	if err == nil && n != int64(len(changed)) {
 		err = fmt.Errorf("update subscriptions: %d of %d changed", n, len(changed))
 	}

@@ -1396,7 +1396,9 @@ type SendCancellationNoticeArgs struct {
 	// business_id is the business, a UUID.
 	BusinessId string `protobuf:"bytes,1,opt,name=business_id,json=businessId,proto3" json:"business_id,omitempty"`
 	// at_once says that the subscription has ended, and not that it ends with its period.
-	AtOnce        bool `protobuf:"varint,2,opt,name=at_once,json=atOnce,proto3" json:"at_once,omitempty"`
+	AtOnce bool `protobuf:"varint,2,opt,name=at_once,json=atOnce,proto3" json:"at_once,omitempty"`
+	// decided_at is when its owner decided so, as RFC 3339 has it: who takes a cancellation back and cancels again is told again. Empty is told once for each period.
+	DecidedAt     string `protobuf:"bytes,3,opt,name=decided_at,json=decidedAt,proto3" json:"decided_at,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1443,6 +1445,13 @@ func (x *SendCancellationNoticeArgs) GetAtOnce() bool {
 		return x.AtOnce
 	}
 	return false
+}
+
+func (x *SendCancellationNoticeArgs) GetDecidedAt() string {
+	if x != nil {
+		return x.DecidedAt
+	}
+	return ""
 }
 
 // SendCancellationNoticeResult is the result of subscriptions.send_cancellation_notice.
@@ -2393,11 +2402,13 @@ const file_makola_subscriptions_v1_tasks_proto_rawDesc = "" +
 	"#SendSubscriptionExpiryRemindersArgs\"S\n" +
 	"%SendSubscriptionExpiryRemindersResult\x12\x16\n" +
 	"\x06status\x18\x01 \x01(\tR\x06status\x12\x12\n" +
-	"\x04sent\x18\x02 \x01(\x05R\x04sent\"V\n" +
+	"\x04sent\x18\x02 \x01(\x05R\x04sent\"u\n" +
 	"\x1aSendCancellationNoticeArgs\x12\x1f\n" +
 	"\vbusiness_id\x18\x01 \x01(\tR\n" +
 	"businessId\x12\x17\n" +
-	"\aat_once\x18\x02 \x01(\bR\x06atOnce\"6\n" +
+	"\aat_once\x18\x02 \x01(\bR\x06atOnce\x12\x1d\n" +
+	"\n" +
+	"decided_at\x18\x03 \x01(\tR\tdecidedAt\"6\n" +
 	"\x1cSendCancellationNoticeResult\x12\x16\n" +
 	"\x06status\x18\x01 \x01(\tR\x06status\"\x19\n" +
 	"\x17ProcessAutoRenewalsArgs\"K\n" +

@@ -237,11 +237,13 @@ func (s *Server) CancelSubscription(ctx context.Context, req gen.CancelSubscript
 		return nil, errOwnerOnly
 	}
 	body, err := s.onSubscription(ctx, func(tx *gorm.DB, entry audit.Entry, now time.Time) (*billing.Subscription, error) {
-		sub, err := billing.CancelSubscription(tx, entry, who.User, value(req.Body.Immediately), value(req.Body.Reason), now)
-		if err != nil {
-			return nil, err
+		sub, fresh, err := billing.CancelSubscription(tx, entry, who.User, value(req.Body.Immediately), value(req.Body.Reason), now)
+		if err != nil || !fresh {
+			return sub, err
 		}
-		_, err = s.Subscriptions.SendCancellationNotice(ctx, tx, &subscriptionspb.SendCancellationNoticeArgs{BusinessId: who.Tenant.String(), AtOnce: sub.Stored == billing.SubCancelled})
+		_, err = s.Subscriptions.SendCancellationNotice(ctx, tx, &subscriptionspb.SendCancellationNoticeArgs{
+			BusinessId: who.Tenant.String(), AtOnce: sub.Stored == billing.SubCancelled, DecidedAt: now.UTC().Format(time.RFC3339Nano),
+		})
 		return sub, err
 	})
 	return gen.CancelSubscription200JSONResponse(body), err

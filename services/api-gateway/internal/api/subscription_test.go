@@ -155,6 +155,11 @@ func TestACancellationIsTakenBackWhileThePeriodRuns(t *testing.T) {
 	}
 	require.Equal(t, 1, g.count(`select count(*) from audit.entry where action = 'subscription.reactivated'`))
 	require.Equal(t, 1, g.count(`select count(*) from task.task where name = 'subscriptions.send_cancellation_notice'`))
+	for range 2 {
+		g.do("POST", subscription+"/cancel", s.access, map[string]any{}).is(t, 200, "")
+	}
+	require.Equal(t, 2, g.count(`select count(distinct args ->> 'decided_at') from task.task where name = 'subscriptions.send_cancellation_notice'`), "who cancels again is told again, once")
+	require.Equal(t, 2, g.count(`select count(*) from task.task where name = 'subscriptions.send_cancellation_notice'`))
 	g.do("POST", subscription+"/cancel", s.access, map[string]any{"immediately": true}).is(t, 200, "")
 	g.do("POST", reactivate, s.access, nil).is(t, 409, "subscription_ended")
 	g.exec(`delete from billing.subscription`)

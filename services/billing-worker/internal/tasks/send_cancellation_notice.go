@@ -2,6 +2,8 @@ package tasks
 
 import (
 	"context"
+	"errors"
+	"time"
 
 	"gorm.io/gorm"
 
@@ -22,6 +24,11 @@ func (s *Subscriptions) SendCancellationNotice(ctx context.Context, tx *gorm.DB,
 		return nil, final(err, billing.ErrNoSubscription)
 	}
 	state, at := cancelling, sub.PeriodEnd
+	if args.GetDecidedAt() != "" {
+		if at, err = time.Parse(time.RFC3339Nano, args.GetDecidedAt()); err != nil {
+			return nil, task.Permanent(errors.New("decided_at is not a time"))
+		}
+	}
 	switch {
 	case args.GetAtOnce() && sub.Stored == billing.SubCancelled && sub.CancelledAt != nil:
 		state, at = billing.SubCancelled, *sub.CancelledAt

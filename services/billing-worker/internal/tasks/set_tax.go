@@ -35,7 +35,7 @@ func (s *Subscriptions) SetTax(_ context.Context, tx *gorm.DB, args *subscriptio
 	}
 	fresh, err := billing.SetTax(tx, t, by, s.now())
 	if err != nil {
-		return nil, final(err, billing.ErrTaxDate, billing.ErrTaxRate)
+		return nil, final(err, billing.ErrTaxDate, billing.ErrTaxRate, billing.ErrTaxOverlap)
 	}
 	if fresh {
 		return &subscriptionspb.SetTaxResult{Status: statusSet}, nil

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/google/uuid"
 	"gorm.io/gorm"
@@ -146,7 +145,7 @@ func mailMonths(ctx context.Context, tx *gorm.DB, mail *notificationspb.Tasks, b
 		m := notifications.Email{Tenant: p.Tenant, To: r.Email, Cause: cause[id]}
 		switch {
 		case p.Status == billing.SubPaymentSuccessful && p.PeriodStart != nil:
-			m.Key = "sub:" + p.Tenant.String() + ":" + string(billing.SubActive) + ":" + p.PeriodStart.UTC().Format(time.RFC3339)
+			m.Key = "sub:" + p.Tenant.String() + ":" + string(billing.SubActive) + ":" + p.Reference // not the month: that may be given back, and paid for again
 			m.Content = monthReceipt(r)
 			notices = append(notices, monthNotice(p))
 		case p.Status == billing.SubPaymentReview:

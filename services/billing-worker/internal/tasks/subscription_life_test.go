@@ -103,7 +103,7 @@ func TestAWholeLifeOfASubscription(t *testing.T) {
 		}, []string{"subscription_state ACTIVE"}},
 		{"its owner cancels it for the end of the period", func() {
 			require.NoError(t, s.gateway.InTenant(tenant.With(t.Context(), s.tenant), func(tx *gorm.DB) error {
-				_, err := billing.CancelSubscription(tx, audit.Entry{Actor: "ama"}, s.owner, false, "closing", s.clock)
+				_, _, err := billing.CancelSubscription(tx, audit.Entry{Actor: "ama"}, s.owner, false, "closing", s.clock)
 				return err
 			}))
 			s.sweep(t, func(tx *gorm.DB, tasks *subscriptionspb.Tasks) (contract.ID, error) {

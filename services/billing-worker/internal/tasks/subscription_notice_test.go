@@ -109,10 +109,14 @@ func TestATrialIsToldOfBeforeAndAfterItsEnd(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
 	end := s.subscription(t).PeriodEnd
+	s.exec(t, `insert into inventory.location (id, tenant_id, kind, name, code) select gen_random_uuid(), $1, 'STOREFRONT', n, n from unnest('{AA,BB,CC}'::text[]) n`, s.tenant)
 	s.clock = end.AddDate(0, 0, -4)
 	require.Contains(t, s.sweep(t, trialSweep(t)), `"sent":0`)
 	s.clock = end.AddDate(0, 0, -3)
 	require.Contains(t, s.sweep(t, trialSweep(t)), `"sent":1`)
+	var storefronts, minor int
+	require.NoError(t, s.admin.QueryRow(t.Context(), `select (data ->> 'storefronts')::int, (data ->> 'amount_minor')::int from notifications.email where template = 'subscription_reminder'`).Scan(&storefronts, &minor))
+	require.Equal(t, [2]int{3, 216_00}, [2]int{storefronts, minor}, "what is open is what is to be paid for")
 	s.clock = end
 	require.Contains(t, s.sweep(t, trialSweep(t)), `"sent":0`)
 	require.Contains(t, s.sweep(t, func(tx *gorm.DB, tasks *subscriptionspb.Tasks) (contract.ID, error) {
@@ -161,11 +165,11 @@ func TestACancellationIsToldUnlessItWasTakenBack(t *testing.T) {
 	s.paid(t)
 	cancel := func(atOnce bool) string {
 		require.NoError(t, s.gateway.InTenant(tenant.With(t.Context(), s.tenant), func(tx *gorm.DB) error {
-			_, err := billing.CancelSubscription(tx, audit.Entry{Actor: "ama"}, s.owner, atOnce, "closing", s.clock)
+			_, _, err := billing.CancelSubscription(tx, audit.Entry{Actor: "ama"}, s.owner, atOnce, "closing", s.clock)
 			return err
 		}))
 		return s.sweep(t, func(tx *gorm.DB, tasks *subscriptionspb.Tasks) (contract.ID, error) {
-			return tasks.SendCancellationNotice(t.Context(), tx, &subscriptionspb.SendCancellationNoticeArgs{BusinessId: s.tenant.String(), AtOnce: atOnce})
+			return tasks.SendCancellationNotice(t.Context(), tx, &subscriptionspb.SendCancellationNoticeArgs{BusinessId: s.tenant.String(), AtOnce: atOnce, DecidedAt: s.clock.Format(time.RFC3339Nano)})
 		})
 	}
 	require.Contains(t, cancel(false), `"queued"`)
@@ -175,6 +179,8 @@ func TestACancellationIsToldUnlessItWasTakenBack(t *testing.T) {
 	})
 	s.h.Drain(t.Context())
 	require.Contains(t, s.result(t, id), `"taken_back"`)
+	s.clock = s.clock.Add(time.Second)
+	require.Contains(t, cancel(false), `"queued"`, "it is another decision")
 	require.Contains(t, cancel(true), `"queued"`)
-	require.Equal(t, []string{"subscription_activated", "subscription_state CANCELLING", "subscription_state CANCELLED"}, s.mails(t))
+	require.Equal(t, []string{"subscription_activated", "subscription_state CANCELLING", "subscription_state CANCELLING", "subscription_state CANCELLED"}, s.mails(t))
 }

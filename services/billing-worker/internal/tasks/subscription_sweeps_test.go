@@ -85,6 +85,8 @@ func TestAMonthWhoseRenewalWasMissedIsInvoicedAllTheSame(t *testing.T) {
 	s.clock = s.subscription(t).PeriodEnd.AddDate(0, 0, 3)
 	require.Equal(t, `{"paid":0,"issued":1,"status":"continued"}`, s.sweep(t, invoiceSweep(t)))
 	require.Len(t, s.invoiceMails(t), 1)
+	require.Contains(t, s.sweep(t, dunSweep(t)), `"reminded":0`, "it is due on the day of its issue, not before")
+	s.clock = s.clock.AddDate(0, 0, 3)
 	require.Contains(t, s.sweep(t, dunSweep(t)), `"reminded":1`, "three days late is one reminder, not two")
 	require.Len(t, s.invoiceMails(t), 2)
 	require.Contains(t, s.invoiceMails(t)[1], " 2 12000")
