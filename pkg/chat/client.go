@@ -95,7 +95,7 @@ func (c *Client) ask(ctx context.Context, payload []byte, wantCalls bool) (Reply
 	case err != nil:
 		return Reply{}, &UnavailableError{Err: err}
 	case got.status == http.StatusTooManyRequests, got.status == http.StatusRequestTimeout, got.status >= http.StatusInternalServerError:
-		return Reply{}, &UnavailableError{RetryAfter: got.retryAfter, Err: fmt.Errorf("HTTP %d", got.status)}
+		return Reply{}, &UnavailableError{RetryAfter: got.retryAfter, Err: httpStatus(got.status)}
 	case got.status != http.StatusOK:
 		return Reply{}, &RefusedError{Status: got.status, Code: codeOf(got.body)}
 	}
