@@ -44,6 +44,10 @@ type PaymentReview struct {
 	// PurchaseStatus is where the purchase or subscription payment is now, PurchaseCredits what it promised, bonus included.
 	PurchaseStatus  Status
 	PurchaseCredits money.Credits
+	// Sold is what the decision credited for the purchase that it completed, and Extended is set when it gave the month of a subscription payment. Only Resolve sets the two, when the
+	// decision is fresh.
+	Sold     money.Credits
+	Extended bool
 }
 
 const selectReview = `
@@ -242,6 +246,7 @@ func (x *resolution) complete(tx *gorm.DB) error {
 		}
 	}
 	x.credited = credits + bonus
+	r.Sold = x.credited
 	x.post.entry(creditsIssued, uuid.Nil, unitCredits, -int64(x.credited))
 	x.paid = append(x.paid, o.paid("credit_purchase", "operator:"+x.decision.By.Actor, x.credited))
 	return nil

@@ -74,7 +74,7 @@ func (x *resolution) completeMonth(tx *gorm.DB) error {
 	}
 	m.start, m.end = s.extend(now.UTC())
 	s.paid, s.storefronts, s.amount = true, m.storefronts, m.expected
-	m.credited, m.changed = true, true
+	m.credited, m.changed, r.Extended = true, true, true
 	if err := updatePayments(tx, []*openMonth{m}, func(*openMonth) SubscriptionPaymentStatus { return SubPaymentSuccessful }); err != nil {
 		return err
 	}

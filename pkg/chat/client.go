@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -69,7 +70,8 @@ type answer struct {
 	retryAfter time.Duration
 }
 
-// Ask makes one call, once: whoever has patience calls again. The reply's Usage is set as far as it is known, also beside an error: a useless answer is paid for too.
+// Ask makes one call, once: whoever has patience calls again. The reply's Usage is set as far as it is known, also beside an error: a useless answer is paid for
+// too, and so is a question that somebody read whose answer we did not wait for.
 // Errors: an UnavailableError, ErrMalformed, ErrDeclined, a RefusedError; ctx's own.
 func (c *Client) Ask(ctx context.Context, r Request) (Reply, error) {
 	payload, err := c.encode(r)
@@ -89,13 +91,15 @@ func (c *Client) ask(ctx context.Context, payload []byte, wantCalls bool) (Reply
 	case errors.Is(err, outbound.ErrResponseTooLarge):
 		return Reply{Usage: guess(payload, maxResponse)}, fmt.Errorf("%w: it is longer than %d bytes", ErrMalformed, maxResponse)
 	case err != nil && ctx.Err() != nil:
-		return Reply{}, fmt.Errorf("%w: %w", &UnavailableError{Err: err}, ctx.Err())
+		return Reply{Usage: guess(payload, 0)}, fmt.Errorf("%w: %w", &UnavailableError{Err: err}, ctx.Err())
 	case errors.Is(err, circuitbreaker.ErrOpen):
 		return Reply{}, &UnavailableError{RetryAfter: max(c.breaker.RemainingDelay(), time.Second), Err: err}
+	case errors.Is(err, timeout.ErrExceeded), errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
+		return Reply{Usage: guess(payload, 0)}, &UnavailableError{Err: err}
 	case err != nil:
 		return Reply{}, &UnavailableError{Err: err}
 	case got.status == http.StatusTooManyRequests, got.status == http.StatusRequestTimeout, got.status >= http.StatusInternalServerError:
-		return Reply{}, &UnavailableError{RetryAfter: got.retryAfter, Err: fmt.Errorf("HTTP %d", got.status)}
+		return Reply{}, &UnavailableError{RetryAfter: got.retryAfter, Err: httpStatus(got.status)}
 	case got.status != http.StatusOK:
 		return Reply{}, &RefusedError{Status: got.status, Code: codeOf(got.body)}
 	}

@@ -1,9 +1,18 @@
 package chat
 
 import (
+	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
+	"os"
 	"time"
+
+	"github.com/failsafe-go/failsafe-go/circuitbreaker"
+	"github.com/failsafe-go/failsafe-go/timeout"
+
+	"makola/pkg/outbound"
 )
 
 var (
@@ -18,11 +27,41 @@ var (
 // UnavailableError says when it is worth trying again. It matches ErrUnavailable.
 type UnavailableError struct {
 	RetryAfter time.Duration // As the endpoint, or our breaker, asks; zero when nobody named a time.
-	Err        error         // The cause, without URLs.
+	Err        error         // The cause, which may name addresses of our own network.
 }
 
-// Error implements error.
-func (e *UnavailableError) Error() string { return fmt.Sprintf("%v: %v", ErrUnavailable, e.Err) }
+// Error implements error. Every member of a business may read it in the task that failed, so it says what kind of failure it was and names no address; package outbound logs the rest.
+func (e *UnavailableError) Error() string {
+	return fmt.Sprintf("%v: %s", ErrUnavailable, reason(e.Err))
+}
+
+// httpStatus is an answer that is none.
+type httpStatus int
+
+func (s httpStatus) Error() string { return fmt.Sprintf("HTTP %d", int(s)) }
+
+func reason(err error) string {
+	var dns *net.DNSError
+	var certificate *tls.CertificateVerificationError
+	status, answered := errors.AsType[httpStatus](err)
+	switch {
+	case answered:
+		return status.Error()
+	case errors.Is(err, circuitbreaker.ErrOpen):
+		return "it has failed too often just now"
+	case errors.Is(err, outbound.ErrForbiddenAddress):
+		return "address is not on the public internet"
+	case errors.As(err, &dns):
+		return "host name not found"
+	case errors.As(err, &certificate):
+		return "certificate is not valid"
+	case errors.Is(err, timeout.ErrExceeded), errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
+		return "no answer in time"
+	case errors.Is(err, context.Canceled):
+		return "the call was given up"
+	}
+	return "connection failed"
+}
 
 // Unwrap makes both ErrUnavailable and the cause visible to errors.Is.
 func (e *UnavailableError) Unwrap() []error { return []error{ErrUnavailable, e.Err} }

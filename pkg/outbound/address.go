@@ -15,7 +15,7 @@ import (
 var ErrForbiddenAddress = errors.New("address not allowed")
 
 // forbidden lists networks that are not the public internet, beyond those netip can name: the IANA special-purpose address
-// registries for IPv4 and IPv6. The IPv6 transition prefixes are here because they carry an IPv4 address inside. Read only.
+// registries for IPv4 and, within globalIPv6, for IPv6. The IPv6 transition prefixes are here because they carry an IPv4 address inside. Read only.
 var forbidden = []netip.Prefix{
 	netip.MustParsePrefix("0.0.0.0/8"),       // "this" network; Linux takes 0.0.0.0 for loopback
 	netip.MustParsePrefix("100.64.0.0/10"),   // carrier-grade NAT; some clouds keep metadata here
@@ -26,16 +26,15 @@ var forbidden = []netip.Prefix{
 	netip.MustParsePrefix("198.51.100.0/24"), // documentation
 	netip.MustParsePrefix("203.0.113.0/24"),  // documentation
 	netip.MustParsePrefix("240.0.0.0/4"),     // reserved, and broadcast
-	netip.MustParsePrefix("::/96"),           // IPv4-compatible, retired
-	netip.MustParsePrefix("64:ff9b::/96"),    // NAT64
-	netip.MustParsePrefix("64:ff9b:1::/48"),  // local NAT64
-	netip.MustParsePrefix("100::/64"),        // discard
 	netip.MustParsePrefix("2001::/23"),       // IETF protocol assignments, Teredo among them
 	netip.MustParsePrefix("2001:db8::/32"),   // documentation
 	netip.MustParsePrefix("2002::/16"),       // 6to4
 	netip.MustParsePrefix("3fff::/20"),       // documentation
-	netip.MustParsePrefix("fec0::/10"),       // site-local, retired
 }
+
+// globalIPv6 is all that IANA has given out of IPv6 for the public internet. Outside of it are NAT64 (64:ff9b::/96), IPv4 in other dresses (::a.b.c.d, ::ffff:0:a.b.c.d), site-local addresses, and
+// whatever else was or will be thought of.
+var globalIPv6 = netip.MustParsePrefix("2000::/3")
 
 // DevelopmentNetworks returns the networks in which a simulator may live on a developer's machine or in Compose: loopback and the
 // private ranges of RFC 1918 and RFC 4193. Link-local stays out, because cloud metadata services answer there.
@@ -75,7 +74,7 @@ func (g guard) permits(ip netip.Addr) bool {
 	if slices.ContainsFunc(g.allowed, contains) {
 		return true
 	}
-	return ip.IsGlobalUnicast() && !ip.IsPrivate() && !slices.ContainsFunc(forbidden, contains)
+	return (ip.Is4() || globalIPv6.Contains(ip)) && ip.IsGlobalUnicast() && !ip.IsPrivate() && !slices.ContainsFunc(forbidden, contains)
 }
 
 // Permits reports whether a client made with c would dial ip.

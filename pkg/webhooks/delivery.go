@@ -167,6 +167,13 @@ func Replay(ctx context.Context, tx *gorm.DB, tasks *webhookspb.Tasks, who audit
 	if err != nil {
 		return nil, err
 	}
+	kept, err := exec(tx, "look how old an event is", `select from webhooks.event where tenant_id = $1 and id = $2 and created_at > clock_timestamp() - $3::interval`, business, old.Event, Keep)
+	switch {
+	case err != nil:
+		return nil, err
+	case kept == 0:
+		return nil, ErrDeliveryNotFound
+	}
 	if err := mayAsk(tx, business); err != nil {
 		return nil, err
 	}

@@ -9,8 +9,11 @@ import (
 	"makola/pkg/postgres"
 )
 
-// Keep is how long events and the log of their deliveries are kept.
+// Keep is how long events and the log of their deliveries are kept for whoever wants to look or to send one again.
 const Keep = 30 * 24 * time.Hour
+
+// DeleteAfter is when they are deleted: later, so that an event that was sent again on the last day is there as long as it is tried.
+const DeleteAfter = Keep + GiveUpAfter + 24*time.Hour
 
 // Prune deletes up to limit events that are older than before, of all businesses, with the log of their deliveries; and then endpoints that were taken away before that and of which
 // no delivery is left. tx is a platform transaction of cron.

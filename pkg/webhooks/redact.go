@@ -13,6 +13,9 @@ const maxAnswer = 300
 // readAnswer is how much of an answer is read, in bytes.
 const readAnswer = 4 << 10
 
+// anySize is the longest answer that may be announced: any, because no more than readAnswer is read of it and the status is what counts.
+const anySize = 1 << 62
+
 // secretText finds what must not be kept of an answer, which may repeat what we sent or show what its server knows: what looks like a token, a signature or a key; mail addresses;
 // and telephone or card numbers.
 var secretText = regexp.MustCompile(`whsec_[A-Za-z0-9+/=_-]*|v1,[A-Za-z0-9+/=]+|(?i:bearer|basic)\s+\S+|[A-Za-z0-9+/_=.-]{24,}|[\p{L}\p{N}._%+\-]+@[\p{L}\p{N}.\-]+|\+?\d(?:[ ().\-]{0,2}\d){8,}`)

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/uuid"
@@ -198,35 +199,81 @@ func TestARetryAfterIsSecondsOrATime(t *testing.T) {
 
 func TestOneEndpointTakesTwoPlaces(t *testing.T) {
 	t.Parallel()
-	s := NewSender(outbound.Config{})
-	slow, other := uuid.New(), uuid.New()
-	var leave []func()
-	for range MostAtOnce {
-		l, _ := s.Enter(slow)
-		require.NotNil(t, l)
-		leave = append(leave, l)
-	}
-	l, first := s.Enter(slow)
-	require.Nil(t, l)
-	require.GreaterOrEqual(t, first, time.Second)
-	for range 1000 {
-		l, wait := s.Enter(slow)
+	synctest.Test(t, func(t *testing.T) { // its clock stands still, however busy the machine is
+		s := NewSender(outbound.Config{}, 4)
+		shop, busy, other := uuid.New(), uuid.New(), uuid.New()
+		var leave []func()
+		for range MostAtOnce {
+			l, _ := s.Enter(shop, busy)
+			require.NotNil(t, l)
+			leave = append(leave, l)
+		}
+		l, first := s.Enter(shop, busy)
 		require.Nil(t, l)
-		require.LessOrEqual(t, wait, 10*time.Minute)
-	}
-	_, last := s.Enter(slow)
-	require.GreaterOrEqual(t, last, 5*time.Minute, "a long line asks seldom")
-	l, _ = s.Enter(other)
-	require.NotNil(t, l, "another endpoint has places of its own")
-	l()
-	leave[0]()
-	l, _ = s.Enter(slow)
-	require.NotNil(t, l)
-	l()
-	leave[1]()
-	for range 20 { // the line grows shorter
-		l, _ := s.Enter(slow)
+		require.GreaterOrEqual(t, first, time.Second)
+		for range 1000 {
+			l, wait := s.Enter(shop, busy)
+			require.Nil(t, l)
+			require.LessOrEqual(t, wait, 10*time.Minute)
+		}
+		_, last := s.Enter(shop, busy)
+		require.GreaterOrEqual(t, last, 5*time.Minute, "a long line asks seldom")
+		l, _ = s.Enter(shop, other)
+		require.NotNil(t, l, "another endpoint has places of its own")
 		l()
-	}
-	require.Empty(t, s.busy, "nothing is remembered of endpoints where nothing goes on")
+		leave[0]()
+		l, _ = s.Enter(shop, busy)
+		require.NotNil(t, l)
+		l()
+		leave[1]()
+		for range 20 { // the line grows shorter
+			l, _ := s.Enter(shop, busy)
+			l()
+		}
+		require.Empty(t, s.busy, "nothing is remembered of endpoints where nothing goes on")
+	})
+}
+
+func TestEndpointsThatHangLeavePlacesToTheOthers(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := NewSender(outbound.Config{}, 4)
+		mean, kind := uuid.New(), uuid.New() // a business whose endpoints take their time, and another
+		var slow []uuid.UUID
+		for range 10 {
+			endpoint := uuid.New()
+			slow = append(slow, endpoint)
+			leave, _ := s.Enter(mean, endpoint)
+			require.NotNil(t, leave, "nobody knows yet that it is slow")
+			<-time.After(AnswerTime - time.Second)
+			leave()
+		}
+		inside := 0
+		for _, endpoint := range slow {
+			if leave, wait := s.Enter(mean, endpoint); leave != nil {
+				inside++
+				defer leave()
+			} else {
+				require.GreaterOrEqual(t, wait, time.Second)
+			}
+		}
+		require.Equal(t, 1, inside, "slow endpoints of one business share a quarter of the places")
+		other := uuid.New()
+		leave, _ := s.Enter(kind, other)
+		<-time.After(3 * time.Second)
+		second, _ := s.Enter(kind, other)
+		require.Nil(t, second, "it is found to be slow while its first request is under way")
+		another, _ := s.Enter(uuid.New(), slow[0])
+		require.Nil(t, another, "and slow endpoints of all businesses share a half")
+		for range 2 {
+			quick, _ := s.Enter(kind, uuid.New())
+			require.NotNil(t, quick, "the rest is for those that answer")
+			defer quick()
+		}
+		leave()
+		quick, _ := s.Enter(kind, other)
+		require.NotNil(t, quick)
+		quick()
+		require.NotContains(t, s.busy, other, "one quick answer and it is as good as any")
+	})
 }

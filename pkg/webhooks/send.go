@@ -25,8 +25,12 @@ import (
 // AnswerTime is how long an endpoint has to answer, from the first byte of the connection to the last that is read.
 const AnswerTime = 10 * time.Second
 
-// MostAtOnce is how many requests one process has under way at one endpoint: a slow one does not take all the workers.
+// MostAtOnce is how many requests one process has under way at one endpoint: a busy one does not take all the places.
 const MostAtOnce = 2
+
+// slowAfter is how long a request may take without its endpoint being called slow, until it answers faster. What is slow shares a half of the places of a process, and what is slow of
+// one business a quarter: whoever takes ten seconds for each answer, and so fails never and is never left alone, keeps nobody waiting but themselves.
+const slowAfter = 2 * time.Second
 
 // userAgent is what an endpoint sees.
 const userAgent = "Makola-Webhooks/1"
@@ -34,25 +38,39 @@ const userAgent = "Makola-Webhooks/1"
 // Sender makes the requests. Safe for concurrent use.
 type Sender struct {
 	client *http.Client
+	places int
 
-	mu   sync.Mutex
-	busy map[uuid.UUID]*use
+	mu     sync.Mutex
+	busy   map[uuid.UUID]*use
+	visits map[*visit]struct{}
 }
 
-// use is what this process does at one endpoint: how many requests are under way, and how many had to wait since there was room.
-type use struct{ running, refused int }
+// use is what this process does at one endpoint: how many requests are under way, how many had to wait since there was room, and whether the last that ended was slow. One that was
+// slow is remembered until it is not.
+type use struct {
+	running, refused int
+	slow             bool
+}
 
-// NewSender makes a sender that dials what out permits. Its times and limits are not out's: see AnswerTime. Redirects are never followed.
-func NewSender(out outbound.Config) *Sender {
-	out.Timeout, out.MaxRedirects, out.MaxResponseBytes = AnswerTime, 0, outbound.DefaultMaxResponseBytes
-	return &Sender{client: outbound.New(out), busy: map[uuid.UUID]*use{}}
+// visit is one request under way, or about to be.
+type visit struct {
+	business, endpoint uuid.UUID
+	began              time.Time
+}
+
+// NewSender makes a sender that dials what out permits, for a process that works on so many deliveries at once. Its times and limits are not out's: see AnswerTime; and of an answer
+// only the beginning is ever read. Redirects are never followed.
+func NewSender(out outbound.Config, places int) *Sender {
+	out.Timeout, out.MaxRedirects, out.MaxResponseBytes = AnswerTime, 0, anySize
+	return &Sender{client: outbound.New(out), places: places, busy: map[uuid.UUID]*use{}, visits: map[*visit]struct{}{}}
 }
 
 // Close gives up the connections that are kept.
 func (s *Sender) Close() { s.client.CloseIdleConnections() }
 
-// Enter takes a place at an endpoint; leave gives it back. Without one it says how long to wait: the longer, the more wait already, so that a long line does not ask all the time.
-func (s *Sender) Enter(endpoint uuid.UUID) (leave func(), wait time.Duration) {
+// Enter takes a place at an endpoint of a business; leave gives it back. Without one it says how long to wait: the longer, the more wait already, so that a long line does not ask all
+// the time.
+func (s *Sender) Enter(business, endpoint uuid.UUID) (leave func(), wait time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	u := s.busy[endpoint]
@@ -60,20 +78,42 @@ func (s *Sender) Enter(endpoint uuid.UUID) (leave func(), wait time.Duration) {
 		u = &use{}
 		s.busy[endpoint] = u
 	}
-	if u.running >= MostAtOnce {
+	if u.running >= MostAtOnce || !s.roomFor(business, endpoint) {
 		u.refused++
 		wait = min(time.Duration(u.refused)*time.Second, 5*time.Minute)
 		return nil, wait + rand.N(wait) //nolint:gosec // jitter, not a secret
 	}
+	v := &visit{business, endpoint, time.Now()}
+	s.visits[v] = struct{}{}
 	u.running++
 	return func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
+		u.slow = v.slow()
+		delete(s.visits, v)
 		u.refused /= 2
-		if u.running--; u.running == 0 && u.refused == 0 {
+		if u.running--; u.running == 0 && u.refused == 0 && !u.slow {
 			delete(s.busy, endpoint)
 		}
 	}, 0
+}
+
+func (v *visit) slow() bool { return time.Since(v.began) > slowAfter }
+
+// roomFor reports whether one more request may go to the endpoint: always when it is not slow, as far as is known.
+func (s *Sender) roomFor(business, endpoint uuid.UUID) bool {
+	slow, all, own := s.busy[endpoint].slow, 0, 0
+	for v := range s.visits {
+		if !v.slow() && !s.busy[v.endpoint].slow {
+			continue
+		}
+		all++
+		if v.business == business {
+			own++
+		}
+		slow = slow || v.endpoint == endpoint
+	}
+	return !slow || all < max(1, s.places/2) && own < max(1, s.places/4)
 }
 
 // Answer is what came of one request.
@@ -153,8 +193,6 @@ func reason(err error) string {
 		return "address is not on the public internet"
 	case errors.Is(err, outbound.ErrInsecureScheme):
 		return "only https is allowed"
-	case errors.Is(err, outbound.ErrResponseTooLarge):
-		return "answer is too large"
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
 		return "no answer within " + AnswerTime.String()
 	case errors.As(err, &dns):

@@ -100,7 +100,7 @@ func newWorld(t *testing.T) *world {
 	w.keys, err = webhooks.ParseKeys("0123456789abcdef0123456789abcdef")
 	require.NoError(t, err)
 	w.endpoints = &webhooks.Endpoints{Keys: w.keys, Outbound: loopback}
-	w.sender = webhooks.NewSender(loopback)
+	w.sender = webhooks.NewSender(loopback, 4)
 	t.Cleanup(w.sender.Close)
 	w.tasks = webhookspb.NewTasks(task.NewQueue(w.gateway, nil, task.QueueConfig{}))
 	for i, shop := range []uuid.UUID{w.shop, w.other} {
@@ -459,7 +459,7 @@ func TestNothingIsSentIntoThePrivateNetwork(t *testing.T) {
 	w := newWorld(t)
 	w.register(w.shop, w.ears.URL, webhooks.KindReportReady)
 	port := w.ears.URL[strings.LastIndexByte(w.ears.URL, ':'):]
-	strict := webhooks.NewSender(outbound.Config{AllowPlainHTTP: true}) // so that nothing but the address stands in the way
+	strict := webhooks.NewSender(outbound.Config{AllowPlainHTTP: true}, 4) // so that nothing but the address stands in the way
 	t.Cleanup(strict.Close)
 	for _, host := range []string{
 		"127.0.0.1", "[::1]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "0.0.0.0", "10.0.0.1", "172.16.0.1", "192.168.0.1", "169.254.169.254", "100.64.0.1", "[fd00:ec2::254]", "[fe80::1]", "[64:ff9b::7f00:1]",
@@ -480,7 +480,7 @@ func TestNothingIsSentIntoThePrivateNetwork(t *testing.T) {
 	}
 	require.Empty(t, w.ears.all())
 
-	https := webhooks.NewSender(outbound.Config{AllowNetworks: loopback.AllowNetworks})
+	https := webhooks.NewSender(outbound.Config{AllowNetworks: loopback.AllowNetworks}, 4)
 	t.Cleanup(https.Close)
 	w.exec(`update webhooks.endpoint set url = $1`, w.ears.URL)
 	w.emit(w.gateway, w.report(w.shop))
@@ -520,7 +520,7 @@ func TestAnAnswerThatIsTooLongOrNoneIsWrittenDown(t *testing.T) {
 		rw.Header().Set("Content-Length", "9999999")
 		_, _ = rw.Write([]byte("x"))
 	})
-	require.Equal(t, "answer is too large", try().Log[0].Error)
+	require.Equal(t, webhooks.Delivered, try().State, "however much of it is announced")
 	w.ears.says(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
 	require.Equal(t, "connection failed", try().Log[0].Error)
 	w.exec(`update webhooks.endpoint set url = 'https://no-such-host.invalid/'`)
@@ -663,8 +663,11 @@ func TestADeliveryWhoseTaskIsGoneCanBeSentAnew(t *testing.T) {
 	require.Equal(t, webhooks.Cancelled, w.delivery(old).State)
 	b, _ := w.attempt(old, 1)
 	require.Equal(t, webhooks.OutcomeCancelled, b.Over, "its task, should there be one, does nothing")
-	_, c := w.attempt(w.deliveries(w.shop)[0].ID, 1)
+	old = w.deliveries(w.shop)[0].ID
+	_, c := w.attempt(old, 1)
 	require.Equal(t, webhooks.OutcomeDelivered, c.Outcome)
+	w.exec(`update webhooks.event set created_at = now() - $1::interval`, webhooks.Keep+time.Minute)
+	require.ErrorIs(t, replay(), webhooks.ErrDeliveryNotFound, "the event would be deleted while it is tried again")
 }
 
 func TestABusinessAsksForThirtyTestsAMinute(t *testing.T) {

@@ -60,7 +60,7 @@ func wire(ctx context.Context, cfg Config, app *service.App) error {
 	}
 	accountspb.HandleTasks(w.Worker, &tasks.Accounts{Tasks: accountspb.NewTasks(w.Queue), Notify: notificationspb.NewTasks(w.Queue)})
 	notificationspb.HandleTasks(w.Worker, &tasks.Notifications{DB: w.DB, Words: words, Sender: sender, From: cfg.Mail.From, Files: files, Domain: domain, Unsubscribe: unsubscribe, PublicURL: cfg.Links.PublicURL, Downloads: downloads})
-	hooks := webhooks.NewSender(cfg.Webhooks.outbound())
+	hooks := webhooks.NewSender(cfg.Webhooks.outbound(), cfg.Consume.Long)
 	app.OnStop(hooks.Close)
 	webhookspb.HandleTasks(w.Worker, &tasks.Webhooks{DB: w.DB, Keys: keys, Sender: hooks, Tasks: webhookspb.NewTasks(w.Queue), Mail: notificationspb.NewTasks(w.Queue), Bell: w.Queue})
 	return nil

@@ -114,7 +114,8 @@ func (a *AIFeatures) charge(ctx context.Context, tx *gorm.DB, r *assist.Request,
 // unanswered decides what becomes of a request after an attempt that brought nothing: another attempt, or the end, which costs nothing.
 func (a *AIFeatures) unanswered(ctx context.Context, run contract.Run, r *assist.Request, spent spending, cause error) error {
 	err := fmt.Errorf("answer request %s: %w", r.ID, cause)
-	if errors.Is(ctx.Err(), context.Canceled) { // cancelled, taken over or stopped: that is no failure
+	if errors.Is(ctx.Err(), context.Canceled) { // cancelled, taken over or stopped: that is no failure, and was paid for all the same
+		a.spend(ctx, r, spent.cost)
 		return err
 	}
 	why, final := assist.Final(cause, run.Attempt >= run.MaxAttempts)

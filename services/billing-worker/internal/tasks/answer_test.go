@@ -398,8 +398,10 @@ func TestAModelThatIsSilentIsGivenUp(t *testing.T) {
 	t.Cleanup(func() { close(release) })
 	r := m.ask(ours, "How are we doing?")
 	m.settle()
-	require.Equal(t, assist.Unavailable, m.read(ours, r).Failure)
+	got := m.read(ours, r)
+	require.Equal(t, assist.Unavailable, got.Failure)
 	require.Equal(t, money.Credits(50_00), m.balance(ours))
+	require.Positive(t, got.Cost, "the limits count what silent calls may have cost us")
 }
 
 func TestAModelThatRecoversAnswersAtTheNextAttempt(t *testing.T) {

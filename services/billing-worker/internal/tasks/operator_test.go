@@ -154,11 +154,13 @@ func TestASubscriptionPaymentIsRefundedAndItsMonthFollows(t *testing.T) {
 func TestAReviewIsDecidedOnce(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
+	s.listen(t, "credits.purchased")
 	p := s.buy(t)
 	e := success(p)
 	e.Amount.Minor--
 	s.event(t, e)
 	s.h.Drain(t.Context())
+	require.Empty(t, s.told(t, "credits.purchased"))
 	var review string
 	require.NoError(t, s.admin.QueryRow(t.Context(), "select id::text from billing.payment_review").Scan(&review))
 	decide := func(decision, credits string, of uuid.UUID) contract.ID {
@@ -175,6 +177,9 @@ func TestAReviewIsDecidedOnce(t *testing.T) {
 	require.Equal(t, billing.Completed, s.status(t, p))
 	require.Equal(t, 1, s.audited(t, "review.approved"))
 	require.Len(t, s.h.Tasks(t.Context(), "ai_features.send_credit_purchase_notification"), 1, "the payer gets the receipt")
+	told := s.told(t, "credits.purchased")
+	require.Len(t, told, 1, "and the business's programs are told")
+	require.Equal(t, map[string]any{"purchase_id": p.ID.String(), "reference": p.Reference, "credits": "99.50"}, told[0])
 }
 
 func TestGrantsAndReversalsAreAuditedAndDoneOnce(t *testing.T) {

@@ -3,6 +3,7 @@ package tasks
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/google/uuid"
 	"gorm.io/gorm"
@@ -11,6 +12,7 @@ import (
 	"makola/pkg/money"
 	"makola/pkg/task"
 	"makola/pkg/tenant"
+	"makola/pkg/webhooks"
 	aifeatures "makola/proto/makola/ai_features/v1"
 )
 
@@ -50,11 +52,25 @@ func (a *AIFeatures) ResolveReview(ctx context.Context, tx *gorm.DB, args *aifea
 	if r.Transfer != uuid.Nil {
 		result.TransferId = r.Transfer.String()
 	}
-	if fresh && d.Approve && r.Purchase != uuid.Nil && r.PurchaseStatus == billing.Review {
-		// The payer has waited for this receipt.
-		_, err = a.Tasks.SendCreditPurchaseNotification(tenant.With(ctx, r.Tenant), tx, &aifeatures.SendCreditPurchaseNotificationArgs{PurchaseId: r.Purchase.String()}, task.ForTenant(r.Tenant))
+	if !fresh {
+		return result, nil
 	}
-	if fresh && d.Approve && r.Payment != uuid.Nil && err == nil {
+	if r.Sold > 0 {
+		// The payer has waited for this receipt.
+		if _, err := a.Tasks.SendCreditPurchaseNotification(tenant.With(ctx, r.Tenant), tx, &aifeatures.SendCreditPurchaseNotificationArgs{PurchaseId: r.Purchase.String()}, task.ForTenant(r.Tenant)); err != nil {
+			return nil, err
+		}
+		err := webhooks.Emit(ctx, tx, a.Webhooks, []webhooks.Event{{Tenant: r.Tenant, At: time.Now(), Data: webhooks.CreditsPurchased{PurchaseID: r.Purchase, Reference: r.Reference, Credits: r.Sold.String()}}})
+		if err != nil {
+			return nil, err
+		}
+	}
+	if r.Extended {
+		if err := tellSubscriptions(ctx, tx, a.Webhooks, []uuid.UUID{r.Tenant}, nil); err != nil {
+			return nil, err
+		}
+	}
+	if d.Approve && r.Payment != uuid.Nil {
 		err = mailMonths(ctx, tx, a.Mail, a.Bell, a.PlatformEmail, []uuid.UUID{r.Payment}, nil)
 	}
 	return result, err

@@ -9,8 +9,10 @@ import (
 	"github.com/stretchr/testify/require"
 	"gorm.io/gorm"
 
+	"makola/pkg/task"
 	"makola/pkg/tenant"
 	"makola/proto/contract"
+	aifeatures "makola/proto/makola/ai_features/v1"
 	subscriptionspb "makola/proto/makola/subscriptions/v1"
 )
 
@@ -101,9 +103,20 @@ func TestEveryChangeOfASubscriptionIsTold(t *testing.T) {
 		})
 		s.h.Drain(t.Context())
 	}
+	short := successOfMonth(s.order(t))
+	short.Amount.Minor--
+	s.event(t, short)
+	s.h.Drain(t.Context())
+	var review string
+	require.NoError(t, s.admin.QueryRow(t.Context(), "select id::text from billing.payment_review").Scan(&review))
+	for range 2 {
+		s.ask(t, func(tx *gorm.DB, tasks *aifeatures.Tasks) (contract.ID, error) {
+			return tasks.ResolveReview(t.Context(), tx, &aifeatures.ResolveReviewArgs{ReviewId: review, Decision: "approve", Actor: "esi", Reason: "a pesewa short"}, task.ForTenant(s.tenant))
+		})
+	}
 	var states []any
 	for _, data := range s.told(t, "subscription.changed") {
 		states = append(states, data["status"])
 	}
-	require.Equal(t, []any{"ACTIVE", "SUSPENDED", "ACTIVE", "EXPIRED"}, states)
+	require.Equal(t, []any{"ACTIVE", "SUSPENDED", "ACTIVE", "EXPIRED", "ACTIVE"}, states)
 }

@@ -146,7 +146,7 @@ func (h *Housekeeper) Turn(ctx context.Context) (d Deleted, err error) {
 	if d.Invitations, err = h.repeat(ctx, func(tx *gorm.DB) (int64, error) { return pruneInvitations(tx, now.Add(-keepInvitations)) }); err != nil {
 		return d, err
 	}
-	if d.Webhooks, err = h.repeat(ctx, func(tx *gorm.DB) (int64, error) { return webhooks.Prune(tx, now.Add(-webhooks.Keep), batch) }); err != nil {
+	if d.Webhooks, err = h.repeat(ctx, func(tx *gorm.DB) (int64, error) { return webhooks.Prune(tx, now.Add(-webhooks.DeleteAfter), batch) }); err != nil {
 		return d, err
 	}
 	if d != (Deleted{}) {

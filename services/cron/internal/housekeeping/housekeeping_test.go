@@ -60,11 +60,11 @@ func TestTurnDeletesWhatIsOldAndKeepsWhatMatters(t *testing.T) {
 		`insert into accounts.invitation (id, tenant_id, email, role, status, invited_by, expires_at, ended_at)
 			select gen_random_uuid(), '00000000-0000-7000-8000-000000000001', s || '@example.com', 'STAFF', s, '0190a000-0000-7000-8000-000000000001', now() - interval '400 days', now() - a
 			  from (values ('EXPIRED', interval '89 days'), ('REVOKED', '89 days'), ('ACCEPTED', '400 days'), ('PENDING', null)) v(s, a)`,
-		// Events of webhooks: 1,200 of more than 30 days ago in two batches, with their deliveries, and a younger one; an endpoint that was taken away long ago.
+		// Events of webhooks: 1,200 of more than 34 days ago in two batches, with their deliveries, and a younger one; an endpoint that was taken away long ago.
 		`insert into webhooks.endpoint (tenant_id, id, url, kinds, secret, created_by, state, disabled_at)
-			select '00000000-0000-7000-8000-000000000001', gen_random_uuid(), s, '{sale.completed}', '', gen_random_uuid(), s, a from (values ('ACTIVE', null), ('DELETED', now() - interval '35 days'), ('DELETED', now())) v(s, a)`,
+			select '00000000-0000-7000-8000-000000000001', gen_random_uuid(), s, '{sale.completed}', '', gen_random_uuid(), s, a from (values ('ACTIVE', null), ('DELETED', now() - interval '39 days'), ('DELETED', now())) v(s, a)`,
 		`insert into webhooks.event (tenant_id, id, kind, body, created_at)
-			select '00000000-0000-7000-8000-000000000001', gen_random_uuid(), 'sale.completed', '{}', now() - case when i <= 1200 then interval '31 days' else interval '29 days' end from generate_series(1, 1201) i`,
+			select '00000000-0000-7000-8000-000000000001', gen_random_uuid(), 'sale.completed', '{}', now() - case when i <= 1200 then interval '35 days' else interval '33 days' end from generate_series(1, 1201) i`,
 		`insert into webhooks.delivery (tenant_id, id, event_id, endpoint_id, kind)
 			select v.tenant_id, gen_random_uuid(), v.id, e.id, v.kind from webhooks.event v join webhooks.endpoint e on e.tenant_id = v.tenant_id and e.state = 'ACTIVE'`,
 	} {

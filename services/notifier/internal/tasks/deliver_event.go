@@ -49,7 +49,8 @@ func (w *Webhooks) DeliverEvent(ctx context.Context, _ contract.Run, args *webho
 	if args.GetAttempt() < 1 {
 		return nil, task.Permanent(errors.New("attempt is less than 1"))
 	}
-	if _, ok := tenant.From(ctx); !ok {
+	shop, ok := tenant.From(ctx)
+	if !ok {
 		return nil, task.Permanent(errors.New("a delivery is a business's; delivery_id was given to a task of none"))
 	}
 	var b webhooks.Beginning
@@ -69,7 +70,7 @@ func (w *Webhooks) DeliverEvent(ctx context.Context, _ contract.Run, args *webho
 	case b.Wait > 0:
 		return nil, task.Throttled(b.Wait)
 	}
-	leave, wait := w.Sender.Enter(b.Endpoint)
+	leave, wait := w.Sender.Enter(shop, b.Endpoint)
 	if leave == nil {
 		return nil, task.Throttled(wait)
 	}

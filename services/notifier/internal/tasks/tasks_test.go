@@ -50,7 +50,7 @@ func handle(t *testing.T, r contract.Registrar, db *postgres.DB, q *task.Queue, 
 	t.Cleanup(func() { _ = files.Close() })
 	n := &tasks.Notifications{DB: db, Words: words, Sender: sender, From: cfg.From, Files: files, Domain: domain, Unsubscribe: unsubscribe, PublicURL: "https://api.example.com/"}
 	notificationspb.HandleTasks(r, n)
-	hooks := webhooks.NewSender(loopback)
+	hooks := webhooks.NewSender(loopback, 4)
 	t.Cleanup(hooks.Close)
 	webhookspb.HandleTasks(r, &tasks.Webhooks{DB: db, Keys: hookKeys(t), Sender: hooks, Tasks: webhookspb.NewTasks(q), Mail: notificationspb.NewTasks(q)})
 	return n, users
