@@ -39,12 +39,26 @@ type DB struct {
 	sharing groupcommit.Group[*sharer]
 }
 
+// Validate refuses a URL that cannot be read.
+func (c Config) Validate() error {
+	if c.URL == "" {
+		return nil // a setting that is missing is told of as such
+	}
+	if _, err := pgxpool.ParseConfig(c.URL); err != nil {
+		return errBadURL
+	}
+	return nil
+}
+
+// errBadURL replaces the parser's error, which would quote the address.
+var errBadURL = errors.New("DATABASE_URL is not a valid postgres:// URL (the value is not shown because it may hold a password)")
+
 // Open prepares the pool without connecting, so that a service can start before its database does; use WaitReady to wait for it.
 // An error means the URL is malformed.
 func Open(ctx context.Context, cfg Config) (*DB, error) {
 	pc, err := pgxpool.ParseConfig(cfg.URL)
 	if err != nil {
-		return nil, errors.New("parse DATABASE_URL: not a valid postgres:// URL (the value is not shown because it may hold a password)")
+		return nil, errBadURL
 	}
 	if cfg.MaxConns > 0 {
 		pc.MaxConns = cfg.MaxConns

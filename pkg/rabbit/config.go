@@ -3,6 +3,8 @@ package rabbit
 import (
 	"math/rand/v2"
 	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
 )
 
 // Config says how one connection reaches the broker. The zero value of every field but URL works: New fills in the defaults named here.
@@ -33,6 +35,17 @@ type Config struct {
 	// above BackoffMax. Defaults 500 ms and 30 s. Raise the upper one when very many processes share one broker.
 	BackoffMin time.Duration `env:"AMQP_BACKOFF_MIN" envDefault:"500ms" doc:"First pause before dialling again is a random time up to this; it doubles per failure."`
 	BackoffMax time.Duration `env:"AMQP_BACKOFF_MAX" envDefault:"30s" doc:"Longest pause before dialling again. Raise it when very many processes share one broker."`
+}
+
+// Validate refuses an address that cannot be read.
+func (cfg Config) Validate() error {
+	if cfg.URL == "" {
+		return nil // a setting that is missing is told of as such
+	}
+	if _, err := amqp.ParseURI(cfg.URL); err != nil {
+		return errBadURL
+	}
+	return nil
 }
 
 func (cfg Config) withDefaults() Config {

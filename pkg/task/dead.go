@@ -26,8 +26,8 @@ type DeadLetter struct {
 	ReceivedAt time.Time
 }
 
-// DeadLetters returns the open dead letters, newest first; at most limit.
-func DeadLetters(tx *gorm.DB, limit int) (letters []DeadLetter, err error) {
+// DeadLetters returns the open dead letters of a task's name and a queue, newest first; at most limit. An empty name or queue is any.
+func DeadLetters(tx *gorm.DB, name, queue string, limit int) (letters []DeadLetter, err error) {
 	err = postgres.Query(tx, func(rows pgx.Rows) error {
 		for rows.Next() {
 			var l DeadLetter
@@ -38,7 +38,7 @@ func DeadLetters(tx *gorm.DB, limit int) (letters []DeadLetter, err error) {
 		}
 		return rows.Err()
 	}, `select id, queue, reason, detail, coalesce(message_id, ''), coalesce(task_name, ''), headers, payload, size_bytes, received_at from task.dead_letter
-		where replayed_at is null and discarded_at is null order by id desc limit $1`, limit)
+		where replayed_at is null and discarded_at is null and ($1 = '' or task_name = $1) and ($2 = '' or queue = $2) order by id desc limit $3`, name, queue, min(max(limit, 1), 100))
 	if err != nil {
 		return nil, fmt.Errorf("list dead letters: %w", err)
 	}

@@ -1,9 +1,12 @@
 package schedule
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
+	"slices"
 
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
@@ -95,8 +98,21 @@ func (e Entry) job(catalogue map[string]*contract.Descriptor) (*Job, error) {
 	if err := protojson.Unmarshal([]byte(raw), args); err != nil {
 		return nil, fmt.Errorf("its arguments %s do not fit task %q: %w", raw, e.Task, err)
 	}
+	if name := missing(d, raw); name != "" {
+		return nil, fmt.Errorf("task %q needs the argument %s", e.Task, name)
+	}
 	if _, err := celery.ProtoToKwargs(args); err != nil {
 		return nil, fmt.Errorf("its arguments %s cannot be sent: %w", raw, err)
 	}
 	return &Job{Entry: e, descriptor: d, args: args}, nil
+}
+
+// missing returns the name of an argument that the task needs and the JSON object raw does not give; empty when there is none.
+func missing(d *contract.Descriptor, raw string) string {
+	var members map[string]*json.RawMessage
+	if err := json.Unmarshal([]byte(raw), &members); err != nil {
+		return ""
+	}
+	maps.DeleteFunc(members, func(_ string, value *json.RawMessage) bool { return value == nil }) // null gives nothing
+	return catalogue.Missing(d, slices.Collect(maps.Keys(members)))
 }

@@ -44,7 +44,7 @@ func TestTheShippedTableIsSound(t *testing.T) {
 
 func TestAFaultyTableIsRefused(t *testing.T) {
 	t.Parallel()
-	good := Entry{Name: "a", Task: "accounts.send_welcome_email", Every: time.Hour}
+	good := Entry{Name: "a", Task: "accounts.send_welcome_email", Args: `{"user_id": "x"}`, Every: time.Hour}
 	with := func(change func(*Entry)) []Entry {
 		e := good
 		change(&e)
@@ -58,6 +58,8 @@ func TestAFaultyTableIsRefused(t *testing.T) {
 		"a test's task":                    {with(func(e *Entry) { e.Task = "selftest.noop" }), `no contract declares task "selftest.noop"`},
 		"an unknown argument":              {with(func(e *Entry) { e.Args = `{"user": "x"}` }), `do not fit task "accounts.send_welcome_email"`},
 		"an argument of the wrong type":    {with(func(e *Entry) { e.Args = `{"user_id": 7}` }), `do not fit`},
+		"an argument that is missing":      {with(func(e *Entry) { e.Args = "" }), `job "a": task "accounts.send_welcome_email" needs the argument user_id`},
+		"an argument that is null":         {with(func(e *Entry) { e.Args = `{"user_id": null}` }), `needs the argument user_id`},
 		"arguments that are no object":     {with(func(e *Entry) { e.Args = `[` }), `do not fit`},
 		"a name twice":                     {[]Entry{good, good}, `job "a" is in the table twice`},
 		"no name":                          {with(func(e *Entry) { e.Name = "" }), "it has no name"},

@@ -16,6 +16,7 @@ import (
 
 	"makola/pkg/audit"
 	"makola/pkg/task"
+	"makola/proto/catalogue"
 	"makola/proto/contract"
 )
 
@@ -120,10 +121,8 @@ func arguments(d *contract.Descriptor, pairs []string, object string) (args prot
 	if err := protojson.Unmarshal(raw, args); err != nil {
 		return nil, nil, fmt.Errorf("the arguments do not fit %s: %w", d.Name, err)
 	}
-	for i := range fields.Len() {
-		if fd := fields.Get(i); !optionalParameter(fd) && !slices.Contains(given, string(fd.Name())) {
-			return nil, nil, fmt.Errorf("%s needs the argument %s; it takes %s", d.Name, fd.Name(), takes(d))
-		}
+	if name := catalogue.Missing(d, given); name != "" {
+		return nil, nil, fmt.Errorf("%s needs the argument %s; it takes %s", d.Name, name, takes(d))
 	}
 	slices.Sort(given)
 	return args, given, nil
@@ -173,14 +172,8 @@ func takes(d *contract.Descriptor) string {
 
 // parameters lists a task's arguments as "name type", with a question mark behind those that may be left out, in positional order.
 func parameters(d *contract.Descriptor) []string {
-	fields := d.NewArgs().ProtoReflect().Descriptor().Fields()
-	ordered := make([]protoreflect.FieldDescriptor, fields.Len())
-	for i := range ordered {
-		ordered[i] = fields.Get(i)
-	}
-	slices.SortFunc(ordered, func(a, b protoreflect.FieldDescriptor) int { return int(a.Number()) - int(b.Number()) })
 	list := []string{}
-	for _, fd := range ordered {
+	for _, fd := range catalogue.Parameters(d) {
 		kind := fd.Kind().String()
 		switch {
 		case fd.IsMap():
@@ -194,15 +187,10 @@ func parameters(d *contract.Descriptor) []string {
 			kind = "list of " + kind
 		}
 		mark := ""
-		if optionalParameter(fd) {
+		if catalogue.Optional(fd) {
 			mark = "?"
 		}
 		list = append(list, string(fd.Name())+" "+kind+mark)
 	}
 	return list
-}
-
-// optionalParameter reports whether an argument may be left out: what the contract marks so, and lists and maps, which may be empty.
-func optionalParameter(fd protoreflect.FieldDescriptor) bool {
-	return fd.HasPresence() || fd.IsList() || fd.IsMap()
 }

@@ -93,19 +93,21 @@ func TestWrongUseExitsWith2AndSaysWhy(t *testing.T) {
 		args, vars []string
 		want       string
 	}{
-		"an unknown command":        {[]string{"frobnicate"}, nil, `unknown command "frobnicate"; see makola --help`},
-		"an unknown subcommand":     {[]string{"task", "frobnicate"}, nil, `unknown command "frobnicate"; see makola task --help`},
-		"an unknown flag":           {[]string{"task", "list", "--frobnicate"}, nil, "unknown flag: --frobnicate"},
-		"an unknown format":         {[]string{"task", "list", "-o", "xml"}, nil, `--output is "xml"`},
-		"an unknown state":          {[]string{"task", "list", "--state", "odd"}, nil, `unknown state "odd"`},
-		"a missing argument":        {[]string{"task", "show"}, nil, "usage: makola task show ID"},
-		"an argument too many":      {[]string{"migrate", "now"}, nil, "accepts 0 arg(s)"},
-		"no id":                     {[]string{"task", "show", "7"}, nil, `"7" is no id`},
-		"no database":               {[]string{"task", "list"}, nil, "DATABASE_URL is not set"},
-		"no broker":                 {[]string{"topology"}, nil, "AMQP_URL is not set"},
-		"a malformed setting":       {[]string{"task", "list"}, []string{"DATABASE_URL=postgres://x", "DATABASE_MAX_CONNS=many"}, `DATABASE_MAX_CONNS is "many"`},
-		"nobody decides":            {[]string{"dead", "discard", uuid.NewString(), "--reason", "x"}, nil, "say who you are with --actor"},
-		"a decision without reason": {[]string{"dead", "discard", uuid.NewString(), "--actor", "ama"}, nil, "say why with --reason"},
+		"an unknown command":                {[]string{"frobnicate"}, nil, `unknown command "frobnicate"; see makola --help`},
+		"an unknown subcommand":             {[]string{"task", "frobnicate"}, nil, `unknown command "frobnicate"; see makola task --help`},
+		"an unknown flag":                   {[]string{"task", "list", "--frobnicate"}, nil, "unknown flag: --frobnicate"},
+		"an unknown format":                 {[]string{"task", "list", "-o", "xml"}, nil, `--output is "xml"`},
+		"an unknown state":                  {[]string{"task", "list", "--state", "odd"}, nil, `unknown state "odd"`},
+		"a missing argument":                {[]string{"task", "show"}, nil, "usage: makola task show ID"},
+		"an argument too many":              {[]string{"migrate", "now"}, nil, "accepts 0 arg(s)"},
+		"no id":                             {[]string{"task", "show", "7"}, nil, `"7" is no id`},
+		"no database":                       {[]string{"task", "list"}, nil, "DATABASE_URL is not set"},
+		"no broker":                         {[]string{"topology"}, nil, "AMQP_URL is not set"},
+		"a malformed setting":               {[]string{"task", "list"}, []string{"DATABASE_URL=postgres://x", "DATABASE_MAX_CONNS=many"}, `DATABASE_MAX_CONNS is "many"`},
+		"a database's address that is none": {[]string{"task", "list"}, []string{"DATABASE_URL=postgres://makola:hunter2@127.0.0.1:notaport/x"}, "DATABASE_URL is not a valid postgres:// URL"},
+		"a broker's address that is none":   {[]string{"ping"}, []string{"DATABASE_URL=postgres://x", "AMQP_URL=amqp://makola:hunter2@127.0.0.1:notaport/"}, "AMQP_URL is not a valid amqp:// or amqps:// address"},
+		"nobody decides":                    {[]string{"dead", "discard", uuid.NewString(), "--reason", "x"}, nil, "say who you are with --actor"},
+		"a decision without reason":         {[]string{"dead", "discard", uuid.NewString(), "--actor", "ama"}, nil, "say why with --reason"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -113,6 +115,7 @@ func TestWrongUseExitsWith2AndSaysWhy(t *testing.T) {
 			var out, errs bytes.Buffer
 			require.Equal(t, exitUsage, Run(t.Context(), tt.args, tt.vars, &out, &errs))
 			require.Contains(t, errs.String(), tt.want)
+			require.NotContains(t, errs.String(), "hunter2")
 			require.Empty(t, out.String())
 		})
 	}
@@ -121,8 +124,8 @@ func TestWrongUseExitsWith2AndSaysWhy(t *testing.T) {
 func TestSecretsAreNotShown(t *testing.T) {
 	t.Parallel()
 	var out, errs bytes.Buffer
-	for _, args := range [][]string{{"task", "list"}, {"migrate"}, {"topology"}} {
-		vars := []string{"DATABASE_URL=postgres://makola:hunter2@127.0.0.1:1/x?connect_timeout=1", "DATABASE_CONNECT_WAIT=100ms", "AMQP_URL=amqp://makola:hunter2@127.0.0.1:notaport/"}
+	for _, args := range [][]string{{"task", "list"}, {"migrate"}} {
+		vars := []string{"DATABASE_URL=postgres://makola:hunter2@127.0.0.1:1/x?connect_timeout=1", "DATABASE_CONNECT_WAIT=100ms"}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		require.Equal(t, exitFailed, Run(ctx, args, vars, &out, &errs))
 		cancel()

@@ -34,24 +34,24 @@ func newDeadList(e *env) *cobra.Command {
 			var letters []task.DeadLetter
 			err := e.inSystem(c.Context(), func(tx *gorm.DB) (err error) {
 				tasks, err = task.List(tx, task.Filter{States: []task.State{task.Failed}, Name: name, Queue: queue, Limit: limit})
-				if err == nil && name == "" {
-					letters, err = task.DeadLetters(tx, limit)
+				if err == nil {
+					letters, err = task.DeadLetters(tx, name, queue, limit)
 				}
 				return err
 			})
 			if err != nil {
 				return err
 			}
-			return e.printDead(tasks, letters, queue)
+			return e.printDead(tasks, letters)
 		},
 	}
-	c.Flags().StringVar(&name, "name", "", "only failed tasks of this name")
+	c.Flags().StringVar(&name, "name", "", "only tasks, and messages, of this name")
 	c.Flags().StringVar(&queue, "queue", "", "only this queue")
 	c.Flags().IntVar(&limit, "limit", 20, "most of each kind to list, up to 100")
 	return c
 }
 
-func (e *env) printDead(tasks []*task.View, letters []task.DeadLetter, queue string) error {
+func (e *env) printDead(tasks []*task.View, letters []task.DeadLetter) error {
 	type entry struct {
 		Kind      string    `json:"kind"` // task or message
 		ID        uuid.UUID `json:"id"`
@@ -67,9 +67,7 @@ func (e *env) printDead(tasks []*task.View, letters []task.DeadLetter, queue str
 		list = append(list, entry{Kind: "task", ID: t.ID, Name: t.Name, Queue: t.Queue, Reason: t.ErrorKind, Error: t.Error, DiedAt: clock(t.FinishedAt)})
 	}
 	for _, l := range letters {
-		if queue == "" || queue == l.Queue {
-			list = append(list, entry{Kind: "message", ID: l.ID, Name: l.TaskName, Queue: l.Queue, Reason: l.Reason, Error: l.Detail, DiedAt: clock(&l.ReceivedAt), SizeBytes: l.SizeBytes})
-		}
+		list = append(list, entry{Kind: "message", ID: l.ID, Name: l.TaskName, Queue: l.Queue, Reason: l.Reason, Error: l.Detail, DiedAt: clock(&l.ReceivedAt), SizeBytes: l.SizeBytes})
 	}
 	rows := make([][]string, len(list))
 	for i, d := range list {

@@ -37,6 +37,11 @@ func TestDeadListShowsTasksAndMessages(t *testing.T) {
 	require.Equal(t, []any{"message", letter.String(), "malformed_body"}, []any{list[1]["kind"], list[1]["id"], list[1]["reason"]})
 	require.Len(t, decode[[]map[string]any](r, "dead", "list", "--queue", "selftest"), 1)
 	require.Len(t, decode[[]map[string]any](r, "dead", "list", "--queue", "sales"), 1)
+	require.Len(t, decode[[]map[string]any](r, "dead", "list", "--name", "sales.import"), 1)
+	r.bury("reports", `{"id": "m-2"}`, "{oops", 5)
+	older := decode[[]map[string]any](r, "dead", "list", "--queue", "sales", "--limit", "1")
+	require.Len(t, older, 1, "what newer messages of other queues do not hide")
+	require.Equal(t, letter.String(), older[0]["id"])
 	require.Contains(t, r.ok("dead", "list"), "no luck")
 
 	require.Contains(t, r.ok("dead", "show", ids[0].String()), "attempt 4  attempts_used_up no luck", "the timeline ends with the failure")

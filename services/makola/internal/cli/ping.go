@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -13,6 +14,9 @@ import (
 	"makola/pkg/rabbit"
 	"makola/pkg/task"
 )
+
+// mostReason is how much of a reason is printed, in characters; the cause stands at its end.
+const mostReason = 500
 
 // answer is what one part of the system said.
 type answer struct {
@@ -36,7 +40,12 @@ To see a task go through a worker and come back: makola call inventory.self_test
 			}{}); err != nil {
 				return err // a faulty setting is wrong use, not a server that is down
 			}
-			answers := append(e.pingDatabase(c.Context()), e.pingBroker(c.Context())...)
+			var answers, broker []answer
+			var work sync.WaitGroup
+			work.Go(func() { broker = e.pingBroker(c.Context()) }) // neither's silence keeps the other from answering
+			answers = e.pingDatabase(c.Context())
+			work.Wait()
+			answers = append(answers, broker...)
 			rows := [][]string{}
 			missing := 0
 			for _, a := range answers {
@@ -62,7 +71,7 @@ To see a task go through a worker and come back: makola call inventory.self_test
 func (e *env) pingDatabase(ctx context.Context) []answer {
 	db, err := e.openDatabase(ctx)
 	if err != nil {
-		return []answer{{"database", false, oneLine(err.Error(), 200)}}
+		return []answer{{"database", false, oneLine(err.Error(), mostReason)}}
 	}
 	defer func() { _ = db.Close() }()
 	begin := time.Now()
@@ -75,7 +84,7 @@ func (e *env) pingDatabase(ctx context.Context) []answer {
 		return err
 	})
 	if err != nil {
-		return []answer{{"database", false, oneLine(err.Error(), 200)}}
+		return []answer{{"database", false, oneLine(err.Error(), mostReason)}}
 	}
 	list := []answer{{"database", true, fmt.Sprintf("schema version %d, read in %s", postgres.SchemaVersion(), time.Since(begin).Round(time.Millisecond))}, cronAnswer(jobs)}
 	for i := range processes {
@@ -111,14 +120,14 @@ func (e *env) pingBroker(ctx context.Context) []answer {
 	begin := time.Now()
 	conn, err := e.connect(wait, "makola ping", rabbit.Topology{})
 	if err != nil {
-		return []answer{{"broker", false, oneLine(err.Error(), 200)}}
+		return []answer{{"broker", false, oneLine(err.Error(), mostReason)}}
 	}
 	defer stop(ctx, conn)
 	list := []answer{{"broker", true, "connected in " + time.Since(begin).Round(time.Millisecond).String()}}
 	for _, q := range rabbit.Queues() {
 		state, err := conn.QueueState(wait, q)
 		if err != nil {
-			list = append(list, answer{"queue " + q, false, oneLine(err.Error(), 200)})
+			list = append(list, answer{"queue " + q, false, oneLine(err.Error(), mostReason)})
 			continue
 		}
 		list = append(list, answer{"queue " + q, state.Consumers > 0, fmt.Sprintf("consumers: %d, messages that wait: %d", state.Consumers, state.Ready)})

@@ -8,6 +8,7 @@ import (
 	"gorm.io/gorm"
 
 	"makola/pkg/postgres"
+	"makola/pkg/rabbit"
 	"makola/pkg/service"
 )
 
@@ -32,6 +33,9 @@ type databaseConfig struct {
 type brokerConfig struct {
 	URL service.Secret `env:"AMQP_URL,required" secret:"true" doc:"amqp:// URL of the broker: the administrator's for topology, makola_operator's for the rest."`
 }
+
+// Validate refuses a URL that cannot be read: it is a faulty setting, not a broker that is down.
+func (c brokerConfig) Validate() error { return rabbit.Config{URL: c.URL.Reveal()}.Validate() }
 
 type demoConfig struct {
 	GatewayURL   string `env:"GATEWAY_URL" envDefault:"http://127.0.0.1:8080" doc:"Where makola demo finds the gateway."`

@@ -71,6 +71,7 @@ func (e *env) connect(ctx context.Context, name string, topology rabbit.Topology
 	if err := conn.Start(ctx); err != nil {
 		return nil, err
 	}
+	begin := time.Now()
 	wait, cancel := context.WithTimeout(ctx, brokerWait)
 	defer cancel()
 	for {
@@ -83,7 +84,7 @@ func (e *env) connect(ctx context.Context, name string, topology rabbit.Topology
 			return nil, err
 		case !pause(wait, 50*time.Millisecond):
 			stop(ctx, conn)
-			return nil, fmt.Errorf("RabbitMQ did not accept a connection within %s; check that it runs and that AMQP_URL is right: %w", brokerWait, err)
+			return nil, fmt.Errorf("RabbitMQ did not accept a connection within %s; check that it runs and that AMQP_URL is right: %w", time.Since(begin).Round(time.Second), err)
 		}
 	}
 }

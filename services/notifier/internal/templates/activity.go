@@ -11,16 +11,16 @@ func (s *Set) activitySummary(c notifications.ActivitySummary) letter {
 	shop := business(c.Business)
 	people := counted(int(c.People), "person", "people")
 	l := letter{
-		Subject: "Who did what at " + shop + ", " + day(c.From) + " to " + day(c.To), Title: "Your week in people", Greeting: greeting(c.Name),
+		Subject: "Who did what at " + shop + ", " + days(c.From, c.To), Title: "Your team's week", Greeting: greeting(c.Name),
 		Preview:    people + ", " + counted(int(c.Logins), "sign-in", "sign-ins") + ".",
-		Paragraphs: []string{"What the people of " + shop + " did from " + day(c.From) + " to " + day(c.To) + ", as the audit log has it."},
+		Paragraphs: []string{"What the people of " + shop + " did in Makola, " + days(c.From, c.To) + "."},
 		Groups: []group{{Title: "In figures", Rows: []row{
 			{Label: "People who did something", Value: number(c.People)},
 			{Label: "Sign-ins", Value: number(c.Logins)},
 			{Label: "Sign-outs", Value: number(c.Logouts)},
 			{Label: "Actions altogether", Value: number(c.Actions), Strong: true},
 		}}},
-		Closing: []string{"Actions are entries of the audit log, those of Makola's own tasks included. Should something surprise you, the log tells who, when and from where."},
+		Closing: []string{"What Makola does by itself is counted as well. If something surprises you, the audit log in Makola shows who did it, when and from where."},
 		Reason:  "You get this mail because you own " + shop + " and its activity reports are switched on.",
 	}
 	if len(c.MostActive) > 0 {
@@ -31,14 +31,14 @@ func (s *Set) activitySummary(c notifications.ActivitySummary) letter {
 		l.Tables = append(l.Tables, most)
 	}
 	if len(c.ByAction) > 0 {
-		kinds := table{Title: "What was done", Columns: []string{"Times"}}
+		kinds := group{Title: "What was done"}
 		for _, k := range c.ByAction {
-			kinds.Rows = append(kinds.Rows, tableRow{What: action(k.Action), Cells: []string{number(k.Count)}})
+			kinds.Rows = append(kinds.Rows, row{Label: action(k.Action), Value: number(k.Count)})
 		}
 		if c.OtherActions > 0 {
-			kinds.Rows = append(kinds.Rows, tableRow{What: "Anything else", Cells: []string{number(c.OtherActions)}})
+			kinds.Rows = append(kinds.Rows, row{Label: "Anything else", Value: number(c.OtherActions)})
 		}
-		l.Tables = append(l.Tables, kinds)
+		l.Groups = append(l.Groups, kinds)
 	}
 	if s.appURL != "" {
 		l.Button = &link{"Open the audit log", s.appURL}
@@ -58,5 +58,5 @@ func action(name string) string {
 	if text == "" {
 		return "Something"
 	}
-	return strings.ToUpper(text[:1]) + text[1:]
+	return capital(text)
 }

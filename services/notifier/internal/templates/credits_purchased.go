@@ -15,7 +15,7 @@ func (s *Set) creditsPurchased(c notifications.CreditsPurchased) letter {
 		Title:      "Thank you for your purchase",
 		Greeting:   greeting(c.Name),
 		Paragraphs: []string{"We received your payment of " + amount(c.PaidMinor, c.Currency) + " and added " + total + " AI credits to " + shop + "."},
-		Closing:    []string{"Please keep this receipt, and name the reference when you write to us about it."},
+		Closing:    []string{"Please keep this receipt, and give the reference when you write to us about it."},
 		Reason:     "You get this receipt because AI credits were bought for " + shop + ". Mails about payments cannot be switched off.",
 	}
 	bought := group{Title: "Credits"}

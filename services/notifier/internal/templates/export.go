@@ -21,9 +21,9 @@ func (s *Set) exportReady(c notifications.ExportReady) letter {
 	if c.Attached {
 		l.Paragraphs = append(l.Paragraphs, "The report is attached.")
 	} else if c.LinkUntil.IsZero() {
-		l.Paragraphs = append(l.Paragraphs, "The report is too large to go with a mail. Sign in to download it.")
+		l.Paragraphs = append(l.Paragraphs, "The report is too large to be attached. Sign in to download it.")
 	} else {
-		l.Paragraphs = append(l.Paragraphs, "The report is too large to go with a mail. Whoever has the link below may download it, until "+moment(c.LinkUntil, c.Timezone)+".")
+		l.Paragraphs = append(l.Paragraphs, "The report is too large to be attached. Whoever has the link below can download it, until "+moment(c.LinkUntil, c.Timezone)+".")
 	}
 	g := group{Title: "Report", Rows: []row{{Label: "Report", Value: title}}}
 	if c.Period != "" {
@@ -49,11 +49,11 @@ var failures = map[string]string{
 	"INVALID":       "What the schedule asks for cannot be made. Look at its settings.",
 	"CREATOR_GONE":  "Whoever made the schedule may not export any more. An owner or admin takes it over by changing it.",
 	"SCHEDULE_GONE": "The schedule was deleted before it ran.",
-	"STORAGE":       "The place for files could not take the report. Nothing needs to be done here; whoever runs this server has been told.",
-	"TOO_LARGE":     "The file would be larger than any may be. Choose a shorter period.",
+	"STORAGE":       "The report could not be stored. There is nothing for you to do; the next run tries again.",
+	"TOO_LARGE":     "The file would be too large. Choose a shorter period.",
 	"TIMEOUT":       "Making it took too long. Choose a shorter period or another format.",
-	"INTERRUPTED":   "The program that made it was interrupted several times.",
-	"INTERNAL":      "It was tried several times.",
+	"INTERRUPTED":   "Making it was interrupted several times. The next run tries again.",
+	"INTERNAL":      "We tried several times. If the next run fails as well, please write to us.",
 }
 
 // exportFailed tells that a run of a schedule has failed.
@@ -68,7 +68,7 @@ func (s *Set) exportFailed(c notifications.ExportFailed) letter {
 		Paragraphs: []string{"The schedule " + quoted(c.Schedule) + " of " + shop + " ran, and its report could not be made. Nothing of the business's data was changed.", why},
 		Reason:     "You get this mail because " + shop + " sends it to you by the schedule " + quoted(c.Schedule) + ".",
 	}
-	g := group{Title: "Run", Rows: []row{{Label: "Schedule", Value: plain(c.Schedule, maxBusiness)}, {Label: "Error", Value: plain(c.Failure, maxWord)}}}
+	g := group{Title: "Run", Rows: []row{{Label: "Schedule", Value: plain(c.Schedule, maxBusiness)}, {Label: "Error code", Value: plain(c.Failure, maxWord)}}}
 	if !c.NextRun.IsZero() {
 		g.Rows = append(g.Rows, row{Label: "Runs next", Value: moment(c.NextRun, c.Timezone)})
 	}
@@ -83,9 +83,9 @@ func (s *Set) exportFailed(c notifications.ExportFailed) letter {
 func (s *Set) exportSummary(c notifications.ExportSummary) letter {
 	shop := business(c.Business)
 	l := letter{
-		Subject: "Reports of " + shop + ", " + day(c.From) + " to " + day(c.To), Title: "A week of reports", Greeting: greeting(c.Name),
+		Subject: "Reports of " + shop + ", " + days(c.From, c.To), Title: "A week of reports", Greeting: greeting(c.Name),
 		Preview:    counted(int(c.Successful), "report", "reports") + " made, " + counted(int(c.Failed), "failure", "failures") + ".",
-		Paragraphs: []string{"What became of the reports of " + shop + " from " + day(c.From) + " to " + day(c.To) + "."},
+		Paragraphs: []string{"The reports of " + shop + ", " + days(c.From, c.To) + "."},
 		Groups: []group{{Title: "In all", Rows: []row{
 			{Label: "Asked for", Value: number(c.Total)}, {Label: "Made", Value: number(c.Successful)}, {Label: "Failed", Value: number(c.Failed), Strong: c.Failed > 0},
 			{Label: "Rows", Value: number(c.Records)}, {Label: "Size", Value: size(c.SizeBytes)},
@@ -100,7 +100,7 @@ func (s *Set) exportSummary(c notifications.ExportSummary) letter {
 		l.Tables = []table{t}
 	}
 	if c.Failed > 0 {
-		l.Closing = []string{"Why a report failed is said in the list of reports."}
+		l.Closing = []string{"The list of reports says why a report failed."}
 	}
 	if s.appURL != "" {
 		l.Button = &link{"Open reports", s.appURL}

@@ -8,7 +8,7 @@ import (
 )
 
 // platformReason says why those who run Makola get a mail.
-const platformReason = "You get this mail because this address is PLATFORM_EMAIL of this Makola. Each outage is told of once when it begins and once when it is over."
+const platformReason = "You get this mail because this address is PLATFORM_EMAIL of this Makola. It is written to once when an outage begins and once when it is over."
 
 // gatewayDown tells those who run Makola that a payment provider does not answer.
 func (s *Set) gatewayDown(c notifications.GatewayDown) letter {
@@ -17,8 +17,8 @@ func (s *Set) gatewayDown(c notifications.GatewayDown) letter {
 		Subject: name + " is down", Title: name + " does not answer", Greeting: greeting(""),
 		Preview: "No checkout is opened with it until it answers again.",
 		Paragraphs: []string{
-			"Five calls in a row to " + name + " got no answer, so it counts as down. No checkout is opened with it: shops are asked to try again, or to choose another provider. It is asked every five minutes, and opened again by its first answer.",
-			"Nobody loses money by it. Payments that were made meanwhile are credited when it answers, or when its webhooks arrive.",
+			"Five calls in a row got no answer, so " + name + " counts as down. No checkout is opened with it: shops are asked to try again, or to choose another provider. It is asked every five minutes, and opened again by its first answer.",
+			"Nobody loses money by it. Payments that are made meanwhile are credited when it answers again, or when its webhooks arrive.",
 		},
 		Groups:  []group{{Title: "What is known", Rows: gatewayFacts(name, c.Since, time.Time{}, c.Error)}},
 		Closing: []string{"See how it fares with: makola gateways"},
@@ -32,7 +32,7 @@ func (s *Set) gatewayRecovered(c notifications.GatewayRecovered) letter {
 	return letter{
 		Subject: name + " has recovered", Title: name + " answers again", Greeting: greeting(""),
 		Preview:    "Checkouts are opened with it again.",
-		Paragraphs: []string{name + " answers again, and checkouts are opened with it. Payments that wait are asked after by themselves; there is nothing to do."},
+		Paragraphs: []string{name + " answers again, and checkouts are opened with it. Payments that wait are looked up automatically; there is nothing to do."},
 		Groups:     []group{{Title: "What is known", Rows: gatewayFacts(name, c.Since, c.RecoveredAt, c.Error)}},
 		Closing:    []string{"See how it fares with: makola gateways"},
 		Reason:     platformReason,
@@ -51,7 +51,7 @@ func gatewayFacts(name string, since, until time.Time, text string) []row {
 		}
 	}
 	if text = plain(text, maxSubject); text != "" {
-		rows = append(rows, row{Label: "Instead of an answer", Value: text})
+		rows = append(rows, row{Label: "Last error", Value: text})
 	}
 	return rows
 }

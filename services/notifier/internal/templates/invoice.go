@@ -16,8 +16,8 @@ func (s *Set) invoice(c notifications.Invoice) letter {
 		Preview:    total + " for one month.",
 		Title:      "Your next month",
 		Greeting:   greeting(c.Name),
-		Paragraphs: []string{"This is the invoice for the next month of " + shop + "'s subscription. Nothing is taken from your account: the month begins when you pay."},
-		Closing:    []string{"The invoice as a PDF is in the application. Please name its number when you write to us about it."},
+		Paragraphs: []string{"This is the invoice for the next month of the subscription of " + shop + ". Nothing is taken from your account: the month begins when you pay."},
+		Closing:    []string{"You can download the invoice as a PDF in Makola. Please give its number when you write to us about it."},
 		Button:     s.toSubscription("Pay this invoice"),
 		Reason:     "You get this invoice because the subscription of " + shop + " renews. Mails about payments cannot be switched off.",
 	}
@@ -25,7 +25,7 @@ func (s *Set) invoice(c notifications.Invoice) letter {
 	if c.Reminder > 0 {
 		l.Subject, l.Title = "Overdue: invoice "+number+", "+total, "An invoice is overdue"
 		l.Preview = total + " was due" + due + "."
-		l.Paragraphs = []string{"The invoice for a month of " + shop + "'s subscription was due" + due + ", and we have not received a payment. If you have paid in the meantime, please ignore this mail."}
+		l.Paragraphs = []string{"The invoice for a month of the subscription of " + shop + " was due" + due + ", and we have not received a payment. If you have paid in the meantime, please ignore this mail."}
 		l.Reason = "You get this mail because an invoice of " + shop + " is overdue. Mails about payments cannot be switched off."
 	}
 	g := group{Title: "Invoice " + number}

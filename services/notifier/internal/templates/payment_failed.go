@@ -27,11 +27,11 @@ func (s *Set) paymentFailed(c notifications.PaymentFailed) letter {
 		Greeting: greeting(c.Name),
 		Paragraphs: []string{
 			"The payment provider told us that a payment for " + bought + shop + " failed. " + nothing,
-			"You can start a new payment at any time. If money left your account all the same, please wait: when the provider reports it, what you paid for is added by itself.",
+			"You can start a new payment at any time. If the money has left your account all the same, please wait: when the provider reports it, what you paid for is added automatically.",
 		},
 		Groups:  []group{facts},
-		Closing: []string{"Please name the reference when you write to us about it."},
-		Reason:  "You get this mail because a payment was begun for " + shop + ". Mails about payments cannot be switched off.",
+		Closing: []string{"Please give the reference when you write to us about it."},
+		Reason:  "You get this mail because a payment was started for " + shop + ". Mails about payments cannot be switched off.",
 	}
 	if s.appURL != "" {
 		l.Button = &link{"Open Makola", s.appURL}

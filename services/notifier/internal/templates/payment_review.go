@@ -18,7 +18,7 @@ func (s *Set) paymentReview(c notifications.PaymentReview) letter {
 	if !c.ReportedAt.IsZero() {
 		facts.Rows = append(facts.Rows, row{Label: "Reported on", Value: moment(c.ReportedAt, c.Timezone)})
 	}
-	bought, promise := "AI credits", "So no credits have been added yet."
+	bought, promise := "the AI credits", "So no credits have been added yet."
 	outcome := "you will either get your credits or your money back."
 	if c.Product == "subscription" {
 		bought, promise, outcome = "the subscription", "So no month has been added yet.", "you will either get your month or your money back."
@@ -30,7 +30,7 @@ func (s *Set) paymentReview(c notifications.PaymentReview) letter {
 			Preview: "What the payment provider reported does not match the purchase.",
 			Title:   "A payment waits for your decision", Greeting: greeting(c.Name),
 			Paragraphs: []string{
-				"The payment provider reported a payment for " + bought + " for " + shop + ", but what it reported does not match the purchase. " + promise + " The payer has been told that a person looks.",
+				"The payment provider reported a payment for " + bought + " of " + shop + ", but what it reported does not match the purchase. " + promise + " The payer has been told that a person is looking at it.",
 				"See what there is to decide with: makola review list",
 			},
 			Groups: []group{facts},
@@ -43,11 +43,11 @@ func (s *Set) paymentReview(c notifications.PaymentReview) letter {
 		Title:    "We are checking your payment",
 		Greeting: greeting(c.Name),
 		Paragraphs: []string{
-			"The payment provider reported a payment for " + bought + " for " + shop + ", but what it reported does not match the purchase. " + promise,
+			"The payment provider reported a payment for " + bought + " of " + shop + ", but what it reported does not match the purchase. " + promise,
 			"A person is looking at it. Please do not pay again: " + outcome,
 		},
 		Groups:  []group{facts},
-		Closing: []string{"Please name the reference when you write to us about it."},
+		Closing: []string{"Please give the reference when you write to us about it."},
 		Reason:  "You get this mail because a payment was made for " + shop + ". Mails about payments cannot be switched off.",
 	}
 }

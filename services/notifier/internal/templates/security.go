@@ -48,7 +48,7 @@ func (s *Set) passwordReset(c notifications.PasswordReset) (letter, error) {
 		Preview:    "The link works once, for two hours.",
 		Title:      "Choose a new password",
 		Greeting:   greeting(c.Name),
-		Paragraphs: []string{"Somebody asked for a new password for your Makola account. If it was you, go on here. When you have chosen it, you are signed out everywhere."},
+		Paragraphs: []string{"Somebody asked for a new password for your Makola account. If it was you, choose it below. You will then be signed out everywhere."},
 		Closing: []string{
 			"This works once, until " + moment(c.ExpiresAt, c.Timezone) + ".",
 			"If it was not you, do nothing: your password stays as it is. Never pass this mail on, and tell nobody what is in it.",
@@ -62,7 +62,7 @@ func (s *Set) passwordReset(c notifications.PasswordReset) (letter, error) {
 func (s *Set) passwordChanged(c notifications.PasswordChanged) letter {
 	facts := group{Title: "The change", Rows: []row{{Label: "Time", Value: moment(c.ChangedAt, c.Timezone)}}}
 	if c.IP != "" {
-		facts.Rows = append(facts.Rows, row{Label: "From the address", Value: plain(c.IP, maxWord)})
+		facts.Rows = append(facts.Rows, row{Label: "From the IP address", Value: plain(c.IP, maxWord)})
 	}
 	l := letter{
 		Subject:    "Your password was changed",
@@ -71,7 +71,7 @@ func (s *Set) passwordChanged(c notifications.PasswordChanged) letter {
 		Greeting:   greeting(c.Name),
 		Paragraphs: []string{"The password of your Makola account was changed. Other places where you were signed in have been signed out."},
 		Groups:     []group{facts},
-		Closing:    []string{"If that was not you, ask for a new password at once (\"Forgot password\" where you sign in), and look through your sessions."},
+		Closing:    []string{"If that was not you, ask for a new password at once (\"Forgot password\" where you sign in), and look through the places where you are signed in."},
 		Reason:     "You get this mail because your password was changed. Mails about your account's safety cannot be switched off.",
 	}
 	if s.appURL != "" {

@@ -32,9 +32,9 @@ func (s *Set) lowStock(c notifications.LowStock) letter {
 	}
 	text := counted(c.Total, "item is", "items are") + " at or below the level at which " + shop + " reorders"
 	if out > 0 {
-		text += "; of those below, " + counted(out, "is", "are") + " out of stock"
+		text += ", and " + counted(out, "of those listed here is", "of those listed here are") + " out of stock"
 	}
-	l.Paragraphs = []string{text + ". The most urgent come first. How long stock lasts is reckoned from the sales of the last four weeks."}
+	l.Paragraphs = []string{text + ". The most urgent come first. The days left are worked out from the sales of the last four weeks."}
 	if old := c.Total - c.New; old > 0 {
 		l.Paragraphs = append(l.Paragraphs, counted(c.New, "item is", "items are")+" new since the last mail, "+counted(old, "was", "were")+" in one a week or more ago and still low.")
 	}
@@ -44,7 +44,7 @@ func (s *Set) lowStock(c notifications.LowStock) letter {
 	if rest := c.Total - len(c.Items); rest > 0 {
 		l.Closing = append(l.Closing, "And "+counted(rest, "more item", "more items")+".")
 	}
-	l.Closing = append(l.Closing, "An item is told of once when it falls to its level, and again after a week if it is still low. In the application an alert can be acknowledged or put off, and a product muted.")
+	l.Closing = append(l.Closing, "We tell you of an item once when it falls to its level, and again after a week if it is still low. In Makola you can acknowledge an alert, put it off, or mute a product.")
 	if s.appURL != "" {
 		l.Button = &link{"Open stock alerts", s.appURL}
 	}
@@ -60,26 +60,26 @@ func (s *Set) expiringStock(c notifications.ExpiringStock) letter {
 	}
 	l := letter{
 		Subject: counted(c.Total, "item expires", "items expire") + " soon at " + shop, Title: "Use or sell these soon", Greeting: greeting(c.Name),
-		Preview: "Worth " + price(c.ValueMinor, c.Currency) + " at cost.", Tables: []table{t}, Reason: reason(shop, c.Owner, "stock alerts"),
+		Preview: "Worth " + amount(c.ValueMinor, c.Currency) + " at cost.", Tables: []table{t}, Reason: reason(shop, c.Owner, "stock alerts"),
 	}
 	soon := c.Total - c.Expired
 	switch {
 	case c.Expired == 0:
-		l.Paragraphs = []string{counted(soon, "item of stock expires", "items of stock expire") + " soon, worth " + price(c.ValueMinor, c.Currency) + " at cost."}
+		l.Paragraphs = []string{counted(soon, "item of stock expires", "items of stock expire") + " soon, worth " + amount(c.ValueMinor, c.Currency) + " at cost."}
 	case soon == 0:
 		l.Subject, l.Title = counted(c.Expired, "item has", "items have")+" expired at "+shop, "These have expired"
 		fallthrough
 	default:
-		l.Paragraphs = []string{counted(c.Expired, "item of stock has", "items of stock have") + " expired, worth " + price(c.ExpiredMinor, c.Currency) +
-			" at cost. Take " + choose(c.Expired, "it", "them") + " off the shelf and write " + choose(c.Expired, "it", "them") + " off with an adjustment of type EXPIRED."}
+		l.Paragraphs = []string{counted(c.Expired, "item of stock has", "items of stock have") + " expired, worth " + amount(c.ExpiredMinor, c.Currency) +
+			" at cost. Take " + choose(c.Expired, "it", "them") + " off the shelf and write " + choose(c.Expired, "it", "them") + " off in Makola as expired."}
 		if soon > 0 {
-			l.Paragraphs = append(l.Paragraphs, counted(soon, "more expires", "more expire")+" soon, worth "+price(c.ValueMinor-c.ExpiredMinor, c.Currency)+" at cost.")
+			l.Paragraphs = append(l.Paragraphs, counted(soon, "more expires", "more expire")+" soon, worth "+amount(c.ValueMinor-c.ExpiredMinor, c.Currency)+" at cost.")
 		}
 	}
 	if rest := c.Total - len(c.Items); rest > 0 {
 		l.Closing = append(l.Closing, "And "+counted(rest, "more item", "more items")+".")
 	}
-	l.Closing = append(l.Closing, "Each item is told of once at 30, 14, 7 days and 1 day before it expires, and once when it has.")
+	l.Closing = append(l.Closing, "We tell you of each item 30, 14, 7 days and 1 day before it expires, and once more when it has expired.")
 	if s.appURL != "" {
 		l.Button = &link{"Open stock", s.appURL}
 	}
@@ -89,16 +89,16 @@ func (s *Set) expiringStock(c notifications.ExpiringStock) letter {
 // stockMovement is an owner's week in stock.
 func (s *Set) stockMovement(c notifications.StockMovement) letter {
 	shop := business(c.Business)
-	span := day(c.From) + " to " + day(c.To)
+	span := days(c.From, c.To)
 	before := "the " + counted(c.Days, "day", "days") + " before"
 	title := "Your last " + counted(c.Days, "day", "days") + " in stock"
 	if c.Days == 7 {
 		before, title = "the week before", "Your week in stock"
 	}
-	sum := func(minor int64) string { return price(minor, c.Currency) }
+	sum := func(minor int64) string { return amount(minor, c.Currency) }
 	l := letter{
 		Subject: title + " at " + shop + ": " + sum(c.Now.RevenueMinor), Title: title, Greeting: greeting(c.Name), Preview: counted(int(c.Now.Sales), "sale", "sales") + ", " + sum(c.Now.RevenueMinor) + ".",
-		Paragraphs: []string{"What " + shop + " sold and moved from " + span + ", beside " + before + "."},
+		Paragraphs: []string{"What " + shop + " sold and moved, " + span + ", compared with " + before + "."},
 		Reason:     reason(shop, true, "stock reports"),
 	}
 	figures := table{Title: "In figures", Columns: []string{"Now", "Before", "Change"}}
@@ -138,37 +138,18 @@ func reason(shop string, owner bool, what string) string {
 	if owner {
 		return "You get this mail because you own " + shop + " and its " + what + " are switched on."
 	}
-	return "You get this mail because you look after a place of " + shop + " and its " + what + " are switched on."
+	return "You get this mail because you look after a storefront or warehouse of " + shop + " and its " + what + " are switched on."
 }
 
 // note is what stands in small below a product: its SKU and where it is.
 func note(sku, place string) string { return plain(sku, maxWord) + ", " + plain(place, maxWord) }
 
-// price prints money with commas: "GHS 12,345.60".
-func price(minor int64, c money.Currency) string {
-	text := amount(minor, c)
-	code, figure, found := strings.Cut(text, " ")
-	whole, fraction, _ := strings.Cut(figure, ".")
-	n, err := strconv.ParseInt(whole, 10, 64)
-	if !found || err != nil {
-		return text
-	}
-	sign := ""
-	if strings.HasPrefix(whole, "-") && n == 0 {
-		sign = "-"
-	}
-	if fraction != "" {
-		fraction = "." + fraction
-	}
-	return code + " " + sign + number(n) + fraction
-}
-
-// worth is price for a cell: nothing for nothing.
+// worth is amount for a cell: nothing for nothing.
 func worth(minor int64, c money.Currency) string {
 	if minor == 0 {
 		return ""
 	}
-	return price(minor, c)
+	return amount(minor, c)
 }
 
 // cover says how many days stock lasts.
@@ -190,7 +171,7 @@ func cover(i notifications.LowStockItem) string {
 func expires(i notifications.ExpiringItem) string {
 	switch {
 	case i.Days < -1:
-		return day(i.Date) + " (" + number(int64(-i.Days)) + " days ago)"
+		return shortDay(i.Date) + " (" + number(int64(-i.Days)) + " days ago)"
 	case i.Days == -1:
 		return "yesterday"
 	case i.Days == 0:
@@ -198,16 +179,34 @@ func expires(i notifications.ExpiringItem) string {
 	case i.Days == 1:
 		return "tomorrow"
 	}
-	return day(i.Date) + " (" + number(int64(i.Days)) + " days)"
+	return shortDay(i.Date) + " (in " + number(int64(i.Days)) + " days)"
 }
 
-// day prints a date of the form YYYY-MM-DD.
-func day(date string) string {
+// day prints a date of the form YYYY-MM-DD, and shortDay prints it for a narrow column.
+func day(date string) string      { return dayAs(date, "2 January 2006") }
+func shortDay(date string) string { return dayAs(date, "2 Jan 2006") }
+
+func dayAs(date, layout string) string {
 	t, err := time.Parse(time.DateOnly, date)
 	if err != nil {
 		return plain(date, maxWord)
 	}
-	return t.Format("2 January 2006")
+	return t.Format(layout)
+}
+
+// days prints the days from one date to another: "23 to 29 March 2026".
+func days(from, to string) string {
+	first, err := time.Parse(time.DateOnly, from)
+	last, err2 := time.Parse(time.DateOnly, to)
+	switch {
+	case err != nil || err2 != nil || first.Year() != last.Year():
+		return day(from) + " to " + day(to)
+	case first.Month() != last.Month():
+		return first.Format("2 January") + " to " + day(to)
+	case first.Day() != last.Day():
+		return strconv.Itoa(first.Day()) + " to " + day(to)
+	}
+	return day(to)
 }
 
 // number prints a whole number with commas: 12,345.

@@ -43,14 +43,14 @@ func (s *Set) subscriptionReminder(c notifications.SubscriptionReminder) letter 
 		l.Subject, l.Title = "Your trial "+when, "Your trial "+when
 		l.Preview = "Pay for a month to go on after " + day + "."
 		l.Paragraphs = []string{
-			"The trial of " + shop + " ends on " + day + ". After that, nothing can be sold and no stock changed until a month is paid for. Your data stays.",
-			"Whoever pays before that day loses none of the trial.",
+			"The trial of " + shop + " ends on " + day + ". After that, nothing can be sold and no stock changed until you pay for a month. Your data stays.",
+			"If you pay before that day, you lose none of the trial.",
 		}
 	default:
 		l.Subject, l.Title = "Your subscription "+when, "Your subscription "+when
 		l.Preview = "Pay for a month to go on after " + day + "."
-		l.Paragraphs = []string{"The subscription of " + shop + " ends on " + day + ", and does not renew by itself. After that, nothing can be sold and no stock changed until a month is paid for. " +
-			"Reports can be read for seven days more. Whoever pays before that day loses none."}
+		l.Paragraphs = []string{"The subscription of " + shop + " ends on " + day + ", and does not renew by itself. After that, nothing can be sold and no stock changed until you pay for a month. " +
+			"Reports can be read for seven days more. If you pay before that day, you lose none of the days you have paid for."}
 	}
 	l.Reason = "You get this mail because you own " + shop + ", whose subscription or trial ends soon."
 	return l

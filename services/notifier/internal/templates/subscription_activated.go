@@ -15,8 +15,8 @@ func (s *Set) subscriptionActivated(c notifications.SubscriptionActivated) lette
 		Preview:    amount(c.PaidMinor, c.Currency) + " paid. The subscription is active.",
 		Title:      "Thank you for your payment",
 		Greeting:   greeting(c.Name),
-		Paragraphs: []string{"We received your payment of " + amount(c.PaidMinor, c.Currency) + " for one month of " + shop + "'s subscription."},
-		Closing:    []string{"Please keep this receipt, and name the reference when you write to us about it."},
+		Paragraphs: []string{"We received your payment of " + amount(c.PaidMinor, c.Currency) + " for one month of the subscription of " + shop + "."},
+		Closing:    []string{"Please keep this receipt, and give the reference when you write to us about it."},
 		Reason:     "You get this receipt because the subscription of " + shop + " was paid. Mails about payments cannot be switched off.",
 	}
 	month := group{Title: "Subscription"}

@@ -10,6 +10,7 @@ import (
 	_ "embed" // for the two layouts
 	"fmt"
 	htmltemplate "html/template"
+	"slices"
 	texttemplate "text/template"
 
 	"makola/pkg/notifications"
@@ -115,6 +116,9 @@ func (s *Set) RenderWith(c notifications.Content, unsubscribe string) (Message, 
 		return Message{}, fmt.Errorf("render %s: %w", c.Template(), err)
 	}
 	l.Unsubscribe = unsubscribe
+	for i := range l.Groups { // old content may lack what a row is for
+		l.Groups[i].Rows = slices.DeleteFunc(l.Groups[i].Rows, func(r row) bool { return r.Value == "" })
+	}
 	var html, text bytes.Buffer
 	if err := s.html.Execute(&html, l); err != nil {
 		return Message{}, fmt.Errorf("render %s as HTML: %w", c.Template(), err)

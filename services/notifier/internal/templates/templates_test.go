@@ -37,7 +37,7 @@ func receipt() notifications.CreditsPurchased {
 func subscribed() notifications.SubscriptionActivated {
 	return notifications.SubscriptionActivated{
 		Name: "Ama Mensah", Business: "Ama's Provisions", Storefronts: 2, Reference: "SUB-06FZ8Q9W3M7K2X4B5N6P7R8S9T", Currency: money.GHS, BaseMinor: 15000, PaidMinor: 18000,
-		Taxes: receipt().Taxes, PaidAt: paidAt, PeriodStart: paidAt, PeriodEnd: paidAt.AddDate(0, 1, 0), Timezone: "Africa/Accra",
+		Taxes: invoiced(0).Taxes, PaidAt: paidAt, PeriodStart: paidAt, PeriodEnd: paidAt.AddDate(0, 1, 0), Timezone: "Africa/Accra",
 	}
 }
 
@@ -326,7 +326,7 @@ func TestAmountsAreOfTheirCurrency(t *testing.T) {
 	r.Currency, r.PaidMinor, r.Credits, r.Taxes = money.XOF, 9600, 50, []notifications.Tax{{Name: "T", BasisPoints: 1205}}
 	m, err := set.Render(r)
 	require.NoError(t, err)
-	require.Contains(t, m.Text, "XOF 9600\n")
+	require.Contains(t, m.Text, "XOF 9,600\n")
 	require.Contains(t, m.Text, "0.50\n")
 	require.Contains(t, m.Text, "T (12.05%)")
 }

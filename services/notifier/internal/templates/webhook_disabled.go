@@ -9,11 +9,11 @@ func (s *Set) webhookDisabled(c notifications.WebhookDisabled) letter {
 	shop, host := business(c.Business), plain(c.Host, maxSubject)
 	l := letter{
 		Subject: "Webhooks to " + host + " were switched off", Title: "A webhook endpoint was switched off", Greeting: greeting(c.Name),
-		Groups: []group{{Title: "Endpoint of " + shop, Rows: []row{{Label: "Host", Value: host}}}},
+		Groups: []group{{Title: "Endpoint of " + shop, Rows: []row{{Label: "Server", Value: host}}}},
 		Reason: "You get this mail because you own " + shop + ", which sends its events there.",
 	}
 	if d := plain(c.Description, maxSubject); d != "" {
-		l.Groups[0].Rows = append(l.Groups[0].Rows, row{Label: "Called", Value: d})
+		l.Groups[0].Rows = append(l.Groups[0].Rows, row{Label: "Name", Value: d})
 	}
 	if c.Gone {
 		l.Preview = "The endpoint says that it is gone for good."

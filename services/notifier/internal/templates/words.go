@@ -83,9 +83,23 @@ func greeting(name string) string {
 // credits prints whole credits without decimals: "80", "0.50".
 func credits(c money.Credits) string { return strings.TrimSuffix(c.String(), ".00") }
 
-// amount prints money with its currency: "GHS 96.00".
+// amount prints money with its currency and commas: "GHS 12,345.60".
 func amount(minor int64, c money.Currency) string {
-	return plain(money.FromMinor(minor, c).Display(), maxWord)
+	text := plain(money.FromMinor(minor, c).Display(), maxWord)
+	code, figure, found := strings.Cut(text, " ")
+	whole, fraction, _ := strings.Cut(figure, ".")
+	n, err := strconv.ParseInt(whole, 10, 64)
+	if !found || err != nil {
+		return text
+	}
+	sign := ""
+	if strings.HasPrefix(whole, "-") && n == 0 {
+		sign = "-"
+	}
+	if fraction != "" {
+		fraction = "." + fraction
+	}
+	return code + " " + sign + number(n) + fraction
 }
 
 // percent prints a rate in basis points: 1500 is "15%", 250 is "2.5%".
