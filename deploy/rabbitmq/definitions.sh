@@ -8,8 +8,8 @@
 # Nobody but the administrator may declare anything; the gateway may make its own transient queues, gateway.<instance>.
 # A worker takes part in Celery's monitoring: it declares that protocol's three exchanges, two of which vanish with the broker, and its own queue,
 # <service>.<instance>.celery.pidbox; it sends events (celeryev), commands of its own (hello) and answers.
-# AMQP_PASSWORD_MONITOR, when set, makes one user more, for `celery inspect`, `celery events` and Flower: it may send commands to every worker and see
-# events, and can reach no task.
+# AMQP_PASSWORD_MONITOR, when set, makes one user more, for `celery inspect`, `celery events` and Flower: it may send commands to every worker, see
+# events and list the virtual host's queues in the management API (Flower's page of the broker), and can reach no task.
 #
 # Every service enqueues, so every service writes the task exchange and the event exchange; amq.default is the exchange that
 # results take to a Celery client. A worker reads its own queues, which are also the names of its tasks, and their dead queues.
@@ -48,7 +48,8 @@ user cron      '' "^($enqueue)\$" ''
 user operator  '' "^($enqueue)\$" '^.*\\.dead$'
 if [ -n "${AMQP_PASSWORD_MONITOR:-}" ]; then
   answers='[^.]*\\.reply\\.celery\\.pidbox'
-  user monitor "^(celeryev(\\\\..*)?|$pidbox|$answers)\$" "^(celery\\\\.pidbox|celeryev\\\\..*|$answers)\$" "^(celeryev(\\\\..*)?|reply\\\\.celery\\\\.pidbox|$answers)\$"
+  user monitor "^(celeryev(\\\\..*)?|$pidbox|$answers)\$" "^(celery\\\\.pidbox|celeryev\\\\..*|$answers)\$" \
+    "^(celeryev(\\\\..*)?|reply\\\\.celery\\\\.pidbox|$answers)\$" management
 fi
 
 printf '{"vhosts":[{"name":"makola"}],\n"users":[\n%s\n],\n"permissions":[\n%s\n]}\n' \

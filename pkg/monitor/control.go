@@ -43,6 +43,31 @@ var commands = map[string]command{
 	shutdown:         {answer: (*Monitor).shutDown},
 }
 
+// elsewhere are Celery's commands that change a worker while it runs, and what stands for them here. Monitors offer them as buttons and show the answer.
+var elsewhere = map[string]string{
+	"add_consumer":    queuesElsewhere,
+	"cancel_consumer": queuesElsewhere,
+	"autoscale":       poolElsewhere,
+	"pool_grow":       poolElsewhere,
+	"pool_shrink":     poolElsewhere,
+	"pool_restart":    "restart the process",
+	"rate_limit":      "tasks have no rate limits",
+	"time_limit":      "a task's time limit is part of its contract",
+}
+
+const (
+	queuesElsewhere = "set QUEUES and restart the process"
+	poolElsewhere   = "set TASKS_SHORT and TASKS_LONG and restart the process, or run more of them"
+)
+
+// unknown is the answer to a command that does not exist here, as Python's workers answer what they do not know.
+func unknown(method string) error {
+	if instead, ok := elsewhere[method]; ok {
+		return fmt.Errorf("%s does not exist on this worker: %s", method, instead)
+	}
+	return fmt.Errorf("KeyError(%s)", celery.PyString(celery.Shown(method)))
+}
+
 // canonical finds a command by name or alias.
 func canonical(method string) (string, command, bool) {
 	if c, ok := commands[method]; ok {
@@ -91,7 +116,7 @@ func (m *Monitor) receive(ctx context.Context, d rabbit.Delivery) {
 	name, cmd, known := canonical(c.Method)
 	switch {
 	case !known:
-		m.finish(ctx, c, "other", "unknown", nil, fmt.Errorf("KeyError(%s)", celery.PyString(celery.Shown(c.Method))))
+		m.finish(ctx, c, "other", "unknown", nil, unknown(c.Method))
 	case !m.cfg.allows(name):
 		m.finish(ctx, c, name, "forbidden", nil, fmt.Errorf("%s is not allowed on this worker; see CELERY_CONTROL", name))
 	case cmd.slow:

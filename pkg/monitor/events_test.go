@@ -33,8 +33,8 @@ func TestMonitorsSeeEachTaskToItsOneEnd(t *testing.T) {
 		{celery.Message{Task: "selftest.noop_batch"}, []string{"task-received", "task-started", "task-succeeded"}},
 		{celery.Message{Task: "selftest.fail", Args: []byte(`["permanent"]`)}, []string{"task-received", "task-started", "task-failed"}},
 		{celery.Message{Task: "selftest.fail"}, []string{"task-received", "task-started", "task-retried", "task-received", "task-started", "task-succeeded"}},
-		{celery.Message{Task: "selftest.nosuch"}, []string{"task-failed"}},
-		{celery.Message{Task: "selftest.noop", Args: []byte(`[1]`)}, []string{"task-received", "task-failed"}},
+		{celery.Message{Task: "selftest.nosuch"}, []string{"task-received", "task-started", "task-failed"}},
+		{celery.Message{Task: "selftest.noop", Args: []byte(`[1]`)}, []string{"task-received", "task-started", "task-failed"}},
 		{celery.Message{Task: "selftest.noop", Expires: &past}, []string{"task-received", "task-revoked"}},
 		{celery.Message{ID: "any text", Task: "selftest.tasks.echo"}, []string{"task-received", "task-started", "task-succeeded"}},
 	} {

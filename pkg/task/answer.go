@@ -81,13 +81,16 @@ func (w *Worker) answerAgain(ctx context.Context, c *claimed) {
 	}
 }
 
+// rejectedClass is the exception of a message that could not be decoded.
+const rejectedClass = "ValueError"
+
 // answerReject tells a client whose message could not even be decoded, if it said where it listens.
 func (w *Worker) answerReject(ctx context.Context, m *celery.Message, reject *celery.RejectError) {
 	if m == nil || m.ID == "" || m.ReplyTo == "" || m.IgnoreResult {
 		return
 	}
 	o := &origin{ID: m.ID, ReplyTo: m.ReplyTo, CorrelationID: m.CorrelationID}
-	w.answer(ctx, o, celery.Failure(m.ID, "ValueError", "builtins", []any{reject.Error()}, ""))
+	w.answer(ctx, o, celery.Failure(m.ID, rejectedClass, "builtins", []any{reject.Error()}, ""))
 }
 
 func (w *Worker) answer(ctx context.Context, o *origin, r celery.Result) {

@@ -86,10 +86,10 @@ func (t *holds) end(h *hold) {
 	h.abort = nil
 }
 
-// hold notes a delivery, and tells monitors of a task that this worker knows.
+// hold notes a delivery, and tells monitors. They learn a task's name here alone, so they are told of tasks that this worker does not know as well.
 func (w *Worker) hold(j *job, id uuid.UUID) {
 	j.hold = w.held.add(id, j.delivery)
-	if j.handler != nil && w.watched() {
+	if w.watched() {
 		w.cfg.Watch.Tell(celery.TaskReceived(j.hold.received, &j.delivery.Delivery))
 	}
 }

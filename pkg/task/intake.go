@@ -37,6 +37,10 @@ func (w *Worker) runForeign(ctx context.Context, j *job, _ bool) error {
 		if err := w.bury(ctx, j.delivery.RoutingKey, reject.Reason, reject.Detail, j.delivery); err != nil {
 			return err
 		}
+		if j.hold != nil {
+			id, _ := identify(j.delivery)
+			w.watchFailed(id, false, rejectedClass, reject)
+		}
 		w.answerReject(ctx, m, reject)
 		return nil
 	}

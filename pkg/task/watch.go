@@ -45,8 +45,21 @@ func (w *Worker) watchFailure(c *claimed, v verdict, cause error) {
 	case Cancelled:
 		w.cfg.Watch.Tell(celery.TaskRevoked(time.Now(), c.wireID(), c.begun && v.kind == KindCancelled, v.kind == KindExpired))
 	default:
-		w.cfg.Watch.Tell(celery.TaskFailed(time.Now(), c.wireID(), class, clip(cause.Error())))
+		w.watchFailed(c.wireID(), c.begun, class, cause)
 	}
+}
+
+// watchFailed tells monitors of a task that failed for good. One that never ran is told to have started: so do Python's workers when the arguments do not fit, and Flower counts as
+// waiting what was received and did not start.
+func (w *Worker) watchFailed(id string, begun bool, class string, cause error) {
+	if !w.watched() {
+		return
+	}
+	now := time.Now()
+	if !begun {
+		w.cfg.Watch.Tell(celery.TaskStarted(now, id))
+	}
+	w.cfg.Watch.Tell(celery.TaskFailed(now, id, class, clip(cause.Error())))
 }
 
 // watchFinished tells monitors of a task that somebody cancelled in the database before its message came here. What a remote control command revoked has been told of already,

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -49,16 +50,37 @@ func New(t testing.TB) *Broker {
 	return b
 }
 
-// User makes a user who may do in this virtual host what three regular expressions say, and returns the address with that user. The user is deleted when the test ends.
-func (b *Broker) User(t testing.TB, configure, write, read string) string {
+// User makes a user who may do in this virtual host what three regular expressions say, and returns the address with that user. Tags are RabbitMQ's own, for its
+// management API. The user is deleted when the test ends.
+func (b *Broker) User(t testing.TB, configure, write, read string, tags ...string) string {
 	t.Helper()
 	u := mustURL(t, "MAKOLA_TEST_AMQP")
 	name := "test-" + uuid.NewString()
 	u.User, u.Path = url.UserPassword(name, name), "/"+b.VHost
-	b.do(t, http.MethodPut, "api/users/"+name, map[string]any{"password": name, "tags": ""}, nil)
+	b.do(t, http.MethodPut, "api/users/"+name, map[string]any{"password": name, "tags": strings.Join(tags, ",")}, nil)
 	t.Cleanup(func() { b.do(t, http.MethodDelete, "api/users/"+name, nil, nil) })
 	b.do(t, http.MethodPut, "api/permissions/"+url.PathEscape(b.VHost)+"/"+name, map[string]any{"configure": configure, "write": write, "read": read}, nil)
 	return u.String()
+}
+
+// Queues lists this virtual host's queues by name, as the management API shows them to the user of an address that User made. It fails the test when that user may not ask.
+func (b *Broker) Queues(t testing.TB, address string) (names []string) {
+	t.Helper()
+	u, err := url.Parse(address)
+	if err != nil {
+		t.Fatalf("read the address: %v", err)
+	}
+	api := *b.api
+	api.User = u.User
+	as := Broker{api: &api}
+	var queues []struct {
+		Name string `json:"name"`
+	}
+	as.do(t, http.MethodGet, "api/queues/"+url.PathEscape(b.VHost), nil, &queues)
+	for _, q := range queues {
+		names = append(names, q.Name)
+	}
+	return names
 }
 
 // Config returns a configuration for this broker that declares actively and reconnects within milliseconds.
