@@ -170,16 +170,19 @@ func Expiring(tx *gorm.DB, keep time.Duration) (list []Outdated, err error) {
 	return list, err
 }
 
-// Unsettled returns the reports of all businesses whose tasks have ended without them, such as one whose worker was killed three times. tx must be a platform transaction.
+// MaxSettled is how many reports one sweep settles at most, a few statements each; the next one takes the rest.
+const MaxSettled = 100
+
+// Unsettled returns reports of all businesses whose tasks have ended without them, such as one whose worker was killed three times. tx must be a platform transaction.
 func Unsettled(tx *gorm.DB) (list []Outdated, err error) {
 	err = query(tx, "find reports whose tasks have ended", `
-		select id, tenant_id from reporting.v_report where state = 'PENDING' and status not in ('PENDING', 'PROCESSING') and created_at < now() - interval '1 hour' order by id limit $1`,
+		select id, tenant_id from reporting.v_report where state = 'PENDING' and status not in ('PENDING', 'PROCESSING') order by id limit $1`,
 		func(rows pgx.Rows) error {
 			var o Outdated
 			err := rows.Scan(&o.ID, &o.Tenant)
 			list = append(list, o)
 			return err
-		}, ExpiryBatch)
+		}, MaxSettled)
 	return list, err
 }
 
@@ -194,11 +197,15 @@ func Expire(tx *gorm.DB, list []Outdated) (int64, error) {
 	return exec(tx, "expire reports", `update reporting.report set state = 'EXPIRED', file_key = null where id = any($1) and state = 'COMPLETED'`, ids(list))
 }
 
-// Settle writes into the reports what their tasks say of them. tx must be bound to the reports' businesses.
-func Settle(tx *gorm.DB, list []Outdated) (int64, error) {
-	return exec(tx, "settle reports", `
+// Settle writes into a report what its task says of it, and returns it; nil when that is no news, as for all but the first of those who try at once.
+func Settle(tx *gorm.DB, id uuid.UUID) (*Report, error) {
+	n, err := exec(tx, "settle report", `
 		update reporting.report r set state = v.status, error = left(v.reason, 500), error_code = v.failure, finished_at = clock_timestamp()
-		  from reporting.v_report v where v.id = r.id and r.id = any($1) and r.state = 'PENDING' and v.status in ('FAILED', 'CANCELLED')`, ids(list))
+		  from reporting.v_report v where v.id = r.id and r.id = $1 and r.state = 'PENDING' and v.status in ('FAILED', 'CANCELLED')`, id)
+	if err != nil || n == 0 {
+		return nil, err
+	}
+	return get(tx, id)
 }
 
 func ids(list []Outdated) []uuid.UUID {

@@ -290,8 +290,8 @@ func RetryFailed(ctx context.Context, tx *gorm.DB, tasks *reportspb.Tasks, most 
 const latestRun = `select r.id, r.retries, r.kind, r.period_start, r.period_end, r.status, r.failure, r.created_at, r.deleted_at
 	from reporting.v_report r where r.tenant_id = s.tenant_id and r.schedule_id = s.id order by r.id desc limit 1`
 
-// worthRetrying is whether that may be tried again, after $1 times at most.
-const worthRetrying = ` l.status = 'FAILED' and l.deleted_at is null and l.retries < $1 and l.created_at > now() - interval '24 hours' and coalesce(l.failure, '') not in ('CREATOR_GONE', 'SCHEDULE_GONE') `
+// worthRetrying is whether that may be tried again, after $1 times at most. What has stopped three workers is not: it would stop the next three.
+const worthRetrying = ` l.status = 'FAILED' and l.deleted_at is null and l.retries < $1 and l.created_at > now() - interval '24 hours' and coalesce(l.failure, '') not in ('CREATOR_GONE', 'SCHEDULE_GONE', 'INTERRUPTED') `
 
 // BeginRun returns the report that the task of a run is to make, and its schedule. A task that came from elsewhere has no row yet: it gets one, or, when the schedule has run a moment ago,
 // that run, whose status is then Completed or Emailed. tx must be bound to the business.

@@ -132,6 +132,7 @@ var ExportAuditLogsTask = &contract.Descriptor{
 //
 // CheckAndRunScheduledExports starts every export schedule that has fallen due, of all businesses: each is moved to its next time, and its run recorded and enqueued, in one commit; 5,000 at most, the next run takes the rest.
 // Running it twice, or twice at once, starts each once. A schedule that missed some of its times runs once; one of a business that has closed or pays no more is moved on without a run.
+// It also tells of reports whose tasks have ended without them, such as one that stopped three workers: they are marked as failed, and whoever would have been told is told, once.
 var CheckAndRunScheduledExportsTask = &contract.Descriptor{
 	Name:        "reports.check_and_run_scheduled_exports",
 	Aliases:     []string{"reports.tasks.check_and_run_scheduled_exports"},
@@ -285,6 +286,7 @@ func (t *Tasks) ExportAuditLogs(ctx context.Context, tx *gorm.DB, args *ExportAu
 //
 // CheckAndRunScheduledExports starts every export schedule that has fallen due, of all businesses: each is moved to its next time, and its run recorded and enqueued, in one commit; 5,000 at most, the next run takes the rest.
 // Running it twice, or twice at once, starts each once. A schedule that missed some of its times runs once; one of a business that has closed or pays no more is moved on without a run.
+// It also tells of reports whose tasks have ended without them, such as one that stopped three workers: they are marked as failed, and whoever would have been told is told, once.
 func (t *Tasks) CheckAndRunScheduledExports(ctx context.Context, tx *gorm.DB, args *CheckAndRunScheduledExportsArgs, opts ...contract.Option) (contract.ID, error) {
 	return t.q.Enqueue(ctx, tx, CheckAndRunScheduledExportsTask, args, opts...)
 }
@@ -345,6 +347,7 @@ type TasksHandler interface {
 
 	// CheckAndRunScheduledExports starts every export schedule that has fallen due, of all businesses: each is moved to its next time, and its run recorded and enqueued, in one commit; 5,000 at most, the next run takes the rest.
 	// Running it twice, or twice at once, starts each once. A schedule that missed some of its times runs once; one of a business that has closed or pays no more is moved on without a run.
+	// It also tells of reports whose tasks have ended without them, such as one that stopped three workers: they are marked as failed, and whoever would have been told is told, once.
 	CheckAndRunScheduledExports(ctx context.Context, tx *gorm.DB, args *CheckAndRunScheduledExportsArgs) (*CheckAndRunScheduledExportsResult, error)
 
 	// ExecuteSingleExport makes the report of one export schedule, keeps the file for 30 days and mails it to the schedule's recipients: with the file up to 10 MiB, else with a link to it.

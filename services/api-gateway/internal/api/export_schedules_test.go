@@ -245,9 +245,9 @@ func TestStatisticsAndTheLogAsAReport(t *testing.T) {
 	g.do("POST", reports+"/audit-logs", g.token(ama, "MANAGER", time.Now()), map[string]any{"start_date": today(), "end_date": today()}).is(t, 403, "permission_missing")
 
 	failed := g.do("POST", reports+"/customers", ama.access, map[string]any{}).is(t, 202, "").text("task_id")
-	g.exec(`update task.task set state = 'failed', error = 'crash_loop', finished_at = now() where id = $1`, failed)
+	g.exec(`update task.task set state = 'failed', error_kind = 'crash_loop', error = 'x', finished_at = now() where id = $1`, failed)
 	a := g.do("GET", reports+"?status=FAILED", ama.access, nil).is(t, 200, "").body["items"].([]any)
-	require.Equal(t, []any{"INTERRUPTED", "crash_loop"}, []any{a[0].(map[string]any)["error_code"], a[0].(map[string]any)["error"]})
+	require.Equal(t, []any{"INTERRUPTED", "Each of the programs that made it stopped before it was done, three in a row, so it was given up."}, []any{a[0].(map[string]any)["error_code"], a[0].(map[string]any)["error"]})
 	s := g.do("GET", reports+"/statistics?days=1", ama.access, nil).is(t, 200, "")
 	require.Equal(t, []any{2.0, 0.0, 1.0, 1.0, float64(len(file)), 4.0}, []any{s.body["total"], s.body["running"], s.body["completed"], s.body["failed"], s.body["bytes"], s.body["average_seconds"]})
 	require.Len(t, s.body["by_kind"], 2)

@@ -35,7 +35,11 @@ func (r *Reports) CleanupOldExports(ctx context.Context, _ contract.Run, args *r
 	}
 	keep := time.Duration(days) * 24 * time.Hour
 	res := &reportspb.CleanupOldExportsResult{Status: "completed"}
-	if err := r.settle(ctx, res); err != nil {
+	err := r.DB.InSystem(ctx, func(tx *gorm.DB) (err error) {
+		res.Settled, err = r.settle(ctx, tx)
+		return err
+	})
+	if err != nil {
 		return nil, err
 	}
 	if r.Files != nil {
@@ -73,20 +77,6 @@ func (r *Reports) expire(ctx context.Context, keep time.Duration, res *reportspb
 		}
 		res.Expired += n
 	}
-}
-
-// settle marks reports whose tasks have ended without saying so.
-func (r *Reports) settle(ctx context.Context, res *reportspb.CleanupOldExportsResult) error {
-	var list []reporting.Outdated
-	err := r.DB.InSystem(ctx, func(tx *gorm.DB) (err error) {
-		list, err = reporting.Unsettled(tx)
-		return err
-	})
-	if err != nil || len(list) == 0 {
-		return err
-	}
-	res.Settled, err = r.mark(ctx, list, reporting.Settle)
-	return err
 }
 
 func (r *Reports) mark(ctx context.Context, list []reporting.Outdated, how func(tx *gorm.DB, list []reporting.Outdated) (int64, error)) (n int64, err error) {
