@@ -72,6 +72,7 @@ func (s *Server) CreateImport(c *gin.Context) {
 	}
 	at := "/api/v1/imports/" + i.ID.String()
 	c.Header("Location", at)
+	c.Header("Retry-After", pollAfter)
 	c.JSON(http.StatusAccepted, gen.ImportAccepted{ImportID: i.ID, TaskID: i.Task, StatusURL: at})
 }
 

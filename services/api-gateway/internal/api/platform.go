@@ -11,6 +11,7 @@ import (
 
 	"makola/pkg/billing"
 	"makola/pkg/money"
+	"makola/pkg/task"
 	"makola/pkg/tenant"
 	subscriptionspb "makola/proto/makola/subscriptions/v1"
 	"makola/services/api-gateway/internal/api/gen"
@@ -88,7 +89,7 @@ func (s *Server) SetPricingTier(ctx context.Context, req gen.SetPricingTierReque
 	asked, err := s.askPlatform(ctx, func(ctx context.Context, tx *gorm.DB) (uuid.UUID, error) {
 		return s.Subscriptions.SetPricingTier(ctx, tx, args)
 	})
-	return gen.SetPricingTier202JSONResponse(asked), err
+	return gen.SetPricingTier202JSONResponse{Body: asked, Headers: gen.SetPricingTier202ResponseHeaders{Location: &asked.StatusURL, RetryAfter: &retrySeconds}}, err
 }
 
 // ListTaxes shows the taxes of all days.
@@ -126,7 +127,7 @@ func (s *Server) SetTax(ctx context.Context, req gen.SetTaxRequestObject) (gen.S
 	asked, err := s.askPlatform(ctx, func(ctx context.Context, tx *gorm.DB) (uuid.UUID, error) {
 		return s.Subscriptions.SetTax(ctx, tx, args)
 	})
-	return gen.SetTax202JSONResponse(asked), err
+	return gen.SetTax202JSONResponse{Body: asked, Headers: gen.SetTax202ResponseHeaders{Location: &asked.StatusURL, RetryAfter: &retrySeconds}}, err
 }
 
 // GetPlatformSubscription shows one business's subscription to those who run Makola.
@@ -154,7 +155,7 @@ func (s *Server) SuspendSubscription(ctx context.Context, req gen.SuspendSubscri
 	asked, err := s.askPlatform(ctx, func(ctx context.Context, tx *gorm.DB) (uuid.UUID, error) {
 		return s.Subscriptions.SuspendSubscription(ctx, tx, args)
 	})
-	return gen.SuspendSubscription202JSONResponse(asked), err
+	return gen.SuspendSubscription202JSONResponse{Body: asked, Headers: gen.SuspendSubscription202ResponseHeaders{Location: &asked.StatusURL, RetryAfter: &retrySeconds}}, err
 }
 
 // ActivateSubscription asks billing-worker to lift a suspension.
@@ -166,7 +167,7 @@ func (s *Server) ActivateSubscription(ctx context.Context, req gen.ActivateSubsc
 	asked, err := s.askPlatform(ctx, func(ctx context.Context, tx *gorm.DB) (uuid.UUID, error) {
 		return s.Subscriptions.ActivateSubscription(ctx, tx, args)
 	})
-	return gen.ActivateSubscription202JSONResponse(asked), err
+	return gen.ActivateSubscription202JSONResponse{Body: asked, Headers: gen.ActivateSubscription202ResponseHeaders{Location: &asked.StatusURL, RetryAfter: &retrySeconds}}, err
 }
 
 // hasSubscription refuses a business that does not exist, or has none.
@@ -174,6 +175,24 @@ func (s *Server) hasSubscription(ctx context.Context, business uuid.UUID) error 
 	_, err := s.subscription(tenant.With(ctx, business))
 	return err
 }
+
+// GetPlatformTask shows one of the platform's own tasks.
+func (s *Server) GetPlatformTask(ctx context.Context, req gen.GetPlatformTaskRequestObject) (gen.GetPlatformTaskResponseObject, error) {
+	var v *task.View
+	err := s.asPlatform(ctx, func(_ context.Context, tx *gorm.DB) (err error) {
+		if v, err = task.Get(tx, req.ID); err == nil && v.TenantID != nil {
+			err = task.ErrNotFound // what a business's task is about is that business's alone
+		}
+		return err
+	})
+	if err != nil {
+		return nil, taskError(err)
+	}
+	return answerTask(v, req.Params.IfNoneMatch)
+}
+
+// platformTask is where those who run Makola poll a task that they have asked for.
+func platformTask(id uuid.UUID) string { return "/api/v1/platform/tasks/" + id.String() }
 
 // asPlatform runs fn for no business, also when whoever asks belongs to one.
 func (s *Server) asPlatform(ctx context.Context, fn func(ctx context.Context, tx *gorm.DB) error) error {
@@ -187,6 +206,7 @@ func (s *Server) askPlatform(ctx context.Context, enqueue func(ctx context.Conte
 		asked.TaskID, err = enqueue(ctx, tx)
 		return err
 	})
+	asked.StatusURL = platformTask(asked.TaskID)
 	return asked, err
 }
 

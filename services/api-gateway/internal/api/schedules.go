@@ -100,8 +100,8 @@ func (s *Server) RunSchedule(ctx context.Context, req gen.RunScheduleRequestObje
 	if err != nil {
 		return nil, err
 	}
-	body := gen.ScheduleRunAccepted{TaskID: id, ScheduleURL: "/api/v1/ops/schedules/" + req.Name, Again: again}
-	return gen.RunSchedule202JSONResponse{Body: body, Headers: gen.RunSchedule202ResponseHeaders{Location: &body.ScheduleURL}}, nil
+	body := gen.ScheduleRunAccepted{TaskID: id, StatusURL: platformTask(id), ScheduleURL: "/api/v1/ops/schedules/" + req.Name, Again: again}
+	return gen.RunSchedule202JSONResponse{Body: body, Headers: gen.RunSchedule202ResponseHeaders{Location: &body.StatusURL, RetryAfter: &retrySeconds}}, nil
 }
 
 // steersman is whoever asks, as the schedule remembers them.

@@ -142,7 +142,8 @@ func TestAJobIsRunNow(t *testing.T) {
 	g.do("POST", at+"/run", token, map[string]any{"reason": "x", "key": "a key"}).is(t, 422, "")
 	body := map[string]any{"reason": "after the restore", "key": "k-1"}
 	a := g.do("POST", at+"/run", token, body).is(t, 202, "")
-	require.Equal(t, at, a.Header.Get("Location"))
+	require.Equal(t, "queued", g.do("GET", a.Header.Get("Location"), token, nil).is(t, 200, "").text("status"))
+	require.Equal(t, at, a.text("schedule_url"))
 	require.Equal(t, false, a.body["again"])
 	id := a.text("task_id")
 	require.Equal(t, 1, g.count(`select count(*) from task.task where id = $1 and name = 'ai_features.verify_ledger' and tenant_id is null and created_by = $2 and state = 'pending'`, id, user))

@@ -55,9 +55,13 @@ func (s *Server) task(ctx context.Context, id uuid.UUID, ifNoneMatch *string) (t
 	if err != nil {
 		return taskAnswer{}, taskError(err)
 	}
+	return answerTask(v, ifNoneMatch)
+}
+
+func answerTask(v *task.View, ifNoneMatch *string) (taskAnswer, error) {
 	raw, err := json.Marshal(taskBody(v))
 	if err != nil {
-		return taskAnswer{}, fmt.Errorf("encode task %s: %w", id, err)
+		return taskAnswer{}, fmt.Errorf("encode task %s: %w", v.ID, err)
 	}
 	sum := sha256.Sum256(raw)
 	a := taskAnswer{body: raw, etag: `"` + base64.RawURLEncoding.EncodeToString(sum[:16]) + `"`, ended: v.FinishedAt != nil}
@@ -81,7 +85,7 @@ func matches(header, etag string) bool {
 	return false
 }
 
-// taskAnswer is one task on its way out; it answers all four addresses.
+// taskAnswer is one task on its way out; it answers all five addresses.
 type taskAnswer struct {
 	body         []byte
 	etag         string
@@ -101,6 +105,9 @@ func (a taskAnswer) VisitGetTaskStatusAliasResponse(w http.ResponseWriter) error
 func (a taskAnswer) VisitGetTaskStatusAliasSlashResponse(w http.ResponseWriter) error {
 	return a.write(w)
 }
+
+// VisitGetPlatformTaskResponse implements gen.GetPlatformTaskResponseObject.
+func (a taskAnswer) VisitGetPlatformTaskResponse(w http.ResponseWriter) error { return a.write(w) }
 
 func (a taskAnswer) write(w http.ResponseWriter) error {
 	h := w.Header()
@@ -181,7 +188,8 @@ func (s *Server) CancelTask(ctx context.Context, req gen.CancelTaskRequestObject
 	case result == task.CancelDone:
 		return gen.CancelTask204Response{}, nil
 	case result == task.CancelRequested:
-		return gen.CancelTask202Response{}, nil
+		location := "/api/v1/tasks/" + req.ID.String()
+		return gen.CancelTask202Response{Headers: gen.CancelTask202ResponseHeaders{Location: &location, RetryAfter: &retrySeconds}}, nil
 	default:
 		return nil, errTaskEnded
 	}

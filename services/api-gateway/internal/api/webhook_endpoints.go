@@ -120,7 +120,8 @@ func (s *Server) TestWebhookEndpoint(ctx context.Context, req gen.TestWebhookEnd
 	if err != nil {
 		return nil, fmt.Errorf("test endpoint: %w", err)
 	}
-	return gen.TestWebhookEndpoint202JSONResponse(body), nil
+	location := deliveryURL(body)
+	return gen.TestWebhookEndpoint202JSONResponse{Body: body, Headers: gen.TestWebhookEndpoint202ResponseHeaders{Location: &location, RetryAfter: &retrySeconds}}, nil
 }
 
 // ReplayWebhookDelivery delivers an event once more.
@@ -131,8 +132,11 @@ func (s *Server) ReplayWebhookDelivery(ctx context.Context, req gen.ReplayWebhoo
 	if err != nil {
 		return nil, fmt.Errorf("replay delivery: %w", err)
 	}
-	return gen.ReplayWebhookDelivery202JSONResponse(body), nil
+	location := deliveryURL(body)
+	return gen.ReplayWebhookDelivery202JSONResponse{Body: body, Headers: gen.ReplayWebhookDelivery202ResponseHeaders{Location: &location, RetryAfter: &retrySeconds}}, nil
 }
+
+func deliveryURL(d gen.WebhookDeliveryDetail) string { return "/api/v1/webhook-deliveries/" + d.Delivery.ID.String() }
 
 // deliver begins a delivery, or finds the one that an earlier request with this key has begun.
 func (s *Server) deliver(ctx context.Context, begin func(tx *gorm.DB, who audit.Entry) (*webhooks.Delivery, error)) (body gen.WebhookDeliveryDetail, err error) {

@@ -28,7 +28,7 @@ const (
 const keepTime = 5 * time.Second
 
 // keptHeaders are the headers that belong to an answer. All others belong to the request at hand: its id, its limits.
-var keptHeaders = []string{"Content-Type", "Location", "ETag", "Cache-Control"}
+var keptHeaders = []string{"Content-Type", "Location", "Retry-After", "ETag", "Cache-Control"}
 
 // Requests answers requests with an Idempotency-Key. Safe for concurrent use.
 type Requests struct {

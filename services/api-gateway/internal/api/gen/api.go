@@ -2684,7 +2684,9 @@ type Asked struct {
 
 // AskedFor defines model for AskedFor.
 type AskedFor struct {
-	TaskID openapi_types.UUID `json:"task_id"`
+	// StatusURL Where to poll the task. When it has failed, its error says why.
+	StatusURL string             `json:"status_url"`
+	TaskID    openapi_types.UUID `json:"task_id"`
 }
 
 // AskedPage defines model for AskedPage.
@@ -5118,9 +5120,12 @@ type ScheduleRunStatus string
 // ScheduleRunAccepted defines model for ScheduleRunAccepted.
 type ScheduleRunAccepted struct {
 	// Again Whether a run of this key had been asked for already.
-	Again       bool               `json:"again"`
-	ScheduleURL string             `json:"schedule_url"`
-	TaskID      openapi_types.UUID `json:"task_id"`
+	Again       bool   `json:"again"`
+	ScheduleURL string `json:"schedule_url"`
+
+	// StatusURL Where to poll the task.
+	StatusURL string             `json:"status_url"`
+	TaskID    openapi_types.UUID `json:"task_id"`
 }
 
 // ScheduleRunRequest defines model for ScheduleRunRequest.
@@ -6553,6 +6558,12 @@ type ListNotificationsParams struct {
 	Priority *NoticePriority `form:"priority,omitempty" json:"priority,omitempty"`
 }
 
+// GetPlatformTaskParams defines parameters for GetPlatformTask.
+type GetPlatformTaskParams struct {
+	// IfNoneMatch The ETag of the answer you have.
+	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
+}
+
 // ListProductsParams defines parameters for ListProducts.
 type ListProductsParams struct {
 	// Limit Most items on the page.
@@ -7536,6 +7547,9 @@ type ServerInterface interface {
 	// SuspendSubscription Suspend a business's subscription
 	// (POST /api/v1/platform/subscriptions/{id}/suspend)
 	SuspendSubscription(c *gin.Context, id BusinessID)
+	// GetPlatformTask One task of the platform's own
+	// (GET /api/v1/platform/tasks/{id})
+	GetPlatformTask(c *gin.Context, id TaskID, params GetPlatformTaskParams)
 	// ListTaxes The taxes, with their days
 	// (GET /api/v1/platform/taxes)
 	ListTaxes(c *gin.Context)
@@ -10323,6 +10337,55 @@ func (siw *ServerInterfaceWrapper) SuspendSubscription(c *gin.Context) {
 	}
 
 	siw.Handler.SuspendSubscription(c, id)
+}
+
+// GetPlatformTask operation middleware
+func (siw *ServerInterfaceWrapper) GetPlatformTask(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id TaskID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetPlatformTaskParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfNoneMatch
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for If-None-Match, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter If-None-Match: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IfNoneMatch = &IfNoneMatch
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetPlatformTask(c, id, params)
 }
 
 // ListTaxes operation middleware
@@ -14018,6 +14081,7 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/api/v1/subscription/invoices", wrapper.ListSubscriptionInvoices)
 	router.GET(options.BaseURL+"/api/v1/subscription/invoices/:id", wrapper.GetSubscriptionInvoice)
 	router.GET(options.BaseURL+"/api/v1/subscription/invoices/:id/invoice.pdf", wrapper.GetSubscriptionInvoicePDF)
+	router.GET(options.BaseURL+"/api/v1/platform/tasks/:id", wrapper.GetPlatformTask)
 	router.GET(options.BaseURL+"/api/v1/platform/stats", wrapper.GetPlatformStats)
 	router.GET(options.BaseURL+"/api/v1/platform/pricing-tiers", wrapper.ListPricingTiers)
 	router.POST(options.BaseURL+"/api/v1/platform/pricing-tiers", wrapper.SetPricingTier)
@@ -27546,7 +27610,8 @@ type RunScheduleResponseObject interface {
 }
 
 type RunSchedule202ResponseHeaders struct {
-	Location *string
+	Location   *string
+	RetryAfter *int
 }
 
 type RunSchedule202JSONResponse struct {
@@ -27563,6 +27628,9 @@ func (response RunSchedule202JSONResponse) VisitRunScheduleResponse(w http.Respo
 	w.Header().Set("Content-Type", "application/json")
 	if response.Headers.Location != nil {
 		w.Header().Set("Location", fmt.Sprint(*response.Headers.Location))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
 	w.WriteHeader(202)
 	_, err := buf.WriteTo(w)
@@ -27844,15 +27912,29 @@ type SetPricingTierResponseObject interface {
 	VisitSetPricingTierResponse(w http.ResponseWriter) error
 }
 
-type SetPricingTier202JSONResponse AskedFor
+type SetPricingTier202ResponseHeaders struct {
+	Location   *string
+	RetryAfter *int
+}
+
+type SetPricingTier202JSONResponse struct {
+	Body    AskedFor
+	Headers SetPricingTier202ResponseHeaders
+}
 
 func (response SetPricingTier202JSONResponse) VisitSetPricingTierResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Location != nil {
+		w.Header().Set("Location", fmt.Sprint(*response.Headers.Location))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
 	w.WriteHeader(202)
 	_, err := buf.WriteTo(w)
 	return err
@@ -28363,15 +28445,29 @@ type ActivateSubscriptionResponseObject interface {
 	VisitActivateSubscriptionResponse(w http.ResponseWriter) error
 }
 
-type ActivateSubscription202JSONResponse AskedFor
+type ActivateSubscription202ResponseHeaders struct {
+	Location   *string
+	RetryAfter *int
+}
+
+type ActivateSubscription202JSONResponse struct {
+	Body    AskedFor
+	Headers ActivateSubscription202ResponseHeaders
+}
 
 func (response ActivateSubscription202JSONResponse) VisitActivateSubscriptionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Location != nil {
+		w.Header().Set("Location", fmt.Sprint(*response.Headers.Location))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
 	w.WriteHeader(202)
 	_, err := buf.WriteTo(w)
 	return err
@@ -28617,15 +28713,29 @@ type SuspendSubscriptionResponseObject interface {
 	VisitSuspendSubscriptionResponse(w http.ResponseWriter) error
 }
 
-type SuspendSubscription202JSONResponse AskedFor
+type SuspendSubscription202ResponseHeaders struct {
+	Location   *string
+	RetryAfter *int
+}
+
+type SuspendSubscription202JSONResponse struct {
+	Body    AskedFor
+	Headers SuspendSubscription202ResponseHeaders
+}
 
 func (response SuspendSubscription202JSONResponse) VisitSuspendSubscriptionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Location != nil {
+		w.Header().Set("Location", fmt.Sprint(*response.Headers.Location))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
 	w.WriteHeader(202)
 	_, err := buf.WriteTo(w)
 	return err
@@ -28862,6 +28972,186 @@ func (response SuspendSubscriptiondefaultApplicationProblemPlusJSONResponse) Vis
 	return err
 }
 
+type GetPlatformTaskRequestObject struct {
+	ID     TaskID `json:"id"`
+	Params GetPlatformTaskParams
+}
+
+type GetPlatformTaskResponseObject interface {
+	VisitGetPlatformTaskResponse(w http.ResponseWriter) error
+}
+
+type GetPlatformTask200ResponseHeaders struct {
+	ETag       *string
+	RetryAfter *int
+}
+
+type GetPlatformTask200JSONResponse struct {
+	Body    Task
+	Headers GetPlatformTask200ResponseHeaders
+}
+
+func (response GetPlatformTask200JSONResponse) VisitGetPlatformTaskResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPlatformTask304Response struct {
+}
+
+func (response GetPlatformTask304Response) VisitGetPlatformTaskResponse(w http.ResponseWriter) error {
+	w.WriteHeader(304)
+	return nil
+}
+
+type GetPlatformTask401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response GetPlatformTask401ApplicationProblemPlusJSONResponse) VisitGetPlatformTaskResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPlatformTask403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetPlatformTask403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetPlatformTask403ResponseHeaders
+}
+
+func (response GetPlatformTask403ApplicationProblemPlusJSONResponse) VisitGetPlatformTaskResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPlatformTask404ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetPlatformTask404ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetPlatformTask404ResponseHeaders
+}
+
+func (response GetPlatformTask404ApplicationProblemPlusJSONResponse) VisitGetPlatformTaskResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPlatformTask422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetPlatformTask422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers GetPlatformTask422ResponseHeaders
+}
+
+func (response GetPlatformTask422ApplicationProblemPlusJSONResponse) VisitGetPlatformTaskResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPlatformTask429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetPlatformTask429ApplicationProblemPlusJSONResponse) VisitGetPlatformTaskResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPlatformTaskdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type GetPlatformTaskdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    GetPlatformTaskdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response GetPlatformTaskdefaultApplicationProblemPlusJSONResponse) VisitGetPlatformTaskResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListTaxesRequestObject struct {
 }
 
@@ -28978,15 +29268,29 @@ type SetTaxResponseObject interface {
 	VisitSetTaxResponse(w http.ResponseWriter) error
 }
 
-type SetTax202JSONResponse AskedFor
+type SetTax202ResponseHeaders struct {
+	Location   *string
+	RetryAfter *int
+}
+
+type SetTax202JSONResponse struct {
+	Body    AskedFor
+	Headers SetTax202ResponseHeaders
+}
 
 func (response SetTax202JSONResponse) VisitSetTaxResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Location != nil {
+		w.Header().Set("Location", fmt.Sprint(*response.Headers.Location))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
 	w.WriteHeader(202)
 	_, err := buf.WriteTo(w)
 	return err
@@ -42890,10 +43194,22 @@ type CancelTaskResponseObject interface {
 	VisitCancelTaskResponse(w http.ResponseWriter) error
 }
 
+type CancelTask202ResponseHeaders struct {
+	Location   *string
+	RetryAfter *int
+}
+
 type CancelTask202Response struct {
+	Headers CancelTask202ResponseHeaders
 }
 
 func (response CancelTask202Response) VisitCancelTaskResponse(w http.ResponseWriter) error {
+	if response.Headers.Location != nil {
+		w.Header().Set("Location", fmt.Sprint(*response.Headers.Location))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
 	w.WriteHeader(202)
 	return nil
 }
@@ -45656,15 +45972,29 @@ type ReplayWebhookDeliveryResponseObject interface {
 	VisitReplayWebhookDeliveryResponse(w http.ResponseWriter) error
 }
 
-type ReplayWebhookDelivery202JSONResponse WebhookDeliveryDetail
+type ReplayWebhookDelivery202ResponseHeaders struct {
+	Location   *string
+	RetryAfter *int
+}
+
+type ReplayWebhookDelivery202JSONResponse struct {
+	Body    WebhookDeliveryDetail
+	Headers ReplayWebhookDelivery202ResponseHeaders
+}
 
 func (response ReplayWebhookDelivery202JSONResponse) VisitReplayWebhookDeliveryResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Location != nil {
+		w.Header().Set("Location", fmt.Sprint(*response.Headers.Location))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
 	w.WriteHeader(202)
 	_, err := buf.WriteTo(w)
 	return err
@@ -46918,15 +47248,29 @@ type TestWebhookEndpointResponseObject interface {
 	VisitTestWebhookEndpointResponse(w http.ResponseWriter) error
 }
 
-type TestWebhookEndpoint202JSONResponse WebhookDeliveryDetail
+type TestWebhookEndpoint202ResponseHeaders struct {
+	Location   *string
+	RetryAfter *int
+}
+
+type TestWebhookEndpoint202JSONResponse struct {
+	Body    WebhookDeliveryDetail
+	Headers TestWebhookEndpoint202ResponseHeaders
+}
 
 func (response TestWebhookEndpoint202JSONResponse) VisitTestWebhookEndpointResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Location != nil {
+		w.Header().Set("Location", fmt.Sprint(*response.Headers.Location))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
 	w.WriteHeader(202)
 	_, err := buf.WriteTo(w)
 	return err
@@ -47360,6 +47704,9 @@ type StrictServerInterface interface {
 	// SuspendSubscription Suspend a business's subscription
 	// (POST /api/v1/platform/subscriptions/{id}/suspend)
 	SuspendSubscription(ctx context.Context, request SuspendSubscriptionRequestObject) (SuspendSubscriptionResponseObject, error)
+	// GetPlatformTask One task of the platform's own
+	// (GET /api/v1/platform/tasks/{id})
+	GetPlatformTask(ctx context.Context, request GetPlatformTaskRequestObject) (GetPlatformTaskResponseObject, error)
 	// ListTaxes The taxes, with their days
 	// (GET /api/v1/platform/taxes)
 	ListTaxes(ctx context.Context, request ListTaxesRequestObject) (ListTaxesResponseObject, error)
@@ -50597,6 +50944,33 @@ func (sh *strictHandler) SuspendSubscription(ctx *gin.Context, id BusinessID) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(SuspendSubscriptionResponseObject); ok {
 		if err := validResponse.VisitSuspendSubscriptionResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetPlatformTask operation middleware
+func (sh *strictHandler) GetPlatformTask(ctx *gin.Context, id TaskID, params GetPlatformTaskParams) {
+	var request GetPlatformTaskRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetPlatformTask(ctx.Request.Context(), request.(GetPlatformTaskRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetPlatformTask")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetPlatformTaskResponseObject); ok {
+		if err := validResponse.VisitGetPlatformTaskResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
