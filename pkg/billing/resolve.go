@@ -44,6 +44,8 @@ type PaymentReview struct {
 	// PurchaseStatus is where the purchase or subscription payment is now, PurchaseCredits what it promised, bonus included.
 	PurchaseStatus  Status
 	PurchaseCredits money.Credits
+	// Extended is set when the decision has just given the month of a subscription payment.
+	Extended bool
 }
 
 const selectReview = `

@@ -57,5 +57,8 @@ func (a *AIFeatures) ResolveReview(ctx context.Context, tx *gorm.DB, args *aifea
 	if fresh && d.Approve && r.Payment != uuid.Nil && err == nil {
 		err = mailMonths(ctx, tx, a.Mail, a.Bell, a.PlatformEmail, []uuid.UUID{r.Payment}, nil)
 	}
+	if r.Extended && err == nil {
+		err = tellSubscriptions(ctx, tx, a.Webhooks, []uuid.UUID{r.Tenant}, nil)
+	}
 	return result, err
 }

@@ -11,6 +11,7 @@ import (
 
 	"makola/pkg/tenant"
 	"makola/proto/contract"
+	aifeatures "makola/proto/makola/ai_features/v1"
 	subscriptionspb "makola/proto/makola/subscriptions/v1"
 )
 
@@ -101,9 +102,20 @@ func TestEveryChangeOfASubscriptionIsTold(t *testing.T) {
 		})
 		s.h.Drain(t.Context())
 	}
+	odd := successOfMonth(s.order(t)) // of the wrong amount: a person approves it
+	odd.Amount.Minor++
+	s.event(t, odd)
+	s.h.Drain(t.Context())
+	var review string
+	require.NoError(t, s.admin.QueryRow(t.Context(), `select id::text from billing.payment_review`).Scan(&review))
+	require.NoError(t, s.worker.InSystem(t.Context(), func(tx *gorm.DB) error {
+		_, err := aifeatures.NewTasks(s.h.Queue).ResolveReview(t.Context(), tx, &aifeatures.ResolveReviewArgs{ReviewId: review, Decision: "approve", Actor: "esi", Reason: "one pesewa", BusinessId: s.tenant.String()})
+		return err
+	}))
+	s.h.Drain(t.Context())
 	var states []any
 	for _, data := range s.told(t, "subscription.changed") {
 		states = append(states, data["status"])
 	}
-	require.Equal(t, []any{"ACTIVE", "SUSPENDED", "ACTIVE", "EXPIRED"}, states)
+	require.Equal(t, []any{"ACTIVE", "SUSPENDED", "ACTIVE", "EXPIRED", "ACTIVE"}, states)
 }
