@@ -48,11 +48,11 @@ func (x *resolution) completeMonth(tx *gorm.DB) error {
 	var status SubscriptionPaymentStatus
 	var now time.Time
 	err := query(tx, "lock subscription payment", `
-		select id, tenant_id, user_id, provider, reference, status, amount_expected, currency, coalesce(provider_txn_id, ''), storefronts, now()
+		select id, tenant_id, user_id, provider, reference, status, amount_expected, currency, coalesce(provider_txn_id, ''), storefronts, amount_returned, now()
 		  from billing.subscription_payment where tenant_id = $1 and id = $2 for no key update`,
 		func(rows pgx.Rows) error {
 			var currency string
-			err := rows.Scan(&m.id, &m.tenant, &m.user, &m.provider, &m.reference, &status, &m.expected.Minor, &currency, &m.txn, &m.storefronts, &now)
+			err := rows.Scan(&m.id, &m.tenant, &m.user, &m.provider, &m.reference, &status, &m.expected.Minor, &currency, &m.txn, &m.storefronts, &m.returned, &now)
 			m.expected.Currency = money.Currency(currency)
 			return err
 		}, x.business, r.Payment)

@@ -342,5 +342,21 @@ func TestAPartOfAMonthThatGoesBackTakesNoDaysUntilAllOfItHas(t *testing.T) {
 	require.Equal(t, "PAID 120.00 2026-01-01 to 2026-02-01", summary(h.invoices(t, id))[1], "what was owed is paid, though a part of it went back")
 	require.Equal(t, 100_00, h.count(t, "select sum(balance) from billing.ledger_account where kind = 'provider_receivable'"))
 	require.Equal(t, 1, h.count(t, "select count(*) from audit.entry where action = 'payment.refunded' and entity = 'subscription_payment' and changes ->> 'amount' = 'GHS 70.00'"))
+
+	odd := h.order(t, id, 1) // of another amount; a part of it goes back before somebody approves it
+	e := paidMonth(odd)
+	e.Amount.Minor += 30_00
+	h.settled(t, day2026, e, billing.InReview)
+	h.settled(t, day2026, back(odd, "r4", 30_00, false), billing.InReview)
+	require.NoError(t, h.billing.InTenant(tenant.With(t.Context(), id), func(tx *gorm.DB) error {
+		var review uuid.UUID
+		require.NoError(t, h.admin.QueryRow(t.Context(), "select id from billing.payment_review where payment_id = $1 and reason = $2", odd.ID, billing.ReasonAmount).Scan(&review))
+		_, _, err := billing.Resolve(tx, billing.Decision{Review: review, Approve: true, By: billing.By{Actor: "esi", Reason: "the rest is right"}})
+		return err
+	}))
+	require.EqualValues(t, 30_00, h.payment(t, odd).Returned.Minor, "what has gone back stays noted")
+	h.settled(t, day2026, back(odd, "r5", 120_00, false), billing.Returned)
+	require.Equal(t, billing.SubPaymentRefunded, h.payment(t, odd).Status)
+	require.Equal(t, h.payment(t, odd).PeriodStart.UTC().Format(time.DateOnly), end(), "all of it has gone back, and the month with it")
 	requireBooksBalance(t, h.operator)
 }

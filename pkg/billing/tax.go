@@ -35,7 +35,7 @@ func TaxRatesOn(tx *gorm.DB, day time.Time) ([]TaxRate, error) {
 		select code, name, rate_bp, applies_to = 'CUMULATIVE'
 		  from billing.tax_rate
 		 where effective_from <= $1::date and (effective_until is null or effective_until >= $1::date)
-		 order by calculation_order`,
+		 order by calculation_order, code`,
 		func(rows pgx.Rows) error {
 			var r TaxRate
 			if err := rows.Scan(&r.Code, &r.Name, &r.BasisPoints, &r.Cumulative); err != nil {
