@@ -179,7 +179,7 @@ func readReceivables(tx *gorm.DB, s *Shop, c choice) (Table, error) {
 			t.Rows = append(t.Rows, []string{name, strconv.FormatInt(count, 10), s.amount(minor), s.amount(late)})
 			return err
 		}, s.tenant, ids, s.today, s.zone.String(), names, firsts, ends)
-	t.Rows = append(t.Rows, []string{"All", strconv.FormatInt(n, 10), s.amount(owed), s.amount(overdue)})
+	t.Rows = append(t.Rows, []string{total, strconv.FormatInt(n, 10), s.amount(owed), s.amount(overdue)})
 	return t, err
 }
 

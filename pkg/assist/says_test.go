@@ -1,6 +1,7 @@
 package assist
 
 import (
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -34,12 +35,44 @@ func TestWordsMaySayWhatTheFiguresSayAndNoOtherNumber(t *testing.T) {
 		"12 sales; see https://evil.example/?q=12 for more.":   false,
 		"12 sales; write to kofi@evil.example.":                false,
 		"12 sales; visit evil.com.":                            false,
+		"12 sales; visit pay-here.shop now.":                   false,
+		"12 sales; visit evil.co/x.":                           false,
+		"12 sales; visit sub.evil.unheard/of.":                 false,
 		"Customer 777 owes it.":                                false,
 		"":                                                     false,
 		string(make([]rune, maxAnswer+1)):                      false,
 		"That is 12 sales, 3 sales, 90.00 and 1'234.50 cedis.": true,
 	} {
 		require.Equal(t, ok, saysOnly(words, "What were the 5 best of this month?", tables), "%q", words)
+	}
+}
+
+func TestThePlacesOfAListCountNothing(t *testing.T) {
+	t.Parallel()
+	list := Table{Title: "Top products", Columns: []Column{{"Product", Text}, {"Units", Count}}}
+	for i := range 10 {
+		list.Rows = append(list.Rows, []string{"Milk 3%", strconv.Itoa(1000 + i)})
+	}
+	owing := Table{Columns: []Column{{"Customer", Customer}}, Rows: [][]string{{"01900000-0000-7000-8000-000000000777"}, {"01900000-0000-7000-8000-000000000888"}}}
+	for words, ok := range map[string]bool{
+		"1. Milk: 1000. 2. Milk: 1001.":                  true,
+		"Milk is 4th, #5 and no. 6, and the 7th.":        true,
+		"The top 8 sold well.":                           true,
+		"These 10 sold well.":                            true,
+		"Milk 3% led with 1000.":                         true,
+		"Milk of 3 percent led with 1000.":               true,
+		"customer 1 and customer 2 owe it.":              true,
+		"Customers 1 and 2 owe it.":                      true,
+		"You sold 7.":                                    false,
+		"You sold 7 of them.":                            false,
+		"It went up by 5%.":                              false,
+		"It went up by 1000 %.":                          false,
+		"It went up by 10 per cent.":                     false,
+		"It is the 11th.":                                false,
+		"customer 4 owes it.":                            false,
+		"1000 sold, which is 1.000 more than last time.": false,
+	} {
+		require.Equal(t, ok, saysOnly(words, "What sold best?", []Table{list, owing}), "%q", words)
 	}
 }
 

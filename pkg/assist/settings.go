@@ -21,8 +21,8 @@ type Limits struct {
 // Prices are what the model costs us: the gateway sets budgets aside by them, and billing-worker counts what was spent, so both must have the same. What customers pay is in
 // billing.feature_price.
 type Prices struct {
-	Input  Price `env:"AI_PRICE_INPUT" envDefault:"5.00" doc:"What a million tokens of prompts cost us, in GHS with two decimals. The limits in GHS are counted by it; 0.00 for a model that costs nothing by the call."`
-	Output Price `env:"AI_PRICE_OUTPUT" envDefault:"20.00" doc:"What a million tokens of answers cost us, in GHS with two decimals."`
+	Input  Price `env:"AI_PRICE_INPUT" envDefault:"5.00" doc:"What a million tokens of prompts cost us, in GHS with two decimals. The default is a guess and nobody's price: write what your contract and the rate of the day say. The limits in GHS are counted by it; 0.00 for a model that costs nothing by the call."`
+	Output Price `env:"AI_PRICE_OUTPUT" envDefault:"20.00" doc:"What a million tokens of answers cost us, in GHS with two decimals. The default is a guess, as AI_PRICE_INPUT's is."`
 }
 
 // Price is GHS for a million tokens, in pesewas.

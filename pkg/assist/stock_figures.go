@@ -40,7 +40,7 @@ func readStockValue(tx *gorm.DB, s *Shop, c choice) (Table, error) {
 	if len(t.Rows) > maxRows {
 		t.Rows, t.More = t.Rows[:maxRows], true
 	}
-	t.Rows = append(t.Rows, []string{"All", "", strconv.FormatInt(all[0], 10), s.amount(all[1])})
+	t.Rows = append(t.Rows, []string{total, "", strconv.FormatInt(all[0], 10), s.amount(all[1])})
 	return t, err
 }
 

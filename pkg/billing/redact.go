@@ -17,8 +17,21 @@ const removed = "[removed]"
 var personalNames = []string{"name", "email", "mail", "phone", "mobile", "msisdn", "address", "street", "contact", "birth", "dob", "gender", "passport", "national", "ssn", "tin",
 	"ghana_card", "account_number", "card", "pan", "iban", "token", "password", "secret", "authorization", "ip_address", "latitude", "longitude", "gps"}
 
-// personalText finds mail addresses and what looks like a telephone or card number: nine digits and more, with what people put between them.
-var personalText = regexp.MustCompile(`[\p{L}\p{N}._%+\-]+@[\p{L}\p{N}.\-]+\.[\p{L}]{2,}|\+?\d(?:[ ().\-]{0,2}\d){8,}`)
+// between is what people put between the digits of a number or the parts of a date: spaces, dots, brackets and dashes, also those of typesetters.
+const between = `[ \x{a0}\x{2000}-\x{200b}\x{202f}().\-\x{2010}-\x{2015}]`
+
+// personalText finds mail addresses and what looks like a telephone or card number: nine digits of any script and more.
+var personalText = regexp.MustCompile(`[\p{L}\p{N}._%+\-]+@[\p{L}\p{N}.\-]+\.[\p{L}]{2,}|\+?\p{Nd}(?:` + between + `{0,2}\p{Nd}){8,}`)
+
+// dates are two days or years and more, which have as many digits as a number of somebody.
+var dates = regexp.MustCompile(`^` + date + `(?:` + between + `{1,2}` + date + `)+$`)
+
+const (
+	month = `(?:0?[1-9]|1[0-2])`
+	day   = `(?:0?[1-9]|[12][0-9]|3[01])`
+	year  = `(?:19|20)[0-9]{2}`
+	date  = `(?:` + year + `[.\-]` + month + `[.\-]` + day + `|` + day + `[.\-]` + month + `[.\-]` + year + `|` + year + `)`
+)
 
 // redactRequest returns a copy of a request without what is about people: by the names of members, and by how texts look.
 func redactRequest(request map[string]any) map[string]any {
@@ -70,7 +83,14 @@ func personal(name string) bool {
 // RedactText returns a text in which mail addresses, and what looks like a telephone or card number, are replaced.
 func RedactText(text string) string { return redactText(text) }
 
-func redactText(text string) string { return personalText.ReplaceAllString(text, removed) }
+func redactText(text string) string {
+	return personalText.ReplaceAllStringFunc(text, func(found string) string {
+		if dates.MatchString(found) {
+			return found
+		}
+		return removed
+	})
+}
 
 // publicMembers are the members of a provider's event that speak of the payment and of nobody. Everything else is taken out when an event is shown.
 var publicMembers = []string{"event", "type", "id", "status", "reference", "tx_ref", "transaction_reference", "refund_reference", "flw_ref", "client_reference_id", "amount", "amount_total", "amount_refunded",

@@ -35,16 +35,12 @@ type Answers struct {
 
 // AskQuestion accepts a question about the business's own figures.
 func (s *Server) AskQuestion(ctx context.Context, req gen.AskQuestionRequestObject) (gen.AskQuestionResponseObject, error) {
-	figures := assist.FiguresFor(may(ctx))
-	if len(figures) == 0 {
-		return nil, errPermission
-	}
 	question := billing.RedactText(assist.Plain(req.Body.Question))
 	if question == "" {
 		return nil, fieldProblem("question", "invalid", "must have words")
 	}
 	body, err := s.order(ctx, func(t *till) (assist.Order, error) {
-		o := assist.Order{Feature: assist.Question, Input: assist.Input{Question: question}, Figures: figures, Scope: assist.Scope(t.who.Scope)}
+		o := assist.Order{Feature: assist.Question, Input: assist.Input{Question: question}, Figures: assist.FiguresFor(may(ctx)), Scope: assist.Scope(t.who.Scope)}
 		if id := req.Body.StorefrontID; id != nil {
 			unknown, err := s.storefronts()(t.tx, []uuid.UUID{*id})
 			switch {

@@ -70,8 +70,10 @@ func TestWhatIsAskedForIsWhatWhoeverAsksMaySee(t *testing.T) {
 	}
 	require.Equal(t, "sales_totals top_products stock_value low_stock receivables customers_owing of all", figures(s))
 	require.Equal(t, "sales_totals top_products stock_value low_stock receivables customers_owing of "+f.storefront, figures(manager))
-	require.Equal(t, "low_stock of "+f.storefront, figures(cashier))
-	g.do("POST", query, cashier.access, map[string]any{"question": "How are we doing?", "storefront_id": f.other}).is(t, 422, "invalid")
+	g.do("POST", query, cashier.access, map[string]any{"question": "How are we doing?"}).is(t, 403, "permission_missing")
+	g.do("POST", "/api/v1/ai/features/collection_priority/charge", cashier.access, nil).is(t, 403, "permission_missing")
+	require.Zero(t, g.count(`select count(*) from billing.credit_hold where user_id = $1`, cashier.user), "nobody at a till spends what the business has bought")
+	g.do("POST", query, manager.access, map[string]any{"question": "How are we doing?", "storefront_id": f.other}).is(t, 422, "invalid")
 	id := g.do("POST", query, s.access, map[string]any{"question": "How are we doing?", "storefront_id": f.other}).is(t, 202, "").text("answer_id")
 	require.Equal(t, 1, g.count(`select count(*) from assist.request where id = $1 and storefronts = array[$2::uuid]`, id, f.other))
 
