@@ -228,6 +228,13 @@ func TestTaskShowTellsTheWholeStory(t *testing.T) {
 		require.Equal(t, ids, []uuid.UUID{family[0].ID, family[1].ID, family[2].ID})
 	}
 	table := r.ok("task", "show", ids[1].String())
+	celery := uuid.MustParse("7f1d0c9a-52c1-4f0e-9d7e-6a1c7c1f2b11")
+	r.exec(`update task.task set id = $2, created_at = created_at + interval '5 days' where id = $1`, ids[2], celery)
+	for _, id := range []uuid.UUID{ids[0], celery} {
+		list := decode[story](r, "task", "show", id.String()).Family
+		require.Len(t, list, 3, "an id that is no time is found as well")
+		require.Equal(t, celery, list[2].ID)
+	}
 	require.Contains(t, table, "* "+"  selftest.noop", "marked, and below its parent")
 	require.Contains(t, table, "      selftest.noop", "the grandchild below its child")
 	require.Contains(t, r.ok("task", "show", ids[0].String()), "+4s")

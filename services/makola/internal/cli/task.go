@@ -23,6 +23,8 @@ func newTaskList(e *env) *cobra.Command {
 	var before string
 	c := &cobra.Command{
 		Use: "list", Short: "List tasks, newest first", Args: exactly(0),
+		Long: `Tasks that are waiting or at work, and failed ones, are found by their state at once. A search for few others, by a name or queue that is rare or by another state, goes through every task that is kept:
+some 2 s for two millions. Of a job of the schedule makola schedule explain knows the runs without a search.`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			for _, s := range states {
 				if !slices.Contains(allStates(), task.State(s)) {

@@ -1,7 +1,10 @@
 package cli
 
 import (
+	"database/sql"
+	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"sort"
 	"strings"
@@ -52,7 +55,7 @@ type story struct {
 	Progress *task.Progress  `json:"progress,omitempty"`
 	Next     *time.Time      `json:"next_attempt_at,omitempty"`
 	Timeline []moment        `json:"timeline"`
-	// Family is the task that began it all and everything that followed from it, this task included, in the order of creation.
+	// Family is the task that began it all and everything that followed from it within four days, this task included, in the order of creation.
 	Family []taskLine `json:"family"`
 }
 
@@ -125,8 +128,26 @@ func endsHistory(v *task.View) bool {
 	}
 }
 
-// family reads the tasks with the same root as the given one. There is no index for it: on a big table it reads it all, once.
+const (
+	// familyAge is how much later than the first of a family its last is looked for. What is tried for longest is given up after three days.
+	familyAge = 4 * 24 * time.Hour
+	// idSlack is how much the clocks that make ids may differ from the database's.
+	idSlack = time.Hour
+)
+
+// family reads the tasks with the same root as the given one. There is no index for that, because every task would pay for it: the ids of our own tasks begin with the time of
+// their making, and so bound where those of the root's days are. Ids that Celery clients gave are chance, and nearly all beyond every time that was.
 func family(tx *gorm.DB, id uuid.UUID) (list []taskLine, err error) {
+	var root uuid.UUID
+	var from, now time.Time
+	err = postgres.QueryRow(tx, `select coalesce(t.root_id, t.id), case when t.root_id is null then t.created_at else coalesce(r.created_at, t.created_at - $2 * interval '1 second') end, clock_timestamp()
+		  from task.task t left join task.task r on r.id = t.root_id where t.id = $1`, id, familyAge.Seconds()).Scan(&root, &from, &now)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return nil, nil // it is not kept any more
+	case err != nil:
+		return nil, fmt.Errorf("read the root of task %s: %w", id, err)
+	}
 	err = postgres.Query(tx, func(rows pgx.Rows) error {
 		for rows.Next() {
 			var l taskLine
@@ -136,13 +157,22 @@ func family(tx *gorm.DB, id uuid.UUID) (list []taskLine, err error) {
 			list = append(list, l)
 		}
 		return rows.Err()
-	}, `with root as (select coalesce(root_id, id) as id from task.task where id = $1)
-		select t.id, t.tenant_id, t.parent_id, t.name, t.queue, t.state, t.attempt, t.created_at, t.finished_at, coalesce(t.error, ''), coalesce(t.error_kind, '')
-		from task.task t, root where t.id = root.id or t.root_id = root.id order by t.created_at, t.id limit 500`, id)
+	}, `select t.id, t.tenant_id, t.parent_id, t.name, t.queue, t.state, t.attempt, t.created_at, t.finished_at, coalesce(t.error, ''), coalesce(t.error_kind, '')
+		  from (select id from task.task where id in ($1, $2)
+		        union select id from task.task where id >= $3 and id < $4 and root_id = $2
+		        union select id from task.task where id >= $5 and root_id = $2) f
+		  join task.task t on t.id = f.id
+		 order by t.created_at, t.id limit 500`, id, root, idAt(from.Add(-idSlack)), idAt(from.Add(familyAge+idSlack)), idAt(now.Add(idSlack)))
 	if err != nil {
 		return nil, fmt.Errorf("read the tasks around %s: %w", id, err)
 	}
 	return list, nil
+}
+
+// idAt returns the least id of version 7 that is made at an instant or later.
+func idAt(at time.Time) (id uuid.UUID) {
+	binary.BigEndian.PutUint64(id[:8], uint64(max(at.UnixMilli(), 0))<<16)
+	return id
 }
 
 func (e *env) printStory(s *story) error {
