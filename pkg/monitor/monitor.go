@@ -21,6 +21,8 @@ import (
 const (
 	// eventBatch is the most events of one message.
 	eventBatch = 100
+	// gather is how long the first event waits for company. A message for each costs the broker more than a small task does.
+	gather = 20 * time.Millisecond
 	// patience bounds the sending of one message.
 	patience = 2 * time.Second
 	// maxClock keeps a foreign clock from overflowing ours, and from what JSON readers keep exactly.
@@ -136,13 +138,14 @@ func (m *Monitor) send(ctx context.Context) {
 	beat := time.NewTicker(celery.HeartbeatEvery)
 	defer beat.Stop()
 	greeted := uint64(0)
+	var due <-chan time.Time // not nil while events gather
 	for {
 		number, changed := m.conn.Established()
 		if number != 0 && number != greeted && m.greet(ctx) {
 			greeted = number
 		}
 		var ready <-chan struct{}
-		if number != 0 {
+		if number != 0 && due == nil {
 			ready = m.ring.ready // otherwise they wait, the latest of them
 		}
 		select {
@@ -151,6 +154,9 @@ func (m *Monitor) send(ctx context.Context) {
 			return
 		case <-changed:
 		case <-ready:
+			due = time.After(gather)
+		case <-due:
+			due = nil
 			m.flush(ctx)
 		case <-beat.C:
 			m.beat(ctx, celery.EventWorkerHeartbeat)
@@ -185,14 +191,21 @@ func (m *Monitor) beat(ctx context.Context, kind string) bool {
 	return true
 }
 
-// flush sends one message's worth of events, and rings again when more may wait.
+// flush sends the events that wait, a ring of them at most. Without a connection they go on waiting.
 func (m *Monitor) flush(ctx context.Context) {
-	events, dropped := m.ring.take(eventBatch)
-	m.metrics.dropped.Add(float64(dropped))
-	if len(events) == 0 {
-		return
+	for range ringSize / eventBatch {
+		if number, _ := m.conn.Established(); number == 0 {
+			break
+		}
+		events, dropped := m.ring.take(eventBatch)
+		m.metrics.dropped.Add(float64(dropped))
+		if len(events) > 0 {
+			m.tell(ctx, events...)
+		}
+		if len(events) < eventBatch {
+			return
+		}
 	}
-	m.tell(ctx, events...)
 	m.ring.ring()
 }
 

@@ -89,11 +89,15 @@ type factory struct {
 
 func newFactory(b *testing.B) *factory {
 	b.Helper()
-	pg, broker := postgrestest.New(b), rabbittest.New(b)
+	return newWatchedFactory(b, postgrestest.New(b), rabbittest.New(b), nil)
+}
+
+func newWatchedFactory(b *testing.B, pg *postgrestest.Database, broker *rabbittest.Broker, watch *task.Watch) *factory {
+	b.Helper()
 	f := &factory{pg: pg, db: pg.Open("makola_billing")} // 10 connections, more than which only wait for the two cores
 	topology := rabbit.Standard("selftest")
 	f.queue = task.NewQueue(f.db, broker.Conn(b, topology), task.QueueConfig{})
-	f.worker = task.NewWorker(f.db, broker.Conn(b, topology), f.queue, task.WorkerConfig{Service: "load", Queues: []string{"selftest"}})
+	f.worker = task.NewWorker(f.db, broker.Conn(b, topology), f.queue, task.WorkerConfig{Service: "load", Queues: []string{"selftest"}, Watch: watch})
 	selftest.HandleTasks(f.worker, idle{})
 	f.tasks = selftest.NewTasks(f.queue)
 	return f

@@ -2,7 +2,7 @@
 
 usage: moving.py fences|settings BROKER_URL GUIDE
 
-Django is not needed: a module of that name stands in, which has the settings and nothing else. fences prints "done". settings prints a line for each row,
+Django is not needed: a module of that name stands in, which has the settings and hardly more. fences prints "done". settings prints a line for each row,
 {"settings": …, "call": …, "says": outcome of the guide, "saw": outcome}: "works", the class of an exception, or "sent" when no result came.
 """
 import json
@@ -25,8 +25,10 @@ def fences():
     names = [name for name, _ in blocks]
     assert names[:3] == ["settings.py", "shop/celery.py", "shop/tasks.py"] and len(names) > 5, names
     django, conf, shop = types.ModuleType("django"), types.ModuleType("django.conf"), types.ModuleType("shop")
-    django.VERSION, django.conf = (4, 2), conf
-    sys.modules.update({"django": django, "django.conf": conf, "shop": shop})
+    db = types.ModuleType("django.db")
+    db.transaction = None  # Celery from 5.4 on imports it, for delay_on_commit
+    django.VERSION, django.conf, django.db = (4, 2), conf, db
+    sys.modules.update({"django": django, "django.conf": conf, "django.db": db, "shop": shop})
     anywhere = {}
     for name, code in blocks:
         module = types.ModuleType(name.removesuffix(".py").replace("/", "."))
