@@ -114,7 +114,9 @@ func (s *Set) RenderWith(c notifications.Content, unsubscribe string) (Message, 
 	if err != nil {
 		return Message{}, fmt.Errorf("render %s: %w", c.Template(), err)
 	}
-	l.Unsubscribe = unsubscribe
+	if l.Unsubscribe = unsubscribe; l.Stop == "" {
+		l.Stop = "Stop mails of this kind for your business"
+	}
 	var html, text bytes.Buffer
 	if err := s.html.Execute(&html, l); err != nil {
 		return Message{}, fmt.Errorf("render %s as HTML: %w", c.Template(), err)
