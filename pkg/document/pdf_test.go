@@ -8,7 +8,6 @@ import (
 	"image/color"
 	"image/png"
 	"io"
-	"math"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -23,27 +22,7 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files again; look at the pages before you commit them")
 
-var (
-	pageSize = regexp.MustCompile(`/MediaBox \[0 0 ([0-9.]+) ([0-9.]+)\]`)
-)
-
-// outline is the golden form of a document: each page's size, and its texts with their places in whole points.
-func outline(t *testing.T, pdf []byte) string {
-	t.Helper()
-	sizes := pageSize.FindAllSubmatch(pdf, -1)
-	var b strings.Builder
-	for i, page := range documenttest.Pages(t, pdf) {
-		size := sizes[len(sizes)-1] // Pages of the document's own size leave theirs to the root.
-		if len(sizes) > i {
-			size = sizes[i]
-		}
-		fmt.Fprintf(&b, "page %d, %s x %s\n", i+1, size[1], size[2])
-		for _, s := range page {
-			fmt.Fprintf(&b, "%5.0f %5.0f  %s\n", math.Round(s.X), math.Round(s.Y), s.Text)
-		}
-	}
-	return b.String()
-}
+var pageSize = regexp.MustCompile(`/MediaBox \[0 0 ([0-9.]+) ([0-9.]+)\]`)
 
 func golden(t *testing.T, name, got string) {
 	t.Helper()
@@ -73,12 +52,12 @@ func pdfOf(t *testing.T, r *document.Report) []byte {
 
 func TestAReportAsPDF(t *testing.T) {
 	t.Parallel()
-	golden(t, "sales.txt", outline(t, pdfOf(t, sample(3))))
+	golden(t, "sales.txt", documenttest.Outline(t, pdfOf(t, sample(3))))
 }
 
 func TestAReportWithoutRowsIsAPageThatSaysSo(t *testing.T) {
 	t.Parallel()
-	golden(t, "empty.txt", outline(t, pdfOf(t, sample(0))))
+	golden(t, "empty.txt", documenttest.Outline(t, pdfOf(t, sample(0))))
 }
 
 func TestAReceiptAsPDF(t *testing.T) {
@@ -87,7 +66,7 @@ func TestAReceiptAsPDF(t *testing.T) {
 	if err := document.WriteReceiptPDF(&b, sampleReceipt()); err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "receipt.txt", outline(t, b.Bytes()))
+	golden(t, "receipt.txt", documenttest.Outline(t, b.Bytes()))
 }
 
 func TestEveryPageOfALongTableHasItsHeadingAndItsNumber(t *testing.T) {
@@ -171,7 +150,7 @@ func TestAPictureStandsBetweenSummaryAndTables(t *testing.T) {
 	r := sample(1)
 	r.Pictures = []document.Picture{{Caption: "Sales by day", PNG: b.Bytes()}}
 	pdf := pdfOf(t, r)
-	if !bytes.Contains(pdf, []byte("/Subtype /Image")) || !strings.Contains(outline(t, pdf), "Sales by day") {
+	if !bytes.Contains(pdf, []byte("/Subtype /Image")) || !strings.Contains(documenttest.Outline(t, pdf), "Sales by day") {
 		t.Error("the picture is missing")
 	}
 	r.Pictures[0].PNG = []byte("no picture")
@@ -193,7 +172,7 @@ func TestAReceiptOf300LinesFitsPagesThatReadersAccept(t *testing.T) {
 	if err := document.WriteReceiptPDF(&b, r); err != nil {
 		t.Fatal(err)
 	}
-	got := outline(t, b.Bytes())
+	got := documenttest.Outline(t, b.Bytes())
 	for i := range 300 {
 		if !strings.Contains(got, fmt.Sprintf("  %d Łong", i+1)) {
 			t.Fatalf("line %d is missing", i+1)

@@ -142,6 +142,14 @@ func (x *xlsxWriter) sheet(name string) (*excelize.StreamWriter, error) {
 	} else if _, err := x.file.NewSheet(name); err != nil {
 		return nil, err
 	}
+	// Printed, a sheet is as wide as a page, and as many of them long as it takes.
+	fit, a4, landscape, wide, long := true, 9, "landscape", 1, 0
+	if err := x.file.SetSheetProps(name, &excelize.SheetPropsOptions{FitToPage: &fit}); err != nil {
+		return nil, err
+	}
+	if err := x.file.SetPageLayout(name, &excelize.PageLayoutOptions{Size: &a4, Orientation: &landscape, FitToWidth: &wide, FitToHeight: &long}); err != nil {
+		return nil, err
+	}
 	return x.file.NewStreamWriter(name)
 }
 
@@ -259,6 +267,9 @@ func (x *xlsxWriter) table(t *Table) error {
 	return x.endTable(s, len(cells), filtered)
 }
 
+// headingHeight is two lines of the usual font, in points: long titles wrap, and LibreOffice cuts what a row of the usual height does not hold.
+const headingHeight = 30
+
 // beginTable begins a sheet with the heading of a table.
 func (x *xlsxWriter) beginTable(t *Table) (*excelize.StreamWriter, error) {
 	s, err := x.sheet(t.Name)
@@ -278,7 +289,7 @@ func (x *xlsxWriter) beginTable(t *Table) (*excelize.StreamWriter, error) {
 	for i, c := range t.Columns {
 		titles[i] = &excelize.Cell{StyleID: x.heading, Value: storable(x.report.title(c))}
 	}
-	return s, s.SetRow("A1", titles)
+	return s, s.SetRow("A1", titles, excelize.RowOpts{Height: headingHeight})
 }
 
 // endTable puts filters over the rows up to a line, totals left out, and ends the sheet.
@@ -288,6 +299,11 @@ func (x *xlsxWriter) endTable(s *excelize.StreamWriter, columns, line int) error
 		return err
 	}
 	if err := x.file.AutoFilter(s.Sheet, "A1:"+corner, nil); err != nil {
+		return err
+	}
+	// The heading stands on every page that is printed.
+	sheet := "'" + strings.ReplaceAll(s.Sheet, "'", "''") + "'"
+	if err := x.file.SetDefinedName(&excelize.DefinedName{Name: "_xlnm.Print_Titles", RefersTo: sheet + "!$1:$1", Scope: s.Sheet}); err != nil {
 		return err
 	}
 	return s.Flush()

@@ -90,8 +90,12 @@ func TestAWorkbookHoldsWhatTheReportSays(t *testing.T) {
 	if width, err := f.GetColWidth("Sales Detail", "C"); err != nil || width != 27 {
 		t.Errorf("width %v, %v", width, err)
 	}
-	if names := f.GetDefinedName(); len(names) != 2 || names[0].RefersTo != "'Sales Detail'!$A$1:$H$3" {
-		t.Errorf("filters %+v", names)
+	if names := f.GetDefinedName(); len(names) != 4 || names[0].RefersTo != "'Sales Detail'!$A$1:$H$3" || names[1].RefersTo != "'Sales Detail'!$1:$1" {
+		t.Errorf("filters and printed headings %+v", names)
+	}
+	layout, err := f.GetPageLayout("Sales Detail")
+	if err != nil || *layout.Orientation != "landscape" || *layout.FitToWidth != 1 || *layout.FitToHeight != 0 {
+		t.Errorf("printed as %+v, %v", layout, err)
 	}
 }
 

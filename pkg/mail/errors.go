@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"net/textproto"
+	"regexp"
+	"strings"
 )
 
 // PermanentError means that this message can never be sent as it is: the server refused it for good (5xx), or it is not a valid message.
@@ -19,6 +21,18 @@ type PermanentError struct {
 // Error names recipient, code and text.
 func (e *PermanentError) Error() string {
 	return "mail refused for good" + describe(e.Recipient, e.Code, e.Text)
+}
+
+// policy answers are about who sends or what is sent, not about whether there is such a mailbox (RFC 3463, section 3.8).
+var policy = regexp.MustCompile(`^5\.7\.\d`)
+
+// BadAddress reports whether the server has said that there is no such mailbox: it would refuse every mail to it, whoever sends it and whatever it says.
+func (e *PermanentError) BadAddress() bool {
+	switch e.Code {
+	case 550, 551, 553, 556: // RFC 5321, section 4.2.3, and RFC 7504
+		return e.Recipient != "" && !policy.MatchString(strings.TrimSpace(e.Text))
+	}
+	return false
 }
 
 // TemporaryError means that sending again later may work: a 4xx answer, a network fault, a time limit, or a server that does not accept

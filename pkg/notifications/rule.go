@@ -58,7 +58,7 @@ var switchesOf = map[string][]Switch{
 	ReportReady{}.Template():  {}, // who asks for one has asked for the mail
 	ReportFailed{}.Template(): {},
 
-	ExportReady{}.Template():   {}, // whom a schedule names is its own affair; the export settings say whether it mails at all
+	ExportReady{}.Template():   {}, // the export settings say whether a schedule mails at all, and its readers stop it by themselves
 	ExportFailed{}.Template():  {},
 	ExportSummary{}.Template(): {},
 }
@@ -67,6 +67,8 @@ var switchesOf = map[string][]Switch{
 type Hold struct {
 	// Off is the switch with which the business has turned such mails off: it will never be sent.
 	Off Switch
+	// Blocked is why the recipient gets no such mails any more, in a sentence: it will never be sent.
+	Blocked string
 	// Wait is how long the business's quiet hours last.
 	Wait time.Duration
 }

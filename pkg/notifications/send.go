@@ -23,7 +23,7 @@ var (
 // State is where a mail is in its life.
 type State string
 
-// The states of a mail. A queued or refused mail may be sent; sent is the end, and so is suppressed: the business did not want it.
+// The states of a mail. A queued or refused mail may be sent; sent is the end, and so is suppressed: the business did not want it, or its recipient.
 const (
 	StateQueued  State = "queued"
 	StateSent    State = "sent"
@@ -121,9 +121,9 @@ func MarkRefused(tx *gorm.DB, id uuid.UUID, reason string) error {
 	return checkMoved(tx, "mark refused", id, moved, err)
 }
 
-// MarkSuppressed records that the mail is not sent because the business has turned off such mails. Errors: ErrAlreadySent; ErrNotFound.
-func MarkSuppressed(tx *gorm.DB, id uuid.UUID, off Switch) error {
-	moved, err := postgres.Exec(tx, `update notifications.email set state = 'suppressed', error = $2 where id = $1 and state in ('queued', 'refused', 'suppressed')`, id, string(off)+" is off")
+// MarkSuppressed records that the mail is not sent, and why: the business has turned off such mails, or the recipient gets no more of them. Errors: ErrAlreadySent; ErrNotFound.
+func MarkSuppressed(tx *gorm.DB, id uuid.UUID, why string) error {
+	moved, err := postgres.Exec(tx, `update notifications.email set state = 'suppressed', error = $2 where id = $1 and state in ('queued', 'refused', 'suppressed')`, id, why)
 	return checkMoved(tx, "mark suppressed", id, moved, err)
 }
 

@@ -3,6 +3,7 @@ package notifications
 import (
 	"errors"
 	"slices"
+	"strings"
 
 	"github.com/google/uuid"
 
@@ -31,18 +32,38 @@ func ParseUnsubscribeKeys(text string) (*UnsubscribeKeys, error) {
 	return &UnsubscribeKeys{keys: keys}, nil
 }
 
+// The first byte of a token says what it is for.
+const (
+	ofSwitch byte = 1 + iota
+	ofRecipient
+)
+
 // Token returns what turns the switch off for the business, and can do nothing else. It has letters, digits, - and _ only.
 func (k *UnsubscribeKeys) Token(business uuid.UUID, s Switch) string {
-	return k.keys.Sign(unsubscribe, append(append([]byte{1}, business[:]...), byte(slices.Index(linked, s))))
+	return k.keys.Sign(unsubscribe, append(append([]byte{ofSwitch}, business[:]...), byte(slices.Index(linked, s))))
 }
 
 // Read returns what a token turns off, and for whom. Errors: ErrUnsubscribe.
 func (k *UnsubscribeKeys) Read(token string) (business uuid.UUID, s Switch, err error) {
 	payload, err := k.keys.Open(unsubscribe, token)
-	if err != nil || len(payload) != 1+16+1 || payload[0] != 1 || int(payload[17]) >= len(linked) {
+	if err != nil || len(payload) != 1+16+1 || payload[0] != ofSwitch || int(payload[17]) >= len(linked) {
 		return uuid.Nil, "", ErrUnsubscribe
 	}
 	return uuid.UUID(payload[1:17]), linked[payload[17]], nil
+}
+
+// RecipientToken returns what stops the mails that the business sends to whomever it names, for one address, or lets them go on, and can do nothing else.
+func (k *UnsubscribeKeys) RecipientToken(business uuid.UUID, address string) string {
+	return k.keys.Sign(unsubscribe, append(append([]byte{ofRecipient}, business[:]...), strings.ToLower(address)...))
+}
+
+// ReadRecipient returns whose mails of which business such a token is about. Errors: ErrUnsubscribe.
+func (k *UnsubscribeKeys) ReadRecipient(token string) (business uuid.UUID, address string, err error) {
+	payload, err := k.keys.Open(unsubscribe, token)
+	if err != nil || len(payload) <= 1+16 || payload[0] != ofRecipient {
+		return uuid.Nil, "", ErrUnsubscribe
+	}
+	return uuid.UUID(payload[1:17]), string(payload[17:]), nil
 }
 
 // UnsubscribeFrom returns the switch that a link in a mail of that template turns off: the narrowest that it obeys. Mails on security and payments, and those that come but

@@ -9,6 +9,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"gorm.io/gorm"
+
+	"makola/pkg/mail"
 )
 
 // ExportSettings is who is told of a business's exports, and as whom.
@@ -17,7 +19,7 @@ type ExportSettings struct {
 	OnSuccess, OnFailure bool
 	// Defaults are whom exports go to whose schedules name nobody, and whom the weekly summary goes to.
 	Defaults []string
-	// FromName is put before Makola's own in the sender of these mails, and ReplyTo is where answers go; either may be empty.
+	// FromName is put before Makola's own in the sender of these mails, the business's name when it is empty. ReplyTo is where answers go, and may be empty.
 	FromName, ReplyTo string
 }
 
@@ -49,6 +51,9 @@ func PutExportSettings(tx *gorm.DB, s ExportSettings) (ExportSettings, error) {
 		return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || strings.ContainsRune(`<>@"\`, r)
 	}) {
 		return s, fault("from_name", "invalid", "must be a name, without < > @ and quotes")
+	}
+	if mail.HasLink(s.FromName) {
+		return s, fault("from_name", "link", "must be a name, without web addresses")
 	}
 	if s.ReplyTo != "" {
 		one, err := Recipients("reply_to", []string{s.ReplyTo})

@@ -37,6 +37,8 @@ type Report struct {
 	Retries  int
 	// Mails is what became of the mails that tell of it; empty when there are none.
 	Mails MailState
+	// Recipients are whom it was mailed to, in the order of their addresses, and what became of each mail.
+	Recipients []MailedTo
 	// WaitingFor says why it does not begin yet; empty for one that does not wait.
 	WaitingFor string
 	// Done and Total are rows, while it is being made; both zero before the first.
@@ -59,6 +61,14 @@ const (
 	MailRefused    MailState = "REFUSED"
 	MailSuppressed MailState = "SUPPRESSED"
 )
+
+// MailedTo is one mail that tells of a report.
+type MailedTo struct {
+	Address string `json:"address"`
+	// State is what became of it; Reason is the mail server's own words for a refused one, and why a suppressed one was not sent.
+	State  MailState `json:"state"`
+	Reason string    `json:"reason"`
+}
 
 // HasFile reports whether there is a file to be had.
 func (r *Report) HasFile() bool { return r.Status == Completed || r.Status == Emailed }
@@ -110,6 +120,8 @@ func (who Reader) only() *uuid.UUID {
 const reportColumns = `r.id, r.kind, r.format, r.trigger, r.period_start, r.period_end, r.storefronts, r.include_zero_stock, r.created_by, r.mail, r.task_id, r.status, r.reason, r.done, r.total,
 	r.file_name, coalesce(r.file_size, 0), coalesce(r.file_sha256, ''), coalesce(r.file_key, ''), coalesce(r.record_count, 0), coalesce(r.sales_count, 0), coalesce(r.payments_count, 0),
 	r.created_at, r.finished_at, r.expires_at, coalesce(r.failure, ''), coalesce(r.mail_state, ''), r.schedule_id, r.retries,
+	case when r.mail_ids is not null then (select json_agg(json_build_object('address', e.recipient, 'state', upper(e.state), 'reason', e.reason) order by e.recipient)
+	  from notifications.v_export_mail e where e.tenant_id = r.tenant_id and e.id = any (r.mail_ids)) end,
 	coalesce((select t.error from task.task t where t.id = r.task_id and r.status = 'PENDING' and t.error_kind = 'throttled'), '')`
 
 func scanReport(rows pgx.Rows) (*Report, error) {
@@ -120,7 +132,7 @@ func scanReport(rows pgx.Rows) (*Report, error) {
 	var name *string
 	err := rows.Scan(&r.ID, &r.Kind, &r.Format, &r.Trigger, &from, &to, &r.Storefronts, &r.IncludeZeroStock, &user, &r.Mail, &r.Task, &r.Status, &r.Reason, &r.Done, &r.Total,
 		&name, &file.Size, &file.SHA256, &file.Key, &r.RecordCount, &r.SalesCount, &r.Payments, &r.CreatedAt, &r.FinishedAt, &r.ExpiresAt,
-		&r.Failure, &r.Mails, &schedule, &r.Retries, &r.WaitingFor)
+		&r.Failure, &r.Mails, &schedule, &r.Retries, &r.Recipients, &r.WaitingFor)
 	if err != nil {
 		return nil, fmt.Errorf("read report: %w", err)
 	}

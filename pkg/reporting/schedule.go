@@ -3,14 +3,16 @@ package reporting
 import (
 	"errors"
 	"fmt"
-	"net/mail"
+	netmail "net/mail"
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/google/uuid"
 
+	"makola/pkg/mail"
 	"makola/pkg/problem"
 )
 
@@ -109,8 +111,8 @@ func (s Schedule) with(c ScheduleChange) (Schedule, error) {
 	if s.Name == "" {
 		return s, fault("name", "required", "must not be empty")
 	}
-	if strings.ContainsFunc(s.Subject, func(r rune) bool { return r < ' ' || r == 0x7f }) || !utf8.ValidString(s.Subject) {
-		return s, fault("subject", "invalid", "must be one line of text")
+	if err := s.checkWords(); err != nil {
+		return s, err
 	}
 	if !slices.Contains(ScheduleKinds(), s.Kind) {
 		return s, fault("kind", "unknown", "must be one of sales, inventory, customers, audit_logs")
@@ -134,6 +136,25 @@ func (s Schedule) with(c ScheduleChange) (Schedule, error) {
 		s.Recipients, err = Recipients("recipients", *c.Recipients)
 	}
 	return s, err
+}
+
+// checkWords checks what strangers read: whom a schedule names need not have asked for it, so its words must not be an advertisement's, and must not look like another's mail.
+func (s *Schedule) checkWords() error {
+	for _, one := range []struct{ field, text, breaks string }{{"name", s.Name, ""}, {"subject", s.Subject, ""}, {"message", s.Message, "\r\n\t"}} {
+		if strings.ContainsFunc(one.text, func(r rune) bool {
+			return (unicode.IsControl(r) || unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp)) && !strings.ContainsRune(one.breaks, r)
+		}) || !utf8.ValidString(one.text) {
+			what := "must be one line of text, without control characters"
+			if one.breaks != "" {
+				what = "must be text without control characters"
+			}
+			return fault(one.field, "invalid", what)
+		}
+		if mail.HasLink(one.text) {
+			return fault(one.field, "link", "must not have web or mail addresses in it; a full stop needs a space behind it")
+		}
+	}
+	return nil
 }
 
 // checkFilters checks what a run is narrowed to, and forgets what a kind has no use for when the change is of the kind.
@@ -176,7 +197,7 @@ func Recipients(field string, list []string) ([]string, error) {
 	all := []string{}
 	for _, text := range list {
 		text = strings.ToLower(strings.TrimSpace(text))
-		a, err := mail.ParseAddress(text)
+		a, err := netmail.ParseAddress(text)
 		if err != nil || a.Address != text || len(text) > 254 || strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
 			return nil, fault(field, "invalid", "must be mail addresses such as ama@example.com")
 		}

@@ -4,15 +4,19 @@ package documenttest
 import (
 	"bytes"
 	"compress/zlib"
+	"fmt"
 	"io"
+	"math"
 	"regexp"
 	"strconv"
+	"strings"
 	"testing"
 	"unicode/utf16"
 )
 
 var (
 	streams   = regexp.MustCompile(`(?s)<</Filter /FlateDecode /Length (\d+)>>\nstream\n`)
+	pageSize  = regexp.MustCompile(`/MediaBox \[0 0 ([0-9.]+) ([0-9.]+)\]`)
 	textShown = regexp.MustCompile(`(?s)BT ([0-9.-]+) ([0-9.-]+) Td \(((?:\\.|[^\\)])*)\) Tj ET`)
 )
 
@@ -46,6 +50,24 @@ func Pages(t testing.TB, pdf []byte) (pages [][]Text) {
 		pages = append(pages, page)
 	}
 	return pages
+}
+
+// Outline is the golden form of a document: each page's size, and its texts with their places in whole points.
+func Outline(t testing.TB, pdf []byte) string {
+	t.Helper()
+	sizes := pageSize.FindAllSubmatch(pdf, -1)
+	var b strings.Builder
+	for i, page := range Pages(t, pdf) {
+		size := sizes[len(sizes)-1] // Pages of the document's own size leave theirs to the root.
+		if len(sizes) > i {
+			size = sizes[i]
+		}
+		fmt.Fprintf(&b, "page %d, %s x %s\n", i+1, size[1], size[2])
+		for _, s := range page {
+			fmt.Fprintf(&b, "%5.0f %5.0f  %s\n", math.Round(s.X), math.Round(s.Y), s.Text)
+		}
+	}
+	return b.String()
 }
 
 // Number reads a number that a PDF has as text; one that is none fails the test.

@@ -10,6 +10,7 @@ import (
 	"gorm.io/gorm"
 
 	"makola/pkg/audit"
+	"makola/pkg/notifications"
 	"makola/pkg/reporting"
 	"makola/services/api-gateway/internal/api/gen"
 	"makola/services/api-gateway/internal/once"
@@ -74,6 +75,9 @@ func (s *Server) AddExportSchedule(ctx context.Context, req gen.AddExportSchedul
 		if err != nil {
 			return nil, err
 		}
+		if err := notifications.TryAgain(t.tx, t.who.Entry.Tenant, made.Recipients); err != nil {
+			return nil, err
+		}
 		return made, t.recordSchedule(audit.Create, made, nil)
 	})
 	if err != nil {
@@ -106,12 +110,20 @@ func (s *Server) ChangeExportSchedule(ctx context.Context, req gen.ChangeExportS
 		if err != nil {
 			return nil, err
 		}
+		if err := notifications.TryAgain(t.tx, t.who.Entry.Tenant, added(before.Recipients, now.Recipients)); err != nil {
+			return nil, err
+		}
 		return now, t.recordSchedule(audit.Update, now, before)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("change export schedule: %w", err)
 	}
 	return gen.ChangeExportSchedule200JSONResponse(body), nil
+}
+
+// added are the addresses of a list that were not in it before.
+func added(before, now []string) []string {
+	return slices.DeleteFunc(slices.Clone(now), func(address string) bool { return slices.Contains(before, address) })
 }
 
 // maySchedule refuses a storefront that whoever asks does not see.

@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -111,26 +112,33 @@ func TestSchedulesThatCannotBeAreRefusedAndLeaveNothing(t *testing.T) {
 		body map[string]any
 		want string
 	}{
-		"no period":                         {with(map[string]any{"period": nil}), "/period required"},
-		"a period of what has none":         {with(map[string]any{"kind": "customers"}), "/period not_allowed"},
-		"an unknown period":                 {with(map[string]any{"period": "last_year"}), ""},
-		"an unknown kind":                   {with(map[string]any{"kind": "transactions"}), ""},
-		"an unknown format":                 {with(map[string]any{"format": "docx"}), ""},
-		"the 29th":                          {with(map[string]any{"frequency": "MONTHLY", "day_of_month": 29}), ""},
-		"a month without a day":             {with(map[string]any{"frequency": "MONTHLY"}), "/day_of_month required"},
-		"a week without a day":              {with(map[string]any{"frequency": "WEEKLY"}), "/day_of_week required"},
-		"a day of the week, daily":          {with(map[string]any{"day_of_week": 1}), "/day_of_week not_allowed"},
-		"an hour that is none":              {with(map[string]any{"hour": 24}), ""},
-		"a recipient that is none":          {with(map[string]any{"recipients": []string{"ama at example"}}), "/recipients invalid"},
-		"a recipient with a name":           {with(map[string]any{"recipients": []string{"Ama <ama@example.com>"}}), "/recipients invalid"},
-		"a recipient with a header in it":   {with(map[string]any{"recipients": []string{"ama@example.com\r\nBcc: all@example.com"}}), "/recipients invalid"},
-		"too many recipients":               {with(map[string]any{"recipients": strings.Split(strings.Repeat("a@example.com,", 21), ",")[:21]}), ""},
-		"a subject of two lines":            {with(map[string]any{"subject": "a\r\nBcc: all@example.com"}), "/subject invalid"},
-		"a blank name":                      {with(map[string]any{"name": "  "}), "/name required"},
-		"a storefront that is none":         {with(map[string]any{"storefront_id": uuid.NewString()}), "/storefront_id unknown"},
-		"zero stock of sales":               {with(map[string]any{"include_zero_stock": true}), "/include_zero_stock not_allowed"},
-		"an unknown member":                 {with(map[string]any{"next_run_at": "2026-01-01T00:00:00Z"}), ""},
-		"fixed dates, which would go stale": {with(map[string]any{"start_date": "2026-01-01"}), ""},
+		"no period":                          {with(map[string]any{"period": nil}), "/period required"},
+		"a period of what has none":          {with(map[string]any{"kind": "customers"}), "/period not_allowed"},
+		"an unknown period":                  {with(map[string]any{"period": "last_year"}), ""},
+		"an unknown kind":                    {with(map[string]any{"kind": "transactions"}), ""},
+		"an unknown format":                  {with(map[string]any{"format": "docx"}), ""},
+		"the 29th":                           {with(map[string]any{"frequency": "MONTHLY", "day_of_month": 29}), ""},
+		"a month without a day":              {with(map[string]any{"frequency": "MONTHLY"}), "/day_of_month required"},
+		"a week without a day":               {with(map[string]any{"frequency": "WEEKLY"}), "/day_of_week required"},
+		"a day of the week, daily":           {with(map[string]any{"day_of_week": 1}), "/day_of_week not_allowed"},
+		"an hour that is none":               {with(map[string]any{"hour": 24}), ""},
+		"a recipient that is none":           {with(map[string]any{"recipients": []string{"ama at example"}}), "/recipients invalid"},
+		"a recipient with a name":            {with(map[string]any{"recipients": []string{"Ama <ama@example.com>"}}), "/recipients invalid"},
+		"a recipient with a header in it":    {with(map[string]any{"recipients": []string{"ama@example.com\r\nBcc: all@example.com"}}), "/recipients invalid"},
+		"too many recipients":                {with(map[string]any{"recipients": strings.Split(strings.Repeat("a@example.com,", 21), ",")[:21]}), ""},
+		"a subject of two lines":             {with(map[string]any{"subject": "a\r\nBcc: all@example.com"}), "/subject invalid"},
+		"a message that is an advertisement": {with(map[string]any{"message": "Cheap phones at\nhttps://shop.example/offer"}), "/message link"},
+		"a mail address in a message":        {with(map[string]any{"message": "Write to pay@bank.example"}), "/message link"},
+		"an address in a name":               {with(map[string]any{"name": "Win at casino.com"}), "/name link"},
+		"an address in a subject":            {with(map[string]any{"subject": "www.casino"}), "/subject link"},
+		"a subject that reads backwards":     {with(map[string]any{"subject": "Sales \u202eof the day"}), "/subject invalid"},
+		"a name of two lines":                {with(map[string]any{"name": "Sales\nof the day"}), "/name invalid"},
+		"a message with a bell in it":        {with(map[string]any{"message": "ding\a"}), "/message invalid"},
+		"a blank name":                       {with(map[string]any{"name": "  "}), "/name required"},
+		"a storefront that is none":          {with(map[string]any{"storefront_id": uuid.NewString()}), "/storefront_id unknown"},
+		"zero stock of sales":                {with(map[string]any{"include_zero_stock": true}), "/include_zero_stock not_allowed"},
+		"an unknown member":                  {with(map[string]any{"next_run_at": "2026-01-01T00:00:00Z"}), ""},
+		"fixed dates, which would go stale":  {with(map[string]any{"start_date": "2026-01-01"}), ""},
 	} {
 		a := g.do("POST", schedules, ama.access, tt.body).is(t, 422, "")
 		if tt.want != "" { // else the description refuses it
@@ -218,6 +226,9 @@ func TestExportSettings(t *testing.T) {
 	put := map[string]any{"notify_on_success": false, "notify_on_failure": true, "default_recipients": []string{"Ama@Example.com"}, "from_name": " Ama's Shop ", "reply_to": "Office@example.com"}
 	want = map[string]any{"notify_on_success": false, "notify_on_failure": true, "default_recipients": []any{"ama@example.com"}, "from_name": "Ama's Shop", "reply_to": "office@example.com"}
 	require.Equal(t, want, g.do("PUT", "/api/v1/export-settings", ama.access, put).is(t, 200, "").body)
+	body := maps.Clone(put)
+	body["from_name"] = "casino.com"
+	require.Equal(t, []string{"/from_name link"}, g.do("PUT", "/api/v1/export-settings", ama.access, body).is(t, 422, "").faults())
 	for field, bad := range map[string]any{"from_name": "Bank <pay@bank.example>", "reply_to": "nobody", "default_recipients": []string{"nobody"}} {
 		body := map[string]any{}
 		for k, v := range put {

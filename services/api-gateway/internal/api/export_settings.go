@@ -7,6 +7,7 @@ import (
 	"gorm.io/gorm"
 
 	"makola/pkg/audit"
+	"makola/pkg/notifications"
 	"makola/pkg/reporting"
 	"makola/services/api-gateway/internal/api/gen"
 )
@@ -32,6 +33,9 @@ func (s *Server) PutExportSettings(ctx context.Context, req gen.PutExportSetting
 		}
 		now, err = reporting.PutExportSettings(t.tx, reporting.ExportSettings{OnSuccess: b.NotifyOnSuccess, OnFailure: b.NotifyOnFailure, Defaults: b.DefaultRecipients, FromName: b.FromName, ReplyTo: b.ReplyTo})
 		if err != nil {
+			return err
+		}
+		if err := notifications.TryAgain(t.tx, t.who.Entry.Tenant, added(before.Defaults, now.Defaults)); err != nil {
 			return err
 		}
 		entry := t.who.Entry

@@ -241,6 +241,10 @@ func reportBody(r *reporting.Report) gen.Report {
 		TaskID: r.Task, StatusURL: taskURL(r.Task), Error: optional(r.Reason), WaitingFor: optional(r.WaitingFor), CreatedAt: r.CreatedAt.UTC(), FinishedAt: utc(r.FinishedAt), ExpiresAt: utc(r.ExpiresAt), Progress: r.Percent(),
 		ErrorCode: optional(string(r.Failure)), EmailState: optional(string(r.Mails)), Retries: r.Retries,
 	}
+	b.Emails = make([]gen.ReportEmail, len(r.Recipients))
+	for i, m := range r.Recipients {
+		b.Emails[i] = gen.ReportEmail{Recipient: m.Address, State: gen.ReportEmailState(m.State), Reason: optional(m.Reason)}
+	}
 	if r.Schedule != uuid.Nil {
 		b.ScheduleID = &r.Schedule
 	}

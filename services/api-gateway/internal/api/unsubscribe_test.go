@@ -36,6 +36,29 @@ func TestALinkInAMailTurnsMailsOff(t *testing.T) {
 	require.Len(t, log, 1)
 	require.Equal(t, "link:unsubscribe", log[0].(map[string]any)["actor"])
 
+	// Whoever a business mails its reports to stops them for one address, and may have them again; a business cannot undo that.
+	mine := "/unsubscribe/" + keys.RecipientToken(uuid.MustParse(ama.business), "Accountant@example.com")
+	require.Contains(t, string(g.do("GET", mine, "", nil).is(t, http.StatusOK, "").raw), "Stop them")
+	require.Zero(t, g.count(`select count(*) from notifications.blocked_recipient`))
+	for range 2 {
+		done := g.do("POST", mine, "", "List-Unsubscribe=One-Click", "Content-Type", "application/x-www-form-urlencoded").is(t, http.StatusOK, "")
+		require.Contains(t, string(done.raw), `name="again"`)
+	}
+	id := g.do("POST", schedules, ama.access, daily("Sales of the day")).is(t, 201, "").text("id")
+	require.Equal(t, 1, g.count(`select count(*) from notifications.blocked_recipient where tenant_id = $1 and address = 'accountant@example.com' and reason = 'STOPPED'`, ama.business))
+	require.Contains(t, string(g.do("GET", mine, "", nil).is(t, http.StatusOK, "").raw), "Send them again")
+	g.do("POST", mine, "", "again=yes", "Content-Type", "application/x-www-form-urlencoded").is(t, http.StatusOK, "")
+	require.Zero(t, g.count(`select count(*) from notifications.blocked_recipient`))
+	require.Equal(t, 2, g.count(`select count(*) from audit.entry where tenant_id = $1 and entity = 'export_recipient' and entity_id = 'accountant@example.com' and actor = 'link:unsubscribe'`, ama.business))
+
+	// One whose mail server refused has mails again when the business names the address anew, and not by any other change.
+	g.exec(`insert into notifications.blocked_recipient (tenant_id, address, reason) values ($1, 'accountant@example.com', 'BOUNCED')`, ama.business)
+	g.do("PATCH", schedules+"/"+id, ama.access, map[string]any{"hour": 4, "recipients": []string{"accountant@example.com"}}).is(t, 200, "")
+	g.do("PATCH", schedules+"/"+id, ama.access, map[string]any{"recipients": []string{"ama@example.com"}}).is(t, 200, "")
+	require.Equal(t, 1, g.count(`select count(*) from notifications.blocked_recipient`))
+	g.do("PATCH", schedules+"/"+id, ama.access, map[string]any{"recipients": []string{"ama@example.com", "accountant@example.com"}}).is(t, 200, "")
+	require.Zero(t, g.count(`select count(*) from notifications.blocked_recipient`))
+
 	forged := []byte(link)
 	forged[len(forged)-5] ^= 1
 	for _, method := range []string{http.MethodGet, http.MethodPost} {

@@ -1,5 +1,7 @@
 // Package unsubscribe answers the links by which whoever reads a mail turns off mails of its kind for their business. Nobody is signed in there: the token is the proof.
 //
+// A link of a mail that a business sends to whomever it names is about the one address alone, and its page lets the mails go on again.
+//
 // GET shows a page with a button and changes nothing, because mail programs and virus scanners follow links. POST turns the switch off, from the button as from a mail
 // program's own (RFC 8058), whose body says nothing that we need.
 package unsubscribe
@@ -49,17 +51,27 @@ func (p *Pages) Mount(r gin.IRouter) {
 	r.POST("/unsubscribe/:token", p.turnOff)
 }
 
-type words struct{ Title, Text, Button string }
+// words are a page. Again says that its button lets mails go on.
+type words struct {
+	Title, Text, Button string
+	Again               bool
+}
 
 func (p *Pages) ask(c *gin.Context) {
-	if _, s, err := p.Keys.Read(c.Param("token")); err != nil {
+	if business, address, err := p.Keys.ReadRecipient(c.Param("token")); err == nil {
+		p.askRecipient(c, business, address)
+	} else if _, s, err := p.Keys.Read(c.Param("token")); err != nil {
 		unknown(c)
 	} else {
-		show(c, http.StatusOK, words{"Stop these mails?", "Your business will get no more " + kinds[s] + ". You can turn them on again in its settings.", "Stop them"})
+		show(c, http.StatusOK, words{Title: "Stop these mails?", Text: "Your business will get no more " + kinds[s] + ". You can turn them on again in its settings.", Button: "Stop them"})
 	}
 }
 
 func (p *Pages) turnOff(c *gin.Context) {
+	if business, address, err := p.Keys.ReadRecipient(c.Param("token")); err == nil {
+		p.stopRecipient(c, business, address)
+		return
+	}
 	business, s, err := p.Keys.Read(c.Param("token"))
 	if err != nil {
 		unknown(c)

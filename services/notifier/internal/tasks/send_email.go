@@ -34,7 +34,9 @@ func (n *Notifications) SendEmail(ctx context.Context, _ contract.Run, args *not
 	case m.State == notifications.StateSent:
 		return alreadySent(m.MessageID), nil
 	case hold.Off != "":
-		return suppressed(id, hold.Off), nil
+		return suppressed(id, string(hold.Off)+" is off"), nil
+	case hold.Blocked != "":
+		return suppressed(id, hold.Blocked), nil
 	case m.State == notifications.StateSuppressed:
 		return func(*gorm.DB) (*notificationspb.SendEmailResult, error) {
 			return &notificationspb.SendEmailResult{Status: "suppressed"}, nil
@@ -43,7 +45,7 @@ func (n *Notifications) SendEmail(ctx context.Context, _ contract.Run, args *not
 		return nil, task.Throttled(hold.Wait) // spends no attempt
 	}
 	message := mail.Message{ID: id.String(), From: n.sender(m.FromName), To: []string{m.To}, ReplyTo: m.ReplyTo, Subject: m.Rendered.Subject, Text: m.Rendered.Text, HTML: m.Rendered.HTML}
-	if link := n.unsubscribe(ctx, m.Template); strings.HasPrefix(link, "https://") { // mail programs follow no other
+	if link := n.unsubscribe(ctx, m); strings.HasPrefix(link, "https://") { // mail programs follow no other
 		message.ListUnsubscribe = link
 	}
 	file, err := n.attach(ctx, m, &message)
@@ -81,7 +83,10 @@ func (n *Notifications) prepare(ctx context.Context, id uuid.UUID) (m *notificat
 			return err
 		}
 		business, _ := tenant.From(ctx)
-		if hold, err = notifications.HoldOf(tx, business, m.Template, time.Now()); err != nil || hold != (notifications.Hold{}) || m.Rendered != nil {
+		if hold, err = notifications.HoldOf(tx, business, m.Template, time.Now()); err != nil {
+			return err
+		}
+		if hold.Blocked, err = notifications.BlockOf(tx, business, m.Template, m.To); err != nil || hold != (notifications.Hold{}) || m.Rendered != nil {
 			return err
 		}
 		content, err := notifications.Decode(m.Template, m.Data)
@@ -94,7 +99,7 @@ func (n *Notifications) prepare(ctx context.Context, id uuid.UUID) (m *notificat
 			}
 			return err
 		}
-		words, err := n.Words.RenderWith(content, n.unsubscribe(ctx, m.Template))
+		words, err := n.Words.RenderWith(content, n.unsubscribe(ctx, m))
 		if errors.Is(err, notifications.ErrForgotten) {
 			err = task.Permanent(err)
 		}
@@ -110,20 +115,27 @@ func (n *Notifications) prepare(ctx context.Context, id uuid.UUID) (m *notificat
 	return m, hold, err
 }
 
-// unsubscribe is where a reader turns off mails of that template; empty for those that cannot be turned off, or where nobody would answer.
-func (n *Notifications) unsubscribe(ctx context.Context, template string) string {
+// unsubscribe is where a reader turns off mails such as this one: for the business, or, when anybody may be named as their reader, for their own address. It is empty for those that cannot
+// be turned off, or where nobody would answer.
+func (n *Notifications) unsubscribe(ctx context.Context, m *notifications.Mail) string {
 	business, ok := tenant.From(ctx)
-	off, may := notifications.UnsubscribeFrom(template)
-	if !ok || !may || n.Unsubscribe == nil || n.PublicURL == "" {
+	if !ok || n.Unsubscribe == nil || n.PublicURL == "" {
 		return ""
 	}
-	return strings.TrimRight(n.PublicURL, "/") + "/unsubscribe/" + n.Unsubscribe.Token(business, off)
+	at := strings.TrimRight(n.PublicURL, "/") + "/unsubscribe/"
+	if notifications.ToAnybody(m.Template) {
+		return at + n.Unsubscribe.RecipientToken(business, m.To)
+	}
+	if off, may := notifications.UnsubscribeFrom(m.Template); may {
+		return at + n.Unsubscribe.Token(business, off)
+	}
+	return ""
 }
 
-// suppressed ends a mail that the business does not want.
-func suppressed(id uuid.UUID, off notifications.Switch) contract.Commit[*notificationspb.SendEmailResult] {
+// suppressed ends a mail that the business does not want, or its recipient.
+func suppressed(id uuid.UUID, why string) contract.Commit[*notificationspb.SendEmailResult] {
 	return func(tx *gorm.DB) (*notificationspb.SendEmailResult, error) {
-		err := notifications.MarkSuppressed(tx, id, off)
+		err := notifications.MarkSuppressed(tx, id, why)
 		if errors.Is(err, notifications.ErrAlreadySent) {
 			return &notificationspb.SendEmailResult{Status: "already_sent"}, nil
 		}
@@ -131,15 +143,25 @@ func suppressed(id uuid.UUID, off notifications.Switch) contract.Commit[*notific
 	}
 }
 
-// notSent records a final refusal, and gives the error that the task ends or is tried again with. Its text names no address, because it
+// notSent records a final refusal, also of the address when that is what was refused, and gives the error that the task ends or is tried again with. Its text names no address, because it
 // is logged and shown to clients; the row of a refused mail keeps the server's own words.
 func (n *Notifications) notSent(ctx context.Context, m *notifications.Mail, err error) error {
 	if refused, ok := errors.AsType[*mail.PermanentError](err); ok {
-		mark := func(tx *gorm.DB) error { return notifications.MarkRefused(tx, m.ID, refused.Error()) }
+		said := answer(refused.Code, refused.Text)
+		mark := func(tx *gorm.DB) error {
+			if err := notifications.MarkRefused(tx, m.ID, said); err != nil {
+				return err
+			}
+			business, _ := tenant.From(ctx)
+			if business == uuid.Nil || !refused.BadAddress() || !notifications.ToAnybody(m.Template) {
+				return nil
+			}
+			return notifications.BlockBounced(tx, business, m.To, said)
+		}
 		if err := n.inScope(ctx, mark); err != nil {
 			return err // the next attempt is refused again, and marks it
 		}
-		return task.Permanent(fmt.Errorf("mail server refused mail %s: %s", m.ID, anonymous(answer(refused.Code, refused.Text), m.To)))
+		return task.Permanent(fmt.Errorf("mail server refused mail %s: %s", m.ID, anonymous(said, m.To)))
 	}
 	reason := err.Error()
 	if delayed, ok := errors.AsType[*mail.TemporaryError](err); ok {

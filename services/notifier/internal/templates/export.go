@@ -1,21 +1,32 @@
 package templates
 
-import "makola/pkg/notifications"
+import (
+	"makola/pkg/mail"
+	"makola/pkg/notifications"
+)
+
+// stop is how somebody whom a business has named takes themselves off its list.
+const stop = "Stop these mails to me"
+
+// sender is the name of a business whose mails strangers read, too.
+func sender(name string) string { return called(name, maxBusiness, "a business on Makola") }
 
 // maxMessage is how much of a business's own message is printed, in characters; it is one paragraph, whatever lines it had.
 const maxMessage = 1000
 
 // exportReady brings what a schedule has made.
 func (s *Set) exportReady(c notifications.ExportReady) letter {
-	shop, title := business(c.Business), reportTitle(c.Title)
+	shop, title := sender(c.Business), reportTitle(c.Title)
 	l := letter{
 		Subject: title + " of " + shop + of(c.Period), Title: title, Greeting: greeting(c.Name), Preview: counted(int(c.Rows), "row", "rows") + ", " + size(c.SizeBytes) + ".",
 		Reason: "You get this mail because " + shop + " sends it to you by the schedule " + quoted(c.Schedule) + ". Whoever looks after the reports there can take you off its list.",
+		Stop:   stop,
 	}
-	if subject := plain(c.Subject, maxSubject); subject != "" {
+	// Schedules that were made before their words were checked may hold addresses.
+	if subject := plain(c.Subject, maxSubject); subject != "" && !mail.HasLink(subject) {
 		l.Subject = subject
 	}
-	if text := plain(c.Message, maxMessage); text != "" {
+	if text := plain(c.Message, maxMessage); text != "" && !mail.HasLink(text) {
 		l.Paragraphs = append(l.Paragraphs, shop+" writes: "+text)
 	}
 	if c.Attached {
@@ -58,7 +69,7 @@ var failures = map[string]string{
 
 // exportFailed tells that a run of a schedule has failed.
 func (s *Set) exportFailed(c notifications.ExportFailed) letter {
-	shop, title := business(c.Business), reportTitle(c.Title)
+	shop, title := sender(c.Business), reportTitle(c.Title)
 	why, known := failures[c.Failure]
 	if !known {
 		why = failures["INTERNAL"]
@@ -67,8 +78,9 @@ func (s *Set) exportFailed(c notifications.ExportFailed) letter {
 		Subject: title + " of " + shop + " could not be made" + of(c.Period), Title: title + " could not be made", Greeting: greeting(c.Name), Preview: why,
 		Paragraphs: []string{"The schedule " + quoted(c.Schedule) + " of " + shop + " ran, and its report could not be made. Nothing of the business's data was changed.", why},
 		Reason:     "You get this mail because " + shop + " sends it to you by the schedule " + quoted(c.Schedule) + ".",
+		Stop:       stop,
 	}
-	g := group{Title: "Run", Rows: []row{{Label: "Schedule", Value: plain(c.Schedule, maxBusiness)}, {Label: "Error code", Value: plain(c.Failure, maxWord)}}}
+	g := group{Title: "Run", Rows: []row{{Label: "Schedule", Value: called(c.Schedule, maxBusiness, "")}, {Label: "Error code", Value: plain(c.Failure, maxWord)}}}
 	if !c.NextRun.IsZero() {
 		g.Rows = append(g.Rows, row{Label: "Runs next", Value: moment(c.NextRun, c.Timezone)})
 	}
@@ -81,7 +93,7 @@ func (s *Set) exportFailed(c notifications.ExportFailed) letter {
 
 // exportSummary is a week of reports.
 func (s *Set) exportSummary(c notifications.ExportSummary) letter {
-	shop := business(c.Business)
+	shop := sender(c.Business)
 	l := letter{
 		Subject: "Reports of " + shop + ", " + days(c.From, c.To), Title: "A week of reports", Greeting: greeting(c.Name),
 		Preview:    counted(int(c.Successful), "report", "reports") + " made, " + counted(int(c.Failed), "failure", "failures") + ".",
@@ -91,6 +103,7 @@ func (s *Set) exportSummary(c notifications.ExportSummary) letter {
 			{Label: "Rows", Value: number(c.Records)}, {Label: "Size", Value: size(c.SizeBytes)},
 		}}},
 		Reason: "You get this mail because " + shop + " names you in the settings of its exports.",
+		Stop:   stop,
 	}
 	if len(c.Kinds) > 1 {
 		t := table{Title: "By report", Columns: []string{"Made", "Failed", "Rows", "Size"}}

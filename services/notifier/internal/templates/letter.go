@@ -24,6 +24,8 @@ type letter struct {
 	Reason string
 	// Unsubscribe is where the reader turns off mails of this kind; empty when they cannot be.
 	Unsubscribe string
+	// Stop is what the reader does there, in words; empty words are ours.
+	Stop string
 }
 
 // step is one thing to do next.

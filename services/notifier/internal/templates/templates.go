@@ -115,7 +115,9 @@ func (s *Set) RenderWith(c notifications.Content, unsubscribe string) (Message, 
 	if err != nil {
 		return Message{}, fmt.Errorf("render %s: %w", c.Template(), err)
 	}
-	l.Unsubscribe = unsubscribe
+	if l.Unsubscribe = unsubscribe; l.Stop == "" {
+		l.Stop = "Stop mails of this kind for your business"
+	}
 	for i := range l.Groups { // old content may lack what a row is for
 		l.Groups[i].Rows = slices.DeleteFunc(l.Groups[i].Rows, func(r row) bool { return r.Value == "" })
 	}

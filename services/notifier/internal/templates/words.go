@@ -7,6 +7,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"makola/pkg/mail"
 	"makola/pkg/money"
 )
 
@@ -45,18 +46,8 @@ func plain(text string, limit int) string {
 // register with another person's address, and the name must not carry an advertisement there.
 func called(name string, limit int, instead string) string {
 	name = plain(name, limit)
-	folded := strings.ToLower(name)
-	for _, sign := range []string{"://", "www.", "@"} {
-		if strings.Contains(folded, sign) {
-			return instead
-		}
-	}
-	for word := range strings.FieldsSeq(folded) {
-		// "shop.example/offer" and "shop.com" are made into links by mail programs; "A.B. Mensah" and "Ama's No. 1" are not.
-		word = strings.Trim(word, ".,;:!?()")
-		if host, rest, found := strings.Cut(word, "."); found && len(host) > 1 && len(strings.TrimRight(rest, ".")) > 1 {
-			return instead
-		}
+	if strings.Contains(name, "@") || mail.HasLink(name) {
+		return instead
 	}
 	if name == "" {
 		return instead

@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 	"gorm.io/gorm"
 
+	"makola/pkg/mail"
 	"makola/pkg/notifications"
 	"makola/pkg/reporting"
 	"makola/pkg/task"
@@ -139,6 +140,16 @@ func (e *export) failed(ctx context.Context, tx *gorm.DB, report *reporting.Repo
 	return err
 }
 
+// senderOf is whom a mail is from, as its readers are to see it: a name of the business's own, or the business. One that carries an address, which neither may today, is left out.
+func senderOf(settings reporting.ExportSettings, p reporting.Recipient) string {
+	for _, name := range []string{settings.FromName, p.Business} {
+		if name != "" && !mail.HasLink(name) {
+			return name
+		}
+	}
+	return ""
+}
+
 // queue stores one mail for each of the people, under a key of theirs, and returns their ids and how many are new. Somebody whose address cannot be written to does not keep the others
 // from having theirs.
 func (r *Reports) queue(ctx context.Context, tx *gorm.DB, settings reporting.ExportSettings, people []reporting.Recipient, key string, file *notifications.Attachment,
@@ -149,7 +160,7 @@ func (r *Reports) queue(ctx context.Context, tx *gorm.DB, settings reporting.Exp
 	}
 	mails := make([]notifications.Email, len(people))
 	for i, p := range people {
-		mails[i] = notifications.Email{Key: key + ":" + p.Email, To: p.Email, Content: content(p), Attachment: file, FromName: settings.FromName, ReplyTo: settings.ReplyTo}
+		mails[i] = notifications.Email{Key: key + ":" + p.Email, To: p.Email, Content: content(p), Attachment: file, FromName: senderOf(settings, p), ReplyTo: settings.ReplyTo}
 	}
 	queued, err := notifications.QueueAll(ctx, tx, r.Mail, mails)
 	if err != nil {

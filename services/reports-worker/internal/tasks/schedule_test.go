@@ -121,8 +121,12 @@ func TestAScheduleThatIsDueRunsOnceAndIsMailed(t *testing.T) {
 	// What becomes of the mails is seen in the report, and a recipient that bounces does not undo it.
 	w.exec(`update notifications.email set state = 'sent' where recipient = 'ama@example.com'`)
 	require.Equal(t, reporting.MailQueued, w.get(r.ID).Mails)
-	w.exec(`update notifications.email set state = 'refused' where recipient = 'accountant@example.com'`)
-	require.Equal(t, []any{reporting.Completed, reporting.MailPartlySent}, []any{w.get(r.ID).Status, w.get(r.ID).Mails})
+	w.exec(`update notifications.email set state = 'refused', error = '550 no such user' where recipient = 'accountant@example.com'`)
+	now := w.runs(s)[0]
+	require.Equal(t, []any{reporting.Completed, reporting.MailPartlySent}, []any{now.Status, now.Mails})
+	require.Equal(t, []reporting.MailedTo{{Address: "accountant@example.com", State: reporting.MailRefused, Reason: "550 no such user"}, {Address: "ama@example.com", State: reporting.MailSent}}, now.Recipients)
+	require.Equal(t, 2, w.count(`select count(*) from notifications.email where from_name = 'Ẹ̀bùn & Daughters'`), "readers see whose mail it is")
+	w.exec(`update notifications.email set error = null`)
 	w.exec(`update notifications.email set state = 'sent'`)
 	require.Equal(t, []any{reporting.Emailed, reporting.MailSent}, []any{w.get(r.ID).Status, w.get(r.ID).Mails})
 	w.exec(`update notifications.email set state = 'refused'`)

@@ -1431,6 +1431,30 @@ func (e ReportAcceptedStatus) Valid() bool {
 	}
 }
 
+// Defines values for ReportEmailState.
+const (
+	ReportEmailStateQUEUED     ReportEmailState = "QUEUED"
+	ReportEmailStateREFUSED    ReportEmailState = "REFUSED"
+	ReportEmailStateSENT       ReportEmailState = "SENT"
+	ReportEmailStateSUPPRESSED ReportEmailState = "SUPPRESSED"
+)
+
+// Valid indicates whether the value is a known member of the ReportEmailState enum.
+func (e ReportEmailState) Valid() bool {
+	switch e {
+	case ReportEmailStateQUEUED:
+		return true
+	case ReportEmailStateREFUSED:
+		return true
+	case ReportEmailStateSENT:
+		return true
+	case ReportEmailStateSUPPRESSED:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ReportKind.
 const (
 	ReportKindAuditLogs    ReportKind = "audit_logs"
@@ -3244,10 +3268,12 @@ type ExportScheduleChangeRequest struct {
 	IncludeZeroStock *bool                            `json:"include_zero_stock,omitempty"`
 	Kind             *ExportScheduleChangeRequestKind `json:"kind,omitempty"`
 
-	// Message A word to whoever reads the mail.
+	// Message A word to whoever reads the mail; without web or mail addresses.
 	Message *string `json:"message,omitempty"`
 
-	// Name Examples: Sales of the day
+	// Name Without web or mail addresses: recipients read it.
+	//
+	// Examples: Sales of the day
 	Name *string `json:"name,omitempty"`
 
 	// Period Which days each run is of, counted back from the day on which it runs; for sales and audit_logs, which need one.
@@ -3259,7 +3285,7 @@ type ExportScheduleChangeRequest struct {
 	// StorefrontID Only this storefront's sales; null is all that the schedule's maker may see.
 	StorefrontID json.RawMessage `json:"storefront_id,omitempty"`
 
-	// Subject Of the mail, in place of ours.
+	// Subject Of the mail, in place of ours; without web or mail addresses.
 	Subject *string `json:"subject,omitempty"`
 }
 
@@ -3303,10 +3329,12 @@ type ExportScheduleRequest struct {
 	IncludeZeroStock *bool                     `json:"include_zero_stock,omitempty"`
 	Kind             ExportScheduleRequestKind `json:"kind"`
 
-	// Message A word to whoever reads the mail.
+	// Message A word to whoever reads the mail; without web or mail addresses.
 	Message *string `json:"message,omitempty"`
 
-	// Name Examples: Sales of the day
+	// Name Without web or mail addresses: recipients read it.
+	//
+	// Examples: Sales of the day
 	Name string `json:"name"`
 
 	// Period Which days each run is of, counted back from the day on which it runs; for sales and audit_logs, which need one.
@@ -3318,7 +3346,7 @@ type ExportScheduleRequest struct {
 	// StorefrontID Only this storefront's sales.
 	StorefrontID *openapi_types.UUID `json:"storefront_id,omitempty"`
 
-	// Subject Of the mail, in place of ours.
+	// Subject Of the mail, in place of ours; without web or mail addresses.
 	Subject *string `json:"subject,omitempty"`
 }
 
@@ -3339,7 +3367,7 @@ type ExportSettings struct {
 	// DefaultRecipients Whom exports go to whose schedules name nobody, and whom the weekly summary goes to.
 	DefaultRecipients []string `json:"default_recipients"`
 
-	// FromName What stands before our own name in the sender of these mails; may be empty.
+	// FromName What stands before our own name in the sender of these mails, the business's name when it is empty.
 	FromName string `json:"from_name"`
 
 	// NotifyOnFailure Mail that a schedule's report could not be made.
@@ -4447,9 +4475,12 @@ type Report struct {
 	// DownloadURL Where the file is, while there is one.
 	DownloadURL *string `json:"download_url"`
 
-	// EmailState What became of the mails that tell of a schedule's run: QUEUED, some wait; SENT, PARTLY_SENT or REFUSED, a mail server took all, some or none; SUPPRESSED, the business's notification switches kept them back.
-	EmailState *string             `json:"email_state"`
-	EndDate    *openapi_types.Date `json:"end_date"`
+	// EmailState What became of the mails that tell of a schedule's run: QUEUED, some wait; SENT, PARTLY_SENT or REFUSED, a mail server took all, some or none; SUPPRESSED, all were kept back.
+	EmailState *string `json:"email_state"`
+
+	// Emails The mails that tell of a schedule's run, one for each recipient. A recipient that bounces is not mailed by later runs until the business names the address anew.
+	Emails  []ReportEmail       `json:"emails"`
+	EndDate *openapi_types.Date `json:"end_date"`
 
 	// Error Why it failed.
 	Error *string `json:"error"`
@@ -4510,6 +4541,17 @@ type ReportAccepted struct {
 
 // ReportAcceptedStatus defines model for ReportAccepted.Status.
 type ReportAcceptedStatus string
+
+// ReportEmail defines model for ReportEmail.
+type ReportEmail struct {
+	// Reason What the mail server said to a mail that it refused, or why one was not sent: the business has turned such mails off, the recipient bounced before, or wants no more of them.
+	Reason    *string          `json:"reason"`
+	Recipient string           `json:"recipient"`
+	State     ReportEmailState `json:"state"`
+}
+
+// ReportEmailState defines model for ReportEmail.State.
+type ReportEmailState string
 
 // ReportKind defines model for ReportKind.
 type ReportKind string
