@@ -60,21 +60,22 @@ type Invoice struct {
 }
 
 const selectInvoice = `
-	select i.id, i.tenant_id, i.number, i.status, i.period_start, i.period_end, i.storefronts, i.tier, i.base_minor, i.tax_lines, i.tax_minor, i.total_minor, i.currency,
+	select i.id, i.tenant_id, i.number, i.status, i.period_start, i.period_end, i.storefronts, i.tier, i.base_minor, i.tax_lines, i.tax_minor, i.charge_lines, i.charges_minor,
+	       i.total_minor, i.currency,
 	       i.issued_on, i.due_on, i.seller, i.customer, i.paid_at, coalesce(p.reference, ''), p.period_start, p.period_end, i.reminders, b.timezone
 	  from billing.invoice i join accounts.business b on b.id = i.tenant_id
 	  left join billing.subscription_payment p on p.tenant_id = i.tenant_id and p.id = i.payment_id `
 
 func scanInvoice(rows pgx.Rows) (*Invoice, error) {
 	i := &Invoice{}
-	var tier, taxes, seller, customer []byte
+	var tier, taxes, charges, seller, customer []byte
 	var currency, zone string
-	if err := rows.Scan(&i.ID, &i.Tenant, &i.Number, &i.Status, &i.PeriodStart, &i.PeriodEnd, &i.Storefronts, &tier, &i.Base.Minor, &taxes, &i.Tax.Minor, &i.Total.Minor, &currency,
-		&i.IssuedOn, &i.DueOn, &seller, &customer, &i.PaidAt, &i.Reference, &i.PaidStart, &i.PaidEnd, &i.Reminders, &zone); err != nil {
+	if err := rows.Scan(&i.ID, &i.Tenant, &i.Number, &i.Status, &i.PeriodStart, &i.PeriodEnd, &i.Storefronts, &tier, &i.Base.Minor, &taxes, &i.Tax.Minor, &charges, &i.Charged.Minor,
+		&i.Total.Minor, &currency, &i.IssuedOn, &i.DueOn, &seller, &customer, &i.PaidAt, &i.Reference, &i.PaidStart, &i.PaidEnd, &i.Reminders, &zone); err != nil {
 		return nil, err
 	}
 	c := money.Currency(currency)
-	i.Base.Currency, i.Tax.Currency, i.Total.Currency = c, c, c
+	i.Base.Currency, i.Tax.Currency, i.Charged.Currency, i.Total.Currency = c, c, c, c
 	i.Zone = location(zone)
 	for what, part := range map[string]struct {
 		raw  []byte
@@ -85,7 +86,9 @@ func scanInvoice(rows pgx.Rows) (*Invoice, error) {
 		}
 	}
 	var err error
-	i.Taxes, err = decodeTaxes(taxes, c)
+	if i.Taxes, err = decodeTaxes(taxes, c); err == nil {
+		i.Charges, err = decodeCharges(charges, c)
+	}
 	return i, err
 }
 

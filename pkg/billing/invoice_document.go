@@ -42,7 +42,7 @@ func (i *Invoice) Document() *document.Report {
 	return r
 }
 
-// amounts are the month's price and its taxes. They sum to the total.
+// amounts are the month's price, its taxes and its service charges. They sum to the total.
 func (i *Invoice) amounts() document.Table {
 	places := "1 storefront"
 	if i.Storefronts != 1 {
@@ -53,6 +53,13 @@ func (i *Invoice) amounts() document.Table {
 	}}
 	for _, t := range i.Taxes {
 		list = append(list, []document.Cell{document.Text(t.Name), document.Percent(t.BasisPoints), document.Money(t.Amount)})
+	}
+	for _, c := range i.Charges {
+		rate := document.Cell{}
+		if c.BasisPoints > 0 {
+			rate = document.Percent(c.BasisPoints)
+		}
+		list = append(list, []document.Cell{document.Text(c.Name), rate, document.Money(c.Amount)})
 	}
 	return document.Table{Name: "Amounts", Rows: rows(list...), Columns: []document.Column{
 		{Title: "Description", Width: 60}, {Title: "Rate", Kind: document.KindPercent}, {Title: "Amount", Kind: document.KindMoney, Total: true},

@@ -40,7 +40,7 @@ func issue(tx *gorm.DB, now time.Time, list []newInvoice) ([]uuid.UUID, error) {
 		return nil, err
 	}
 	n := len(list)
-	ids, numbers, tiers, taxes := make([]uuid.UUID, n), make([]string, n), make([]string, n), make([]string, n)
+	ids, numbers, tiers, taxes, charges := make([]uuid.UUID, n), make([]string, n), make([]string, n), make([]string, n), make([]string, n)
 	for i, v := range list {
 		if ids[i], err = uuid.NewV7(); err != nil {
 			return nil, fmt.Errorf("make invoice id: %w", err)
@@ -54,19 +54,23 @@ func issue(tx *gorm.DB, now time.Time, list []newInvoice) ([]uuid.UUID, error) {
 		if err != nil {
 			return nil, fmt.Errorf("encode taxes: %w", err)
 		}
-		tiers[i], taxes[i] = string(tier), string(lines)
+		more, err := json.Marshal(append([]ChargeLine{}, v.quote.Charges...))
+		if err != nil {
+			return nil, fmt.Errorf("encode service charges: %w", err)
+		}
+		tiers[i], taxes[i], charges[i] = string(tier), string(lines), string(more)
 	}
 	// The one seller is read by its key: where the planner may read no whole table (byKey), it would take a cross join for so dear that it compiles it, which takes a second.
 	inserted, err := exec(tx, "issue invoices", `
-		insert into billing.invoice (id, tenant_id, number, status, period_start, period_end, storefronts, tier, base_minor, tax_lines, tax_minor, total_minor, currency,
-		                             seller, customer, issued_on, due_on, payment_id, paid_at)
+		insert into billing.invoice (id, tenant_id, number, status, period_start, period_end, storefronts, tier, base_minor, tax_lines, tax_minor, charge_lines, charges_minor, total_minor,
+		                             currency, seller, customer, issued_on, due_on, payment_id, paid_at)
 		select v.id, v.tenant_id, v.number, case when v.payment_id is null then 'SENT' else 'PAID' end, v.starts, v.ends, v.storefronts, v.tier::jsonb, v.base, v.taxes::jsonb, v.tax,
-		       v.base + v.tax, v.currency, jsonb_build_object('name', s.name, 'tin', s.tin, 'address', s.address, 'email', s.email),
+		       v.charges::jsonb, v.charged, v.base + v.tax + v.charged, v.currency, jsonb_build_object('name', s.name, 'tin', s.tin, 'address', s.address, 'email', s.email),
 		       jsonb_build_object('name', l.name, 'tin', l.tin, 'address', l.address, 'email', l.email), ($15::timestamptz at time zone b.timezone)::date, greatest(v.due::date, ($15::timestamptz at time zone b.timezone)::date),
 		       v.payment_id, v.paid_at
 		  from unnest($1::uuid[], $2::uuid[], $3::text[], $4::timestamptz[], $5::timestamptz[], $6::int[], $7::text[], $8::bigint[], $9::text[], $10::bigint[], $11::text[],
-		              $12::text[], $13::uuid[], $14::timestamptz[])
-		       as v (id, tenant_id, number, starts, ends, storefronts, tier, base, taxes, tax, currency, due, payment_id, paid_at)
+		              $12::text[], $13::uuid[], $14::timestamptz[], $16::text[], $17::bigint[])
+		       as v (id, tenant_id, number, starts, ends, storefronts, tier, base, taxes, tax, currency, due, payment_id, paid_at, charges, charged)
 		  join accounts.v_letterhead l on l.tenant_id = v.tenant_id join accounts.business b on b.id = v.tenant_id join billing.seller s on s.one = true`,
 		ids,
 		column(list, func(v newInvoice) uuid.UUID { return v.tenant }), numbers,
@@ -76,7 +80,8 @@ func issue(tx *gorm.DB, now time.Time, list []newInvoice) ([]uuid.UUID, error) {
 		column(list, func(v newInvoice) int64 { return v.quote.Tax.Minor }), column(list, func(v newInvoice) string { return string(v.quote.Total.Currency) }),
 		column(list, func(v newInvoice) string { return v.due.Format(time.DateOnly) }),
 		column(list, func(v newInvoice) pgtype.UUID { return pgtype.UUID{Bytes: v.payment, Valid: v.payment != uuid.Nil} }),
-		column(list, func(v newInvoice) *time.Time { return v.paidAt }), now)
+		column(list, func(v newInvoice) *time.Time { return v.paidAt }), now,
+		charges, column(list, func(v newInvoice) int64 { return v.quote.Charged.Minor }))
 	if err == nil && inserted != int64(n) {
 		err = fmt.Errorf("issue invoices: %d of %d inserted", inserted, n) // which would be a gap
 	}

@@ -16,7 +16,7 @@ import (
 func (h *house) setTier(t testing.TB, id uuid.UUID, tier billing.ListedTier) (fresh bool, err error) {
 	t.Helper()
 	err = h.billing.InSystem(t.Context(), func(tx *gorm.DB) (err error) {
-		fresh, err = billing.SetTier(tx, id, tier, billing.By{Actor: "esi", Reason: "costs"})
+		fresh, err = billing.SetTier(tx, id, uuid.Nil, tier, billing.By{Actor: "esi", Reason: "costs"})
 		return err
 	})
 	return fresh, err
@@ -26,7 +26,7 @@ func (h *house) prices(t testing.TB, upTo int) (list []int64) {
 	t.Helper()
 	require.NoError(t, h.gateway.InSystem(t.Context(), func(tx *gorm.DB) error {
 		for n := 1; n <= upTo; n++ {
-			q, err := billing.PriceSubscription(tx, n, day2026)
+			q, err := billing.PriceSubscription(tx, n, "", day2026)
 			if err != nil {
 				return fmt.Errorf("%d storefronts: %w", n, err)
 			}
@@ -79,61 +79,90 @@ func TestATierThatMakesNoSenseChangesNothing(t *testing.T) {
 	require.Equal(t, before, h.prices(t, 10))
 }
 
-func TestATaxBeginsOnADayToComeAndEndsTheOneBefore(t *testing.T) {
+func TestAChangeOfATierThatIsRetiredComesTooLate(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
-	set := func(tax billing.DatedTax) (fresh bool, err error) {
+	one := uuid.MustParse("00000000-0000-7000-8000-000000000101")
+	raise := func(id, replaces uuid.UUID, base int64) (fresh bool, err error) {
+		last := 1
 		err = h.billing.InSystem(t.Context(), func(tx *gorm.DB) (err error) {
-			fresh, err = billing.SetTax(tx, tax, billing.By{Actor: "esi", Reason: "the law"}, day2026)
+			tier := billing.ListedTier{Tier: billing.Tier{MinStorefronts: 1, MaxStorefronts: &last, BaseMinor: base}}
+			fresh, err = billing.SetTier(tx, id, replaces, tier, billing.By{Actor: "esi", Reason: "costs"})
 			return err
 		})
 		return fresh, err
 	}
-	vat := billing.DatedTax{TaxRate: billing.TaxRate{Code: "VAT", Name: "Value Added Tax", BasisPoints: 2000}, Order: 3, From: day2026.AddDate(100, 6, 0)} // a day to come for the database, too
-	for _, first := range []bool{true, false} {
-		fresh, err := set(vat)
+	first := uuid.New()
+	for _, fresh := range []bool{true, false} {
+		got, err := raise(first, one, 110_00)
 		require.NoError(t, err)
-		require.Equal(t, first, fresh)
+		require.Equal(t, fresh, got)
 	}
-	require.NoError(t, h.gateway.InSystem(t.Context(), func(tx *gorm.DB) error {
-		for day, want := range map[time.Time]string{day2025: "121.90", day2026: "120.00", vat.From.AddDate(0, 0, -1): "120.00", vat.From: "125.00"} {
-			q, err := billing.PriceSubscription(tx, 1, day)
-			require.NoError(t, err)
-			require.Equal(t, want, q.Total.Decimal(), day)
-		}
-		return nil
-	}))
-	// It is decided anew before it begins, and the days before it are for what is decided later.
-	vat.BasisPoints = 1750
-	fresh, err := set(vat)
-	require.NoError(t, err)
-	require.True(t, fresh, "another rate is no decision that was taken before")
+	_, err := raise(uuid.New(), one, 90_00)
+	require.ErrorIs(t, err, billing.ErrTierRetired)
+	_, err = raise(uuid.New(), uuid.New(), 90_00)
+	require.ErrorIs(t, err, billing.ErrNoSuchTier)
+	require.Equal(t, []int64{110_00, 150_00, 180_00}, h.prices(t, 3))
+}
+
+func TestATaxBeginsOnADayToComeAndEndsTheOneBefore(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	now := time.Now() // the database looks at its own clock, too
+	today := now.UTC().Truncate(24 * time.Hour)
+	set := func(tax billing.DatedTax) (fresh bool, err error) {
+		err = h.billing.InSystem(t.Context(), func(tx *gorm.DB) (err error) {
+			fresh, err = billing.SetTax(tx, tax, billing.By{Actor: "esi", Reason: "the law"}, now)
+			return err
+		})
+		return fresh, err
+	}
+	vat := billing.DatedTax{TaxRate: billing.TaxRate{Code: "VAT", Name: "Value Added Tax", BasisPoints: 3000}, Order: 3, From: today.AddDate(0, 6, 0)}
+	right := vat
+	right.BasisPoints = 2000
+	for _, step := range []struct {
+		tax   billing.DatedTax
+		fresh bool
+	}{{vat, true}, {vat, false}, {right, true}, {right, false}} {
+		fresh, err := set(step.tax)
+		require.NoError(t, err)
+		require.Equal(t, step.fresh, fresh)
+	}
 	sooner := vat
-	sooner.BasisPoints, sooner.From = 1000, vat.From.AddDate(0, -3, 0)
-	fresh, err = set(sooner)
+	sooner.From, sooner.BasisPoints = today.AddDate(0, 1, 0), 1000
+	_, err := set(sooner)
 	require.NoError(t, err)
-	require.True(t, fresh)
 	require.NoError(t, h.gateway.InSystem(t.Context(), func(tx *gorm.DB) error {
-		for day, want := range map[time.Time]string{sooner.From.AddDate(0, 0, -1): "120.00", sooner.From: "115.00", vat.From.AddDate(0, 0, -1): "115.00", vat.From: "122.50"} {
-			q, err := billing.PriceSubscription(tx, 1, day)
+		for day, want := range map[time.Time]string{
+			day2025: "121.90", day2026: "120.00", sooner.From.AddDate(0, 0, -1): "120.00", sooner.From: "115.00", vat.From.AddDate(0, 0, -1): "115.00", vat.From: "125.00",
+		} {
+			q, err := billing.PriceSubscription(tx, 1, "", day)
 			require.NoError(t, err)
 			require.Equal(t, want, q.Total.Decimal(), day)
 		}
+		change, rate, end := billing.TaxChange{}, int64(1700), today
+		_, err := billing.ChangedTax(tx, "VAT", vat.From.AddDate(0, 0, 1), change, now)
+		require.ErrorIs(t, err, billing.ErrNoDated)
+		change.BasisPoints = &rate
+		_, err = billing.ChangedTax(tx, "VAT", day2026, change, now)
+		require.ErrorIs(t, err, billing.ErrCharged)
+		change.From = &end
+		_, err = billing.ChangedTax(tx, "VAT", day2026, change, now)
+		require.ErrorIs(t, err, billing.ErrDates)
+		begin := today.AddDate(0, 0, 3)
+		change.From = &begin
+		got, err := billing.ChangedTax(tx, "VAT", day2026, change, now)
+		require.NoError(t, err)
+		require.Equal(t, billing.DatedTax{TaxRate: billing.TaxRate{Code: "VAT", Name: "Value Added Tax", BasisPoints: 1700}, Order: 3, From: begin, Until: sooner.From.AddDate(0, 0, -1)}, got)
 		return nil
 	}))
-	require.ErrorContains(t, h.billing.InSystem(t.Context(), func(tx *gorm.DB) error {
-		return tx.Exec(`update billing.tax_rate set rate_bp = 0 where effective_from = '2026-01-01'`).Error
-	}), "permission denied to change tax")
-	sooner.Until = vat.From
-	_, err = set(sooner)
-	require.ErrorIs(t, err, billing.ErrTaxOverlap, "two of one code on one day")
-	past, backwards, absurd := vat, vat, vat
-	past.From, absurd.BasisPoints, backwards.From, backwards.Until = day2026, 10_001, vat.From.AddDate(1, 0, 0), vat.From
-	for want, bad := range map[error]billing.DatedTax{billing.ErrTaxDate: past, billing.ErrTaxRate: absurd} {
-		_, err := set(bad)
-		require.ErrorIs(t, err, want)
-	}
-	_, err = set(backwards)
-	require.ErrorIs(t, err, billing.ErrTaxDate)
+	absurd := vat
+	absurd.BasisPoints = 10_001
+	_, err = set(absurd)
+	require.ErrorIs(t, err, billing.ErrTaxRate)
 	require.Equal(t, 3, h.count(t, `select count(*) from audit.entry where action = 'tax.set'`))
+	_, err = h.admin.Exec(t.Context(), `update billing.tax_rate set rate_bp = 1 where code = 'VAT' and effective_from <= current_date`)
+	require.ErrorContains(t, err, "charged already")
+	_, err = h.admin.Exec(t.Context(), `update billing.tax_rate set effective_until = current_date - 2 where code = 'VAT' and effective_from = '2026-01-01'`)
+	require.ErrorContains(t, err, "charged already")
 }

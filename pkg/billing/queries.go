@@ -212,6 +212,15 @@ func decodeTaxes(raw []byte, c money.Currency) ([]TaxLine, error) {
 	return lines, nil
 }
 
+// decodeCharges reads stored charge lines, which are written as tax lines are.
+func decodeCharges(raw []byte, c money.Currency) ([]ChargeLine, error) {
+	stored, err := decodeTaxes(raw, c)
+	if err != nil {
+		return nil, fmt.Errorf("decode service charges: %w", err)
+	}
+	return column(stored, func(l TaxLine) ChargeLine { return ChargeLine(l) }), nil
+}
+
 // Purchases returns the tenant's purchases after the one with id after, newest first, and the id to continue with; uuid.Nil begins, and is
 // returned on the last page. limit is clamped to 1 to MaxPage.
 func Purchases(tx *gorm.DB, after uuid.UUID, limit int) (list []*Purchase, next uuid.UUID, err error) {

@@ -24,13 +24,13 @@ const between = `[ \x{a0}\x{2000}-\x{200b}\x{202f}().\-\x{2010}-\x{2015}]`
 var personalText = regexp.MustCompile(`[\p{L}\p{N}._%+\-]+@[\p{L}\p{N}.\-]+\.[\p{L}]{2,}|\+?\p{Nd}(?:` + between + `{0,2}\p{Nd}){8,}`)
 
 // dates are two days or years and more, which have as many digits as a number of somebody.
-var dates = regexp.MustCompile(`^` + date + `(?:` + between + `{1,2}` + date + `)+$`)
+var dates = regexp.MustCompile(`^` + aDate + `(?:` + between + `{1,2}` + aDate + `)+$`)
 
 const (
-	month = `(?:0?[1-9]|1[0-2])`
-	day   = `(?:0?[1-9]|[12][0-9]|3[01])`
-	year  = `(?:19|20)[0-9]{2}`
-	date  = `(?:` + year + `[.\-]` + month + `[.\-]` + day + `|` + day + `[.\-]` + month + `[.\-]` + year + `|` + year + `)`
+	aMonth = `(?:0?[1-9]|1[0-2])`
+	aDay   = `(?:0?[1-9]|[12][0-9]|3[01])`
+	aYear  = `(?:19|20)[0-9]{2}`
+	aDate  = `(?:` + aYear + `[.\-]` + aMonth + `[.\-]` + aDay + `|` + aDay + `[.\-]` + aMonth + `[.\-]` + aYear + `|` + aYear + `)`
 )
 
 // redactRequest returns a copy of a request without what is about people: by the names of members, and by how texts look.

@@ -54,7 +54,7 @@ func ChangeSubscription(tx *gorm.DB, who audit.Entry, c SubscriptionChange, open
 	storefronts, renew := s.BilledStorefronts(), s.AutoRenew
 	if c.Storefronts != nil {
 		storefronts = *c.Storefronts
-		if _, err := PriceSubscription(tx, storefronts, now.UTC()); err != nil {
+		if _, err := PriceSubscription(tx, storefronts, "", now.UTC()); err != nil {
 			return nil, err
 		}
 		if storefronts < open {

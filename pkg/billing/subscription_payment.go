@@ -61,14 +61,14 @@ type NewSubscriptionPayment struct {
 	Tenant, User uuid.UUID
 	Storefronts  int
 	Provider     string
-	// Now chooses the taxes: its calendar date in UTC, which is Ghana's time all year.
+	// Now chooses the taxes and service charges: its calendar date in UTC, which is Ghana's time all year.
 	Now time.Time
 }
 
 // CreateSubscriptionPayment prices a month and inserts a pending payment for it, and an inactive subscription for a business that has none. Commit it before asking the
 // provider for a checkout. tx must be bound to the tenant. Errors: ErrStorefronts, ErrNoTier, ErrSuspended.
 func CreateSubscriptionPayment(tx *gorm.DB, n NewSubscriptionPayment) (*SubscriptionPayment, error) {
-	q, err := PriceSubscription(tx, n.Storefronts, n.Now.UTC())
+	q, err := PriceSubscription(tx, n.Storefronts, n.Provider, n.Now.UTC())
 	if err != nil {
 		return nil, err
 	}
@@ -84,6 +84,10 @@ func CreateSubscriptionPayment(tx *gorm.DB, n NewSubscriptionPayment) (*Subscrip
 	if err != nil {
 		return nil, fmt.Errorf("create subscription payment: encode taxes: %w", err)
 	}
+	charges, err := json.Marshal(append([]ChargeLine{}, q.Charges...))
+	if err != nil {
+		return nil, fmt.Errorf("create subscription payment: encode service charges: %w", err)
+	}
 	tier, err := json.Marshal(q.Tier)
 	if err != nil {
 		return nil, fmt.Errorf("create subscription payment: encode tier: %w", err)
@@ -97,12 +101,14 @@ func CreateSubscriptionPayment(tx *gorm.DB, n NewSubscriptionPayment) (*Subscrip
 			                                        '00000000-0000-0000-0000-000000000000')
 		)
 		insert into billing.subscription_payment
-		       (id, tenant_id, user_id, reference, provider, storefronts, tier, base_minor, tax_lines, tax_minor, amount_expected, currency, attempt, previous_attempt)
-		select $1, $2, $3, $4, $5, $6, $7::jsonb, $8, $9::jsonb, $10, $11, $12, e.n + 1, e.last
+		       (id, tenant_id, user_id, reference, provider, storefronts, tier, base_minor, tax_lines, tax_minor, charge_lines, charges_minor, amount_expected, currency, attempt,
+		        previous_attempt)
+		select $1, $2, $3, $4, $5, $6, $7::jsonb, $8, $9::jsonb, $10, $11::jsonb, $12, $13, $14, e.n + 1, e.last
 		  from earlier e where not exists (select from billing.subscription where tenant_id = $2 and status = 'SUSPENDED')
 		returning attempt, created_at`,
 		func(rows pgx.Rows) error { return rows.Scan(&p.Attempt, &p.CreatedAt) },
-		p.ID, p.Tenant, p.User, p.Reference, p.Provider, p.Storefronts, string(tier), p.Base.Minor, string(taxes), p.Tax.Minor, p.Total.Minor, string(p.Total.Currency))
+		p.ID, p.Tenant, p.User, p.Reference, p.Provider, p.Storefronts, string(tier), p.Base.Minor, string(taxes), p.Tax.Minor, string(charges), p.Charged.Minor, p.Total.Minor,
+		string(p.Total.Currency))
 	if err != nil {
 		return nil, err
 	}
@@ -120,23 +126,23 @@ func AttachSubscriptionCheckout(tx *gorm.DB, id uuid.UUID, url, accessCode strin
 }
 
 const selectSubscriptionPayment = `
-	select id, tenant_id, user_id, reference, provider, status, attempt, storefronts, tier, base_minor, tax_lines, tax_minor, amount_expected, currency, period_start, period_end,
+	select id, tenant_id, user_id, reference, provider, status, attempt, storefronts, tier, base_minor, tax_lines, tax_minor, charge_lines, charges_minor, amount_expected, currency, period_start, period_end,
 	       coalesce(authorization_url, ''), coalesce(access_code, ''), coalesce(amount_received, 0), coalesce(currency_received, ''), coalesce(review_reason, ''), completed_at, created_at,
 	       coalesce(provider_txn_id, ''), amount_returned
 	  from billing.subscription_payment `
 
 func scanSubscriptionPayment(rows pgx.Rows) (*SubscriptionPayment, error) {
 	p := &SubscriptionPayment{}
-	var tier, taxes []byte
+	var tier, taxes, charges []byte
 	var currency, received string
 	var got int64
-	if err := rows.Scan(&p.ID, &p.Tenant, &p.User, &p.Reference, &p.Provider, &p.Status, &p.Attempt, &p.Storefronts, &tier, &p.Base.Minor, &taxes, &p.Tax.Minor, &p.Total.Minor, &currency,
+	if err := rows.Scan(&p.ID, &p.Tenant, &p.User, &p.Reference, &p.Provider, &p.Status, &p.Attempt, &p.Storefronts, &tier, &p.Base.Minor, &taxes, &p.Tax.Minor, &charges, &p.Charged.Minor, &p.Total.Minor, &currency,
 		&p.PeriodStart, &p.PeriodEnd, &p.CheckoutURL, &p.AccessCode, &got, &received, &p.ReviewReason, &p.CompletedAt, &p.CreatedAt,
 		&p.ProviderTransactionID, &p.Returned.Minor); err != nil {
 		return nil, err
 	}
 	c := money.Currency(currency)
-	p.Base.Currency, p.Tax.Currency, p.Total.Currency = c, c, c
+	p.Base.Currency, p.Tax.Currency, p.Charged.Currency, p.Total.Currency = c, c, c, c
 	p.Returned.Currency = c
 	if received != "" {
 		p.Received = money.FromMinor(got, money.Currency(received))
@@ -146,7 +152,9 @@ func scanSubscriptionPayment(rows pgx.Rows) (*SubscriptionPayment, error) {
 		return nil, fmt.Errorf("decode tier: %w", err)
 	}
 	var err error
-	p.Taxes, err = decodeTaxes(taxes, c)
+	if p.Taxes, err = decodeTaxes(taxes, c); err == nil {
+		p.Charges, err = decodeCharges(charges, c)
+	}
 	return p, err
 }
 

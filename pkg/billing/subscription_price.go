@@ -42,13 +42,15 @@ func (t Tier) Price(n int) money.Amount {
 type SubscriptionQuote struct {
 	Storefronts int
 	Tier        Tier
-	// Base is the price before tax, Tax the sum of Taxes, Total what the provider is asked to collect.
-	Base, Tax, Total money.Amount
-	Taxes            []TaxLine
+	// Base is the price before tax, Tax the sum of Taxes, Charged that of Charges, Total what the provider is asked to collect.
+	Base, Tax, Charged, Total money.Amount
+	Taxes                     []TaxLine
+	Charges                   []ChargeLine
 }
 
-// PriceSubscription returns the price of a month for that many storefronts, with the taxes of day. Any scope. Errors: ErrStorefronts, ErrNoTier.
-func PriceSubscription(tx *gorm.DB, storefronts int, day time.Time) (SubscriptionQuote, error) {
+// PriceSubscription returns the price of a month for that many storefronts, with the taxes of day and the service charges of a payment with provider; without a provider, with those
+// that every payment has. Any scope. Errors: ErrStorefronts, ErrNoTier.
+func PriceSubscription(tx *gorm.DB, storefronts int, provider string, day time.Time) (SubscriptionQuote, error) {
 	q := SubscriptionQuote{Storefronts: storefronts}
 	if storefronts < 1 || storefronts > MaxStorefronts {
 		return q, fmt.Errorf("price subscription for %d storefronts: %w", storefronts, ErrStorefronts)
@@ -69,9 +71,19 @@ func PriceSubscription(tx *gorm.DB, storefronts int, day time.Time) (Subscriptio
 	if err != nil {
 		return q, err
 	}
+	charges, err := ServiceChargesOn(tx, provider, day)
+	if err != nil {
+		return q, err
+	}
 	q.Base = q.Tier.Price(storefronts)
 	if q.Taxes, q.Tax, err = ApplyTaxes(q.Base, rates); err == nil {
+		q.Charges, q.Charged, err = ApplyCharges(q.Base, q.Tax, charges)
+	}
+	if err == nil {
 		q.Total, err = q.Base.Add(q.Tax)
+	}
+	if err == nil {
+		q.Total, err = q.Total.Add(q.Charged)
 	}
 	if err != nil {
 		return q, fmt.Errorf("price subscription: %w", err)

@@ -116,7 +116,8 @@ func DueReminders(tx *gorm.DB, kind ReminderKind, now time.Time, after uuid.UUID
 	return due, next, nil
 }
 
-// pricer remembers prices: most businesses have as many storefronts as others.
+// pricer remembers prices: most businesses have as many storefronts as others. With whom a month will be paid is not known before it is, so only those service charges are in them
+// that every payment has.
 type pricer struct {
 	tx    *gorm.DB
 	known map[string]SubscriptionQuote
@@ -128,7 +129,7 @@ func (p *pricer) of(storefronts int, day time.Time) (SubscriptionQuote, error) {
 	if q, ok := p.known[key]; ok {
 		return q, nil
 	}
-	q, err := PriceSubscription(p.tx, storefronts, day)
+	q, err := PriceSubscription(p.tx, storefronts, "", day)
 	if err != nil {
 		return q, err
 	}

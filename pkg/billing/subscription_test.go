@@ -96,7 +96,7 @@ func TestAMonthCostsWhatThePriceListSays(t *testing.T) {
 			{5, "200.00", "243.80", "240.00"}, {6, "250.00", "304.75", "300.00"}, {10, "450.00", "548.55", "540.00"},
 		} {
 			for day, total := range map[time.Time]string{day2025: c.total2025, day2026: c.total2026} {
-				q, err := billing.PriceSubscription(tx, c.storefronts, day)
+				q, err := billing.PriceSubscription(tx, c.storefronts, "", day)
 				require.NoError(t, err)
 				require.Equal(t, [2]string{c.base, total}, [2]string{q.Base.Decimal(), q.Total.Decimal()}, "%d storefronts on %s", c.storefronts, day)
 				sum := q.Base
@@ -108,7 +108,7 @@ func TestAMonthCostsWhatThePriceListSays(t *testing.T) {
 			}
 		}
 		for _, n := range []int{-1, 0, billing.MaxStorefronts + 1} {
-			_, err := billing.PriceSubscription(tx, n, day2026)
+			_, err := billing.PriceSubscription(tx, n, "", day2026)
 			require.ErrorIs(t, err, billing.ErrStorefronts)
 		}
 		return nil

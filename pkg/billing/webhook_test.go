@@ -147,7 +147,7 @@ func TestRolesCannotDoWhatIsNotTheirs(t *testing.T) {
 		{"billing", "enlarge a lot's grant", "update billing.credit_lot set granted = granted + 1"},
 		{"billing", "delete a review", "delete from billing.payment_review"},
 		{"billing", "change what a review is about", "update billing.payment_review set received_minor = 1"},
-		{"billing", "change a tax that has begun", "update billing.tax_rate set rate_bp = 0"},
+		{"billing", "change when a tax began", "update billing.tax_rate set effective_from = now()"},
 		{"gateway", "complete a purchase", "update billing.credit_purchase set status = 'completed'"},
 		{"gateway", "change an entry", "update billing.ledger_entry set amount = 1"},
 		{"gateway", "let an account go negative", "update billing.ledger_account set allow_negative = true"},

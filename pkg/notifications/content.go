@@ -240,11 +240,12 @@ type SubscriptionActivated struct {
 	Storefronts int    `json:"storefronts"`
 	// Reference is our reference of the payment, SUB-….
 	Reference string `json:"reference"`
-	// Currency is that of every amount here. BaseMinor is the price before tax and PaidMinor what was paid, in its minor units; Taxes are the lines between them.
+	// Currency is that of every amount here. BaseMinor is the price before tax and PaidMinor what was paid, in its minor units; Taxes and Charges are the lines between them.
 	Currency  money.Currency `json:"currency"`
 	BaseMinor int64          `json:"base_minor"`
 	PaidMinor int64          `json:"paid_minor"`
 	Taxes     []Tax          `json:"taxes,omitempty"`
+	Charges   []Tax          `json:"charges,omitempty"`
 	// PaidAt is when the payment was settled. PeriodStart and PeriodEnd are the month that it paid for; zero when unknown.
 	PaidAt      time.Time `json:"paid_at"`
 	PeriodStart time.Time `json:"period_start"`

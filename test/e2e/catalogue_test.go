@@ -187,6 +187,9 @@ var proofs = []proof{
 	{task: "subscriptions.set_tax", args: func(*everything) map[string]any {
 		return map[string]any{"code": "VAT", "name": "Value Added Tax", "rate_bp": 1600, "calculation_order": 3, "effective_from": time.Now().AddDate(0, 2, 0).Format(time.DateOnly), "actor": "kofi", "reason": "the law"}
 	}, effect: `select exists (select from billing.tax_rate where code = 'VAT' and rate_bp = 1600)`},
+	{task: "subscriptions.set_service_charge", args: func(*everything) map[string]any {
+		return map[string]any{"code": "CARD", "name": "Card fee", "kind": "FIXED", "amount": "1.50", "effective_from": time.Now().AddDate(0, 2, 0).Format(time.DateOnly), "actor": "kofi", "reason": "fees"}
+	}, effect: `select exists (select from billing.service_charge where code = 'CARD' and amount_minor = 150)`},
 	{task: "accounts.check_subscription_renewals", before: standing(`status = 'ACTIVE', auto_renew = true, period_start = now() - interval '25 days', period_end = now() + interval '5 days'`),
 		args: none, effect: sentTo("subscription_reminder"), mail: "renew"},
 	{task: "subscriptions.send_subscription_expiry_reminders", before: standing(`auto_renew = false, period_end = now() + interval '2 days'`), args: none, effect: noticed("SUBSCRIPTION_EXPIRING"), mail: "end"},

@@ -2007,7 +2007,9 @@ type SetPricingTierArgs struct {
 	// actor is the operator who decided.
 	Actor string `protobuf:"bytes,8,opt,name=actor,proto3" json:"actor,omitempty"`
 	// reason is why.
-	Reason        string `protobuf:"bytes,9,opt,name=reason,proto3" json:"reason,omitempty"`
+	Reason string `protobuf:"bytes,9,opt,name=reason,proto3" json:"reason,omitempty"`
+	// replaces is the tier that this one is a change of, a UUID; empty for a new one.
+	Replaces      string `protobuf:"bytes,10,opt,name=replaces,proto3" json:"replaces,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2101,6 +2103,13 @@ func (x *SetPricingTierArgs) GetActor() string {
 func (x *SetPricingTierArgs) GetReason() string {
 	if x != nil {
 		return x.Reason
+	}
+	return ""
+}
+
+func (x *SetPricingTierArgs) GetReplaces() string {
+	if x != nil {
+		return x.Replaces
 	}
 	return ""
 }
@@ -2315,6 +2324,188 @@ func (x *SetTaxResult) GetStatus() string {
 	return ""
 }
 
+// SetServiceChargeArgs are the arguments of subscriptions.set_service_charge.
+type SetServiceChargeArgs struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// code is the charge's, for example CARD_FEE.
+	Code string `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
+	// name is what invoices call it.
+	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// kind is PERCENTAGE or FIXED.
+	Kind string `protobuf:"bytes,3,opt,name=kind,proto3" json:"kind,omitempty"`
+	// rate_bp is the rate of a percentage in basis points: 195 is 1.95 %.
+	RateBp int32 `protobuf:"varint,4,opt,name=rate_bp,json=rateBp,proto3" json:"rate_bp,omitempty"`
+	// amount is what a fixed charge comes to, a decimal string in GHS; empty of a percentage.
+	Amount string `protobuf:"bytes,5,opt,name=amount,proto3" json:"amount,omitempty"`
+	// on_total has a percentage charged on the price and its taxes, and not on the price alone.
+	OnTotal bool `protobuf:"varint,6,opt,name=on_total,json=onTotal,proto3" json:"on_total,omitempty"`
+	// payment_provider is whose payments are charged it: paystack, flutterwave or stripe. Empty means everybody's.
+	PaymentProvider string `protobuf:"bytes,7,opt,name=payment_provider,json=paymentProvider,proto3" json:"payment_provider,omitempty"`
+	// effective_from is its first day, YYYY-MM-DD.
+	EffectiveFrom string `protobuf:"bytes,8,opt,name=effective_from,json=effectiveFrom,proto3" json:"effective_from,omitempty"`
+	// effective_until is its last day; without it there is none.
+	EffectiveUntil *string `protobuf:"bytes,9,opt,name=effective_until,json=effectiveUntil,proto3,oneof" json:"effective_until,omitempty"`
+	// actor is the operator who decided.
+	Actor string `protobuf:"bytes,10,opt,name=actor,proto3" json:"actor,omitempty"`
+	// reason is why.
+	Reason        string `protobuf:"bytes,11,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetServiceChargeArgs) Reset() {
+	*x = SetServiceChargeArgs{}
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetServiceChargeArgs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetServiceChargeArgs) ProtoMessage() {}
+
+func (x *SetServiceChargeArgs) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetServiceChargeArgs.ProtoReflect.Descriptor instead.
+func (*SetServiceChargeArgs) Descriptor() ([]byte, []int) {
+	return file_makola_subscriptions_v1_tasks_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *SetServiceChargeArgs) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *SetServiceChargeArgs) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *SetServiceChargeArgs) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *SetServiceChargeArgs) GetRateBp() int32 {
+	if x != nil {
+		return x.RateBp
+	}
+	return 0
+}
+
+func (x *SetServiceChargeArgs) GetAmount() string {
+	if x != nil {
+		return x.Amount
+	}
+	return ""
+}
+
+func (x *SetServiceChargeArgs) GetOnTotal() bool {
+	if x != nil {
+		return x.OnTotal
+	}
+	return false
+}
+
+func (x *SetServiceChargeArgs) GetPaymentProvider() string {
+	if x != nil {
+		return x.PaymentProvider
+	}
+	return ""
+}
+
+func (x *SetServiceChargeArgs) GetEffectiveFrom() string {
+	if x != nil {
+		return x.EffectiveFrom
+	}
+	return ""
+}
+
+func (x *SetServiceChargeArgs) GetEffectiveUntil() string {
+	if x != nil && x.EffectiveUntil != nil {
+		return *x.EffectiveUntil
+	}
+	return ""
+}
+
+func (x *SetServiceChargeArgs) GetActor() string {
+	if x != nil {
+		return x.Actor
+	}
+	return ""
+}
+
+func (x *SetServiceChargeArgs) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// SetServiceChargeResult is the result of subscriptions.set_service_charge.
+type SetServiceChargeResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// status is set or already_set.
+	Status        string `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetServiceChargeResult) Reset() {
+	*x = SetServiceChargeResult{}
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetServiceChargeResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetServiceChargeResult) ProtoMessage() {}
+
+func (x *SetServiceChargeResult) ProtoReflect() protoreflect.Message {
+	mi := &file_makola_subscriptions_v1_tasks_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetServiceChargeResult.ProtoReflect.Descriptor instead.
+func (*SetServiceChargeResult) Descriptor() ([]byte, []int) {
+	return file_makola_subscriptions_v1_tasks_proto_rawDescGZIP(), []int{42}
+}
+
+func (x *SetServiceChargeResult) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
 var File_makola_subscriptions_v1_tasks_proto protoreflect.FileDescriptor
 
 const file_makola_subscriptions_v1_tasks_proto_rawDesc = "" +
@@ -2434,7 +2625,7 @@ const file_makola_subscriptions_v1_tasks_proto_rawDesc = "" +
 	"\x1dCleanupOldWebhookEventsResult\x12\x16\n" +
 	"\x06status\x18\x01 \x01(\tR\x06status\x12\x18\n" +
 	"\aemptied\x18\x02 \x01(\x05R\aemptied\x12\x18\n" +
-	"\adeleted\x18\x03 \x01(\x05R\adeleted\"\x86\x03\n" +
+	"\adeleted\x18\x03 \x01(\x05R\adeleted\"\xa2\x03\n" +
 	"\x12SetPricingTierArgs\x12\x17\n" +
 	"\atier_id\x18\x01 \x01(\tR\x06tierId\x12'\n" +
 	"\x0fmin_storefronts\x18\x02 \x01(\x05R\x0eminStorefronts\x12,\n" +
@@ -2446,7 +2637,9 @@ const file_makola_subscriptions_v1_tasks_proto_rawDesc = "" +
 	"maxMembers\x88\x01\x01\x12&\n" +
 	"\fmax_products\x18\a \x01(\x05H\x02R\vmaxProducts\x88\x01\x01\x12\x14\n" +
 	"\x05actor\x18\b \x01(\tR\x05actor\x12\x16\n" +
-	"\x06reason\x18\t \x01(\tR\x06reasonB\x12\n" +
+	"\x06reason\x18\t \x01(\tR\x06reason\x12\x1a\n" +
+	"\breplaces\x18\n" +
+	" \x01(\tR\breplacesB\x12\n" +
 	"\x10_max_storefrontsB\x0e\n" +
 	"\f_max_membersB\x0f\n" +
 	"\r_max_products\".\n" +
@@ -2467,7 +2660,23 @@ const file_makola_subscriptions_v1_tasks_proto_rawDesc = "" +
 	"\x06reason\x18\t \x01(\tR\x06reasonB\x12\n" +
 	"\x10_effective_until\"&\n" +
 	"\fSetTaxResult\x12\x16\n" +
-	"\x06status\x18\x01 \x01(\tR\x06status2\x81$\n" +
+	"\x06status\x18\x01 \x01(\tR\x06status\"\xe0\x02\n" +
+	"\x14SetServiceChargeArgs\x12\x12\n" +
+	"\x04code\x18\x01 \x01(\tR\x04code\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
+	"\x04kind\x18\x03 \x01(\tR\x04kind\x12\x17\n" +
+	"\arate_bp\x18\x04 \x01(\x05R\x06rateBp\x12\x16\n" +
+	"\x06amount\x18\x05 \x01(\tR\x06amount\x12\x19\n" +
+	"\bon_total\x18\x06 \x01(\bR\aonTotal\x12)\n" +
+	"\x10payment_provider\x18\a \x01(\tR\x0fpaymentProvider\x12%\n" +
+	"\x0eeffective_from\x18\b \x01(\tR\reffectiveFrom\x12,\n" +
+	"\x0feffective_until\x18\t \x01(\tH\x00R\x0eeffectiveUntil\x88\x01\x01\x12\x14\n" +
+	"\x05actor\x18\n" +
+	" \x01(\tR\x05actor\x12\x16\n" +
+	"\x06reason\x18\v \x01(\tR\x06reasonB\x12\n" +
+	"\x10_effective_until\"0\n" +
+	"\x16SetServiceChargeResult\x12\x16\n" +
+	"\x06status\x18\x01 \x01(\tR\x06status2\x9e%\n" +
 	"\fTasksService\x12\xa7\x01\n" +
 	"\x0eProcessPayment\x12+.makola.subscriptions.v1.ProcessPaymentArgs\x1a-.makola.subscriptions.v1.ProcessPaymentResult\"9\xaa\xd4\x185\n" +
 	"\x1dsubscriptions.process_payment\x18\x02\"\x02\b<($2\t\n" +
@@ -2500,7 +2709,9 @@ const file_makola_subscriptions_v1_tasks_proto_rawDesc = "" +
 	"\x0eSetPricingTier\x12+.makola.subscriptions.v1.SetPricingTierArgs\x1a-.makola.subscriptions.v1.SetPricingTierResult\"$\xaa\xd4\x18 \n" +
 	"\x1esubscriptions.set_pricing_tier\x12q\n" +
 	"\x06SetTax\x12#.makola.subscriptions.v1.SetTaxArgs\x1a%.makola.subscriptions.v1.SetTaxResult\"\x1b\xaa\xd4\x18\x17\n" +
-	"\x15subscriptions.set_tax\x12\xb2\x01\n" +
+	"\x15subscriptions.set_tax\x12\x9a\x01\n" +
+	"\x10SetServiceCharge\x12-.makola.subscriptions.v1.SetServiceChargeArgs\x1a/.makola.subscriptions.v1.SetServiceChargeResult\"&\xaa\xd4\x18\"\n" +
+	" subscriptions.set_service_charge\x12\xb2\x01\n" +
 	"\x16SendCancellationNotice\x123.makola.subscriptions.v1.SendCancellationNoticeArgs\x1a5.makola.subscriptions.v1.SendCancellationNoticeResult\",\xaa\xd4\x18(\n" +
 	"&subscriptions.send_cancellation_notice\x12\x93\x01\n" +
 	"\rRefundPayment\x12*.makola.subscriptions.v1.RefundPaymentArgs\x1a,.makola.subscriptions.v1.RefundPaymentResult\"(\xaa\xd4\x18$\n" +
@@ -2524,7 +2735,7 @@ func file_makola_subscriptions_v1_tasks_proto_rawDescGZIP() []byte {
 	return file_makola_subscriptions_v1_tasks_proto_rawDescData
 }
 
-var file_makola_subscriptions_v1_tasks_proto_msgTypes = make([]protoimpl.MessageInfo, 41)
+var file_makola_subscriptions_v1_tasks_proto_msgTypes = make([]protoimpl.MessageInfo, 43)
 var file_makola_subscriptions_v1_tasks_proto_goTypes = []any{
 	(*ProcessPaymentArgs)(nil),                    // 0: makola.subscriptions.v1.ProcessPaymentArgs
 	(*ProcessPaymentResult)(nil),                  // 1: makola.subscriptions.v1.ProcessPaymentResult
@@ -2567,6 +2778,8 @@ var file_makola_subscriptions_v1_tasks_proto_goTypes = []any{
 	(*SetPricingTierResult)(nil),                  // 38: makola.subscriptions.v1.SetPricingTierResult
 	(*SetTaxArgs)(nil),                            // 39: makola.subscriptions.v1.SetTaxArgs
 	(*SetTaxResult)(nil),                          // 40: makola.subscriptions.v1.SetTaxResult
+	(*SetServiceChargeArgs)(nil),                  // 41: makola.subscriptions.v1.SetServiceChargeArgs
+	(*SetServiceChargeResult)(nil),                // 42: makola.subscriptions.v1.SetServiceChargeResult
 }
 var file_makola_subscriptions_v1_tasks_proto_depIdxs = []int32{
 	18, // 0: makola.subscriptions.v1.CheckPaymentGatewayHealthResult.gateways:type_name -> makola.subscriptions.v1.GatewayHealth
@@ -2585,33 +2798,35 @@ var file_makola_subscriptions_v1_tasks_proto_depIdxs = []int32{
 	35, // 13: makola.subscriptions.v1.TasksService.CleanupOldWebhookEvents:input_type -> makola.subscriptions.v1.CleanupOldWebhookEventsArgs
 	37, // 14: makola.subscriptions.v1.TasksService.SetPricingTier:input_type -> makola.subscriptions.v1.SetPricingTierArgs
 	39, // 15: makola.subscriptions.v1.TasksService.SetTax:input_type -> makola.subscriptions.v1.SetTaxArgs
-	25, // 16: makola.subscriptions.v1.TasksService.SendCancellationNotice:input_type -> makola.subscriptions.v1.SendCancellationNoticeArgs
-	10, // 17: makola.subscriptions.v1.TasksService.RefundPayment:input_type -> makola.subscriptions.v1.RefundPaymentArgs
-	12, // 18: makola.subscriptions.v1.TasksService.SuspendSubscription:input_type -> makola.subscriptions.v1.SuspendSubscriptionArgs
-	14, // 19: makola.subscriptions.v1.TasksService.ActivateSubscription:input_type -> makola.subscriptions.v1.ActivateSubscriptionArgs
-	16, // 20: makola.subscriptions.v1.TasksService.CheckPaymentGatewayHealth:input_type -> makola.subscriptions.v1.CheckPaymentGatewayHealthArgs
-	1,  // 21: makola.subscriptions.v1.TasksService.ProcessPayment:output_type -> makola.subscriptions.v1.ProcessPaymentResult
-	3,  // 22: makola.subscriptions.v1.TasksService.ProcessWebhookEvent:output_type -> makola.subscriptions.v1.ProcessWebhookEventResult
-	5,  // 23: makola.subscriptions.v1.TasksService.VerifyPayment:output_type -> makola.subscriptions.v1.VerifyPaymentResult
-	7,  // 24: makola.subscriptions.v1.TasksService.ReconcilePayments:output_type -> makola.subscriptions.v1.ReconcilePaymentsResult
-	9,  // 25: makola.subscriptions.v1.TasksService.CleanupExpiredSubscriptions:output_type -> makola.subscriptions.v1.CleanupExpiredSubscriptionsResult
-	20, // 26: makola.subscriptions.v1.TasksService.ProcessTrialExpirations:output_type -> makola.subscriptions.v1.ProcessTrialExpirationsResult
-	22, // 27: makola.subscriptions.v1.TasksService.CheckTrialExpirations:output_type -> makola.subscriptions.v1.CheckTrialExpirationsResult
-	24, // 28: makola.subscriptions.v1.TasksService.SendSubscriptionExpiryReminders:output_type -> makola.subscriptions.v1.SendSubscriptionExpiryRemindersResult
-	28, // 29: makola.subscriptions.v1.TasksService.ProcessAutoRenewals:output_type -> makola.subscriptions.v1.ProcessAutoRenewalsResult
-	30, // 30: makola.subscriptions.v1.TasksService.GenerateMonthlyInvoices:output_type -> makola.subscriptions.v1.GenerateMonthlyInvoicesResult
-	32, // 31: makola.subscriptions.v1.TasksService.SendPaymentReminders:output_type -> makola.subscriptions.v1.SendPaymentRemindersResult
-	34, // 32: makola.subscriptions.v1.TasksService.CheckUsageLimits:output_type -> makola.subscriptions.v1.CheckUsageLimitsResult
-	36, // 33: makola.subscriptions.v1.TasksService.CleanupOldWebhookEvents:output_type -> makola.subscriptions.v1.CleanupOldWebhookEventsResult
-	38, // 34: makola.subscriptions.v1.TasksService.SetPricingTier:output_type -> makola.subscriptions.v1.SetPricingTierResult
-	40, // 35: makola.subscriptions.v1.TasksService.SetTax:output_type -> makola.subscriptions.v1.SetTaxResult
-	26, // 36: makola.subscriptions.v1.TasksService.SendCancellationNotice:output_type -> makola.subscriptions.v1.SendCancellationNoticeResult
-	11, // 37: makola.subscriptions.v1.TasksService.RefundPayment:output_type -> makola.subscriptions.v1.RefundPaymentResult
-	13, // 38: makola.subscriptions.v1.TasksService.SuspendSubscription:output_type -> makola.subscriptions.v1.SuspendSubscriptionResult
-	15, // 39: makola.subscriptions.v1.TasksService.ActivateSubscription:output_type -> makola.subscriptions.v1.ActivateSubscriptionResult
-	17, // 40: makola.subscriptions.v1.TasksService.CheckPaymentGatewayHealth:output_type -> makola.subscriptions.v1.CheckPaymentGatewayHealthResult
-	21, // [21:41] is the sub-list for method output_type
-	1,  // [1:21] is the sub-list for method input_type
+	41, // 16: makola.subscriptions.v1.TasksService.SetServiceCharge:input_type -> makola.subscriptions.v1.SetServiceChargeArgs
+	25, // 17: makola.subscriptions.v1.TasksService.SendCancellationNotice:input_type -> makola.subscriptions.v1.SendCancellationNoticeArgs
+	10, // 18: makola.subscriptions.v1.TasksService.RefundPayment:input_type -> makola.subscriptions.v1.RefundPaymentArgs
+	12, // 19: makola.subscriptions.v1.TasksService.SuspendSubscription:input_type -> makola.subscriptions.v1.SuspendSubscriptionArgs
+	14, // 20: makola.subscriptions.v1.TasksService.ActivateSubscription:input_type -> makola.subscriptions.v1.ActivateSubscriptionArgs
+	16, // 21: makola.subscriptions.v1.TasksService.CheckPaymentGatewayHealth:input_type -> makola.subscriptions.v1.CheckPaymentGatewayHealthArgs
+	1,  // 22: makola.subscriptions.v1.TasksService.ProcessPayment:output_type -> makola.subscriptions.v1.ProcessPaymentResult
+	3,  // 23: makola.subscriptions.v1.TasksService.ProcessWebhookEvent:output_type -> makola.subscriptions.v1.ProcessWebhookEventResult
+	5,  // 24: makola.subscriptions.v1.TasksService.VerifyPayment:output_type -> makola.subscriptions.v1.VerifyPaymentResult
+	7,  // 25: makola.subscriptions.v1.TasksService.ReconcilePayments:output_type -> makola.subscriptions.v1.ReconcilePaymentsResult
+	9,  // 26: makola.subscriptions.v1.TasksService.CleanupExpiredSubscriptions:output_type -> makola.subscriptions.v1.CleanupExpiredSubscriptionsResult
+	20, // 27: makola.subscriptions.v1.TasksService.ProcessTrialExpirations:output_type -> makola.subscriptions.v1.ProcessTrialExpirationsResult
+	22, // 28: makola.subscriptions.v1.TasksService.CheckTrialExpirations:output_type -> makola.subscriptions.v1.CheckTrialExpirationsResult
+	24, // 29: makola.subscriptions.v1.TasksService.SendSubscriptionExpiryReminders:output_type -> makola.subscriptions.v1.SendSubscriptionExpiryRemindersResult
+	28, // 30: makola.subscriptions.v1.TasksService.ProcessAutoRenewals:output_type -> makola.subscriptions.v1.ProcessAutoRenewalsResult
+	30, // 31: makola.subscriptions.v1.TasksService.GenerateMonthlyInvoices:output_type -> makola.subscriptions.v1.GenerateMonthlyInvoicesResult
+	32, // 32: makola.subscriptions.v1.TasksService.SendPaymentReminders:output_type -> makola.subscriptions.v1.SendPaymentRemindersResult
+	34, // 33: makola.subscriptions.v1.TasksService.CheckUsageLimits:output_type -> makola.subscriptions.v1.CheckUsageLimitsResult
+	36, // 34: makola.subscriptions.v1.TasksService.CleanupOldWebhookEvents:output_type -> makola.subscriptions.v1.CleanupOldWebhookEventsResult
+	38, // 35: makola.subscriptions.v1.TasksService.SetPricingTier:output_type -> makola.subscriptions.v1.SetPricingTierResult
+	40, // 36: makola.subscriptions.v1.TasksService.SetTax:output_type -> makola.subscriptions.v1.SetTaxResult
+	42, // 37: makola.subscriptions.v1.TasksService.SetServiceCharge:output_type -> makola.subscriptions.v1.SetServiceChargeResult
+	26, // 38: makola.subscriptions.v1.TasksService.SendCancellationNotice:output_type -> makola.subscriptions.v1.SendCancellationNoticeResult
+	11, // 39: makola.subscriptions.v1.TasksService.RefundPayment:output_type -> makola.subscriptions.v1.RefundPaymentResult
+	13, // 40: makola.subscriptions.v1.TasksService.SuspendSubscription:output_type -> makola.subscriptions.v1.SuspendSubscriptionResult
+	15, // 41: makola.subscriptions.v1.TasksService.ActivateSubscription:output_type -> makola.subscriptions.v1.ActivateSubscriptionResult
+	17, // 42: makola.subscriptions.v1.TasksService.CheckPaymentGatewayHealth:output_type -> makola.subscriptions.v1.CheckPaymentGatewayHealthResult
+	22, // [22:43] is the sub-list for method output_type
+	1,  // [1:22] is the sub-list for method input_type
 	1,  // [1:1] is the sub-list for extension type_name
 	1,  // [1:1] is the sub-list for extension extendee
 	0,  // [0:1] is the sub-list for field type_name
@@ -2627,13 +2842,14 @@ func file_makola_subscriptions_v1_tasks_proto_init() {
 	file_makola_subscriptions_v1_tasks_proto_msgTypes[35].OneofWrappers = []any{}
 	file_makola_subscriptions_v1_tasks_proto_msgTypes[37].OneofWrappers = []any{}
 	file_makola_subscriptions_v1_tasks_proto_msgTypes[39].OneofWrappers = []any{}
+	file_makola_subscriptions_v1_tasks_proto_msgTypes[41].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_makola_subscriptions_v1_tasks_proto_rawDesc), len(file_makola_subscriptions_v1_tasks_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   41,
+			NumMessages:   43,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

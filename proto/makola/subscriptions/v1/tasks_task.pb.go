@@ -242,7 +242,7 @@ var CleanupOldWebhookEventsTask = &contract.Descriptor{
 //
 // SetPricingTier puts a tier into the price list, as an operator decided, with an entry in the audit log. What it takes of other tiers they lose, and the rest of them stays at its
 // price. Payments and invoices keep the prices that they were made with.
-// Fails for good when its arguments are out of range. Running it twice changes the list once.
+// Fails for good when its arguments are out of range, or the tier that it replaces does not hold any more. Running it twice changes the list once.
 var SetPricingTierTask = &contract.Descriptor{
 	Name:        "subscriptions.set_pricing_tier",
 	Queue:       "subscriptions",
@@ -257,8 +257,9 @@ var SetPricingTierTask = &contract.Descriptor{
 
 // SetTaxTask describes the task subscriptions.set_tax.
 //
-// SetTax has a tax begin on a day to come, as an operator decided, with an entry in the audit log; the one of the same code ends the day before.
-// Fails for good when its arguments are out of range, or the day is not after today. Running it twice changes the taxes once.
+// SetTax has a tax begin on a day to come, as an operator decided, with an entry in the audit log; the one of the same code ends the day before. One that begins on that day already
+// becomes it, if it has not begun; of one that has, only the end may move.
+// Fails for good when its arguments are out of range, or would change what was charged. Running it twice changes the taxes once.
 var SetTaxTask = &contract.Descriptor{
 	Name:        "subscriptions.set_tax",
 	Queue:       "subscriptions",
@@ -269,6 +270,22 @@ var SetTaxTask = &contract.Descriptor{
 	BackoffCap:  time.Hour,
 	NewArgs:     func() proto.Message { return new(SetTaxArgs) },
 	NewResult:   func() proto.Message { return new(SetTaxResult) },
+}
+
+// SetServiceChargeTask describes the task subscriptions.set_service_charge.
+//
+// SetServiceCharge has a service charge begin on a day to come, as SetTax does with a tax, with an entry in the audit log.
+// Fails for good when its arguments are out of range, or would change what was charged. Running it twice changes the charges once.
+var SetServiceChargeTask = &contract.Descriptor{
+	Name:        "subscriptions.set_service_charge",
+	Queue:       "subscriptions",
+	Mode:        contract.ModeShort,
+	Timeout:     time.Minute,
+	MaxAttempts: 12,
+	BackoffBase: 5 * time.Second,
+	BackoffCap:  time.Hour,
+	NewArgs:     func() proto.Message { return new(SetServiceChargeArgs) },
+	NewResult:   func() proto.Message { return new(SetServiceChargeResult) },
 }
 
 // SendCancellationNoticeTask describes the task subscriptions.send_cancellation_notice.
@@ -375,6 +392,7 @@ func AllTasks() []*contract.Descriptor {
 		CleanupOldWebhookEventsTask,
 		SetPricingTierTask,
 		SetTaxTask,
+		SetServiceChargeTask,
 		SendCancellationNoticeTask,
 		RefundPaymentTask,
 		SuspendSubscriptionTask,
@@ -511,17 +529,26 @@ func (t *Tasks) CleanupOldWebhookEvents(ctx context.Context, tx *gorm.DB, args *
 //
 // SetPricingTier puts a tier into the price list, as an operator decided, with an entry in the audit log. What it takes of other tiers they lose, and the rest of them stays at its
 // price. Payments and invoices keep the prices that they were made with.
-// Fails for good when its arguments are out of range. Running it twice changes the list once.
+// Fails for good when its arguments are out of range, or the tier that it replaces does not hold any more. Running it twice changes the list once.
 func (t *Tasks) SetPricingTier(ctx context.Context, tx *gorm.DB, args *SetPricingTierArgs, opts ...contract.Option) (contract.ID, error) {
 	return t.q.Enqueue(ctx, tx, SetPricingTierTask, args, opts...)
 }
 
 // SetTax enqueues the task subscriptions.set_tax in tx and returns its id.
 //
-// SetTax has a tax begin on a day to come, as an operator decided, with an entry in the audit log; the one of the same code ends the day before.
-// Fails for good when its arguments are out of range, or the day is not after today. Running it twice changes the taxes once.
+// SetTax has a tax begin on a day to come, as an operator decided, with an entry in the audit log; the one of the same code ends the day before. One that begins on that day already
+// becomes it, if it has not begun; of one that has, only the end may move.
+// Fails for good when its arguments are out of range, or would change what was charged. Running it twice changes the taxes once.
 func (t *Tasks) SetTax(ctx context.Context, tx *gorm.DB, args *SetTaxArgs, opts ...contract.Option) (contract.ID, error) {
 	return t.q.Enqueue(ctx, tx, SetTaxTask, args, opts...)
+}
+
+// SetServiceCharge enqueues the task subscriptions.set_service_charge in tx and returns its id.
+//
+// SetServiceCharge has a service charge begin on a day to come, as SetTax does with a tax, with an entry in the audit log.
+// Fails for good when its arguments are out of range, or would change what was charged. Running it twice changes the charges once.
+func (t *Tasks) SetServiceCharge(ctx context.Context, tx *gorm.DB, args *SetServiceChargeArgs, opts ...contract.Option) (contract.ID, error) {
+	return t.q.Enqueue(ctx, tx, SetServiceChargeTask, args, opts...)
 }
 
 // SendCancellationNotice enqueues the task subscriptions.send_cancellation_notice in tx and returns its id.
@@ -633,12 +660,17 @@ type TasksHandler interface {
 
 	// SetPricingTier puts a tier into the price list, as an operator decided, with an entry in the audit log. What it takes of other tiers they lose, and the rest of them stays at its
 	// price. Payments and invoices keep the prices that they were made with.
-	// Fails for good when its arguments are out of range. Running it twice changes the list once.
+	// Fails for good when its arguments are out of range, or the tier that it replaces does not hold any more. Running it twice changes the list once.
 	SetPricingTier(ctx context.Context, tx *gorm.DB, args *SetPricingTierArgs) (*SetPricingTierResult, error)
 
-	// SetTax has a tax begin on a day to come, as an operator decided, with an entry in the audit log; the one of the same code ends the day before.
-	// Fails for good when its arguments are out of range, or the day is not after today. Running it twice changes the taxes once.
+	// SetTax has a tax begin on a day to come, as an operator decided, with an entry in the audit log; the one of the same code ends the day before. One that begins on that day already
+	// becomes it, if it has not begun; of one that has, only the end may move.
+	// Fails for good when its arguments are out of range, or would change what was charged. Running it twice changes the taxes once.
 	SetTax(ctx context.Context, tx *gorm.DB, args *SetTaxArgs) (*SetTaxResult, error)
+
+	// SetServiceCharge has a service charge begin on a day to come, as SetTax does with a tax, with an entry in the audit log.
+	// Fails for good when its arguments are out of range, or would change what was charged. Running it twice changes the charges once.
+	SetServiceCharge(ctx context.Context, tx *gorm.DB, args *SetServiceChargeArgs) (*SetServiceChargeResult, error)
 
 	// SendCancellationNotice tells a business that its owner has cancelled the subscription, at once or for the end of its period, by a mail and a notice. One that was taken back
 	// in the meantime is not told of. Fails for good when the business has no subscription. Running it twice tells nobody twice.
@@ -683,6 +715,7 @@ func HandleTasks(r contract.Registrar, h TasksHandler) {
 	r.Register(contract.ShortHandler(CleanupOldWebhookEventsTask, h.CleanupOldWebhookEvents))
 	r.Register(contract.ShortHandler(SetPricingTierTask, h.SetPricingTier))
 	r.Register(contract.ShortHandler(SetTaxTask, h.SetTax))
+	r.Register(contract.ShortHandler(SetServiceChargeTask, h.SetServiceCharge))
 	r.Register(contract.ShortHandler(SendCancellationNoticeTask, h.SendCancellationNotice))
 	r.Register(contract.LongHandler(RefundPaymentTask, h.RefundPayment))
 	r.Register(contract.ShortHandler(SuspendSubscriptionTask, h.SuspendSubscription))

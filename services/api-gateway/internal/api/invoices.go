@@ -68,8 +68,8 @@ func (s *Server) invoice(ctx context.Context, id uuid.UUID) (i *billing.Invoice,
 func invoiceBody(i *billing.Invoice) gen.Invoice {
 	return gen.Invoice{
 		ID: i.ID, Number: i.Number, Status: gen.InvoiceStatus(i.Status), PeriodStart: i.PeriodStart.UTC(), PeriodEnd: i.PeriodEnd.UTC(), Storefronts: i.Storefronts, BaseAmount: i.Base.Decimal(),
-		Taxes: taxBodies(i.Taxes), TotalTax: i.Tax.Decimal(), TotalAmount: i.Total.Decimal(), Currency: string(i.Total.Currency), IssuedOn: openapitypes.Date{Time: i.IssuedOn},
-		DueOn: openapitypes.Date{Time: i.DueOn}, PaidAt: utc(i.PaidAt), PaymentReference: optional(i.Reference), Reminders: i.Reminders, Seller: partyBody(i.Seller), Customer: partyBody(i.Customer),
+		Taxes: taxBodies(i.Taxes), TotalTax: i.Tax.Decimal(), Charges: chargeBodies(i.Charges), TotalCharges: i.Charged.Decimal(), TotalAmount: i.Total.Decimal(), Currency: string(i.Total.Currency),
+		IssuedOn: openapitypes.Date{Time: i.IssuedOn}, DueOn: openapitypes.Date{Time: i.DueOn}, PaidAt: utc(i.PaidAt), PaymentReference: optional(i.Reference), Reminders: i.Reminders, Seller: partyBody(i.Seller), Customer: partyBody(i.Customer),
 		PdfURL: "/api/v1/subscription/invoices/" + i.ID.String() + "/invoice.pdf",
 	}
 }

@@ -50,6 +50,7 @@ var notOnce = map[string]string{
 	"SuspendSubscription":    "doing it twice is doing it once",
 	"ActivateSubscription":   "doing it twice is doing it once",
 	"SetPricingTier":         "whoever decides it has no business whose key it could be; the same tier again is the same list",
+	"SetServiceCharge":       "a charge of one code begins on a day once",
 	"SetTax":                 "a tax of one code begins on a day once",
 	"ReactivateSubscription": "doing it twice is doing it once",
 	"RevokeInvitation":       "doing it twice is doing it once",

@@ -2,15 +2,12 @@ package api
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/google/uuid"
-	openapitypes "github.com/oapi-codegen/runtime/types"
 	"gorm.io/gorm"
 
 	"makola/pkg/billing"
-	"makola/pkg/money"
 	"makola/pkg/task"
 	"makola/pkg/tenant"
 	subscriptionspb "makola/proto/makola/subscriptions/v1"
@@ -41,93 +38,6 @@ func (s *Server) GetPlatformStats(ctx context.Context, _ gen.GetPlatformStatsReq
 		body.Invoices = append(body.Invoices, gen.PlatformInvoices{Status: string(i.Status), Currency: string(i.Total.Currency), Invoices: i.Number, TotalAmount: i.Total.Decimal()})
 	}
 	return gen.GetPlatformStats200JSONResponse(body), nil
-}
-
-// ListPricingTiers shows the price list.
-func (s *Server) ListPricingTiers(ctx context.Context, _ gen.ListPricingTiersRequestObject) (gen.ListPricingTiersResponseObject, error) {
-	body := gen.PricingTierList{Items: []gen.ListedPricingTier{}}
-	err := s.asPlatform(ctx, func(_ context.Context, tx *gorm.DB) error {
-		list, err := billing.PriceList(tx)
-		for _, t := range list {
-			c := money.Currency(t.Currency)
-			body.Items = append(body.Items, gen.ListedPricingTier{
-				ID: t.ID, MinStorefronts: t.MinStorefronts, MaxStorefronts: t.MaxStorefronts, BasePrice: money.FromMinor(t.BaseMinor, c).Decimal(),
-				PricePerAdditional: money.FromMinor(t.AdditionalMinor, c).Decimal(), MaxMembers: t.MaxMembers, MaxProducts: t.MaxProducts, Currency: t.Currency,
-			})
-		}
-		return err
-	})
-	return gen.ListPricingTiers200JSONResponse(body), err
-}
-
-// SetPricingTier asks billing-worker to change the price list.
-func (s *Server) SetPricingTier(ctx context.Context, req gen.SetPricingTierRequestObject) (gen.SetPricingTierResponseObject, error) {
-	b := req.Body
-	base, err := priceIn("/base_price", &b.BasePrice, money.GHS)
-	if err != nil {
-		return nil, err
-	}
-	additional, err := priceIn("/price_per_additional", &b.PricePerAdditional, money.GHS)
-	if err != nil {
-		return nil, err
-	}
-	t := billing.ListedTier{
-		Tier:       billing.Tier{MinStorefronts: b.MinStorefronts, MaxStorefronts: b.MaxStorefronts, BaseMinor: base.Minor, AdditionalMinor: additional.Minor},
-		MaxMembers: b.MaxMembers, MaxProducts: b.MaxProducts,
-	}
-	if err := t.Check(); err != nil {
-		return nil, err
-	}
-	id, err := uuid.NewV7()
-	if err != nil {
-		return nil, fmt.Errorf("make tier id: %w", err)
-	}
-	args := &subscriptionspb.SetPricingTierArgs{
-		TierId: id.String(), MinStorefronts: int32(b.MinStorefronts), MaxStorefronts: small(b.MaxStorefronts), BasePrice: base.Decimal(), PricePerAdditional: additional.Decimal(),
-		MaxMembers: small(b.MaxMembers), MaxProducts: small(b.MaxProducts), Actor: auth.From(ctx).Email, Reason: b.Reason,
-	}
-	asked, err := s.askPlatform(ctx, func(ctx context.Context, tx *gorm.DB) (uuid.UUID, error) {
-		return s.Subscriptions.SetPricingTier(ctx, tx, args)
-	})
-	return gen.SetPricingTier202JSONResponse{Body: asked, Headers: gen.SetPricingTier202ResponseHeaders{Location: &asked.StatusURL, RetryAfter: &retrySeconds}}, err
-}
-
-// ListTaxes shows the taxes of all days.
-func (s *Server) ListTaxes(ctx context.Context, _ gen.ListTaxesRequestObject) (gen.ListTaxesResponseObject, error) {
-	body := gen.DatedTaxList{Items: []gen.DatedTax{}}
-	err := s.asPlatform(ctx, func(_ context.Context, tx *gorm.DB) error {
-		list, err := billing.Taxes(tx)
-		for _, t := range list {
-			item := gen.DatedTax{Code: t.Code, Name: t.Name, RateBp: int(t.BasisPoints), Cumulative: t.Cumulative, CalculationOrder: t.Order, EffectiveFrom: openapitypes.Date{Time: t.From}}
-			if !t.Until.IsZero() {
-				item.EffectiveUntil = &openapitypes.Date{Time: t.Until}
-			}
-			body.Items = append(body.Items, item)
-		}
-		return err
-	})
-	return gen.ListTaxes200JSONResponse(body), err
-}
-
-// SetTax asks billing-worker to have a tax begin.
-func (s *Server) SetTax(ctx context.Context, req gen.SetTaxRequestObject) (gen.SetTaxResponseObject, error) {
-	b := req.Body
-	t := billing.DatedTax{TaxRate: billing.TaxRate{Code: b.Code, Name: b.Name, BasisPoints: int64(b.RateBp), Cumulative: value(b.Cumulative)}, Order: b.CalculationOrder, From: b.EffectiveFrom.Time}
-	args := &subscriptionspb.SetTaxArgs{
-		Code: b.Code, Name: b.Name, RateBp: int32(b.RateBp), Cumulative: t.Cumulative, CalculationOrder: int32(b.CalculationOrder), EffectiveFrom: b.EffectiveFrom.Format(time.DateOnly),
-		Actor: auth.From(ctx).Email, Reason: b.Reason,
-	}
-	if b.EffectiveUntil != nil {
-		until := b.EffectiveUntil.Format(time.DateOnly)
-		t.Until, args.EffectiveUntil = b.EffectiveUntil.Time, &until
-	}
-	if err := t.Check(time.Now()); err != nil {
-		return nil, err
-	}
-	asked, err := s.askPlatform(ctx, func(ctx context.Context, tx *gorm.DB) (uuid.UUID, error) {
-		return s.Subscriptions.SetTax(ctx, tx, args)
-	})
-	return gen.SetTax202JSONResponse{Body: asked, Headers: gen.SetTax202ResponseHeaders{Location: &asked.StatusURL, RetryAfter: &retrySeconds}}, err
 }
 
 // GetPlatformSubscription shows one business's subscription to those who run Makola.
@@ -208,12 +118,4 @@ func (s *Server) askPlatform(ctx context.Context, enqueue func(ctx context.Conte
 	})
 	asked.StatusURL = platformTask(asked.TaskID)
 	return asked, err
-}
-
-func small(n *int) *int32 {
-	if n == nil {
-		return nil
-	}
-	v := int32(*n)
-	return &v
 }

@@ -85,10 +85,71 @@ func TestThoseWhoRunMakolaAskForPricesAndTaxes(t *testing.T) {
 		g.do("POST", tiers, esi, bad).is(t, 422, "")
 	}
 	for _, bad := range []map[string]any{
-		{"code": "VAT", "name": "V", "rate_bp": 1600, "calculation_order": 3, "effective_from": "2026-01-01", "reason": "x"}, {"code": "vat", "name": "V", "rate_bp": 1600, "calculation_order": 3, "effective_from": from, "reason": "x"},
+		{"code": "VAT", "name": "V", "rate_bp": 1600, "calculation_order": 3, "effective_from": "2026-02-01", "reason": "x"}, {"code": "vat", "name": "V", "rate_bp": 1600, "calculation_order": 3, "effective_from": from, "reason": "x"},
 		{"code": "VAT", "name": "V", "rate_bp": 10001, "calculation_order": 3, "effective_from": from, "reason": "x"}, {"code": "VAT", "name": "V", "rate_bp": 1, "calculation_order": 3, "effective_from": "soon", "reason": "x"},
 	} {
 		g.do("POST", taxes, esi, bad).is(t, 422, "")
 	}
 	require.Equal(t, 2, g.count(`select count(*) from task.task`), "nothing half done")
+}
+
+func TestThoseWhoRunMakolaChangePricesTaxesAndChargesOfDaysToCome(t *testing.T) {
+	t.Parallel()
+	g := open(t)
+	esi, s := g.operator(), g.register("ama")
+	const tiers, taxes, charges = "/api/v1/platform/pricing-tiers", "/api/v1/platform/taxes", "/api/v1/platform/service-charges"
+	const one = tiers + "/00000000-0000-7000-8000-000000000101"
+	day := func(n int) string { return time.Now().UTC().AddDate(0, 0, n).Format(time.DateOnly) }
+	g.exec(`insert into billing.service_charge (code, name, kind, rate_bp, provider, effective_from) values ('CARD', 'Card fee', 'PERCENTAGE', 195, 'stripe', '2026-01-01'), ('SMS', 'Messages', 'PERCENTAGE', 100, null, '2026-01-01')`)
+	g.exec(`insert into billing.pricing_tier (id, min_storefronts, base_minor, is_active) values ('00000000-0000-7000-8000-000000000199', 1, 9000, false)`)
+	type fields = map[string]any
+	for _, tc := range []struct {
+		method, path string
+		body         fields
+		status       int
+		code         string
+	}{
+		{"PATCH", one, fields{"base_price": "110.00", "max_members": nil}, 202, `"base_price": "110.00"`},
+		{"PATCH", one, fields{"max_products": 5000}, 202, `"max_products": 5000`},
+		{"PATCH", one, fields{}, 422, "invalid"}, {"PATCH", one, fields{"base_price": "0.00"}, 422, "invalid"}, {"PATCH", one, fields{"min_storefronts": 2}, 422, "invalid"},
+		{"PATCH", tiers + "/00000000-0000-7000-8000-000000000199", fields{"base_price": "1.00"}, 409, "tier_retired"}, {"PATCH", tiers + "/" + uuid.NewString(), fields{"base_price": "1.00"}, 404, "not_found"},
+
+		{"PATCH", taxes + "/VAT/2026-01-01", fields{"rate_bp": 1600, "effective_from": day(9)}, 202, `"effective_from": "` + day(9) + `"`},
+		{"PATCH", taxes + "/VAT/2026-01-01", fields{"effective_until": day(3)}, 202, `"effective_until": "` + day(3) + `"`},
+		{"PATCH", taxes + "/VAT/2026-01-01", fields{"rate_bp": 1600}, 409, "already_charged"}, {"PATCH", taxes + "/VAT/2026-01-01", fields{"rate_bp": 1600, "effective_from": day(0)}, 422, "invalid"},
+		{"PATCH", taxes + "/VAT/2026-01-01", fields{"effective_until": day(-1)}, 422, "invalid"}, {"PATCH", taxes + "/COVID/2021-05-01", fields{"effective_until": nil}, 409, "ended"},
+		{"PATCH", taxes + "/NHIL/2018-08-01", fields{"effective_until": day(3)}, 409, "next_begins"}, {"PATCH", taxes + "/VAT/2026-02-01", fields{"rate_bp": 1}, 404, "not_found"},
+		{"POST", taxes, fields{"code": "VAT", "name": "V", "rate_bp": 1, "calculation_order": 3, "effective_from": "2026-01-01"}, 409, "already_charged"},
+
+		{"POST", charges, fields{"code": "BANK", "name": "Bank fee", "kind": "FIXED", "amount": "1.5", "effective_from": day(1)}, 202, `"amount": "1.50"`},
+		{"POST", charges, fields{"code": "BANK", "name": "Bank fee", "kind": "FIXED", "rate_bp": 3, "effective_from": day(1)}, 422, "invalid"},
+		{"POST", charges, fields{"code": "BANK", "name": "Bank fee", "kind": "FIXED", "amount": "1.50", "effective_from": day(0)}, 422, "invalid"},
+		{"POST", charges, fields{"code": "BANK", "name": "Bank fee", "kind": "FIXED", "amount": "1.50", "provider": "momo", "effective_from": day(1)}, 422, "invalid"},
+		{"PATCH", charges + "/CARD/2026-01-01", fields{"kind": "FIXED", "amount": "2.00", "provider": nil, "effective_from": day(1)}, 202, `"kind": "FIXED"`},
+		{"PATCH", charges + "/CARD/2026-01-01", fields{"provider": nil}, 409, "already_charged"}, {"PATCH", charges + "/CARD/2026-01-02", fields{"name": "x"}, 404, "not_found"},
+	} {
+		tc.body["reason"] = "costs"
+		g.exec(`delete from task.task`)
+		a := g.do(tc.method, tc.path, esi, tc.body)
+		if tc.status != 202 {
+			a.is(t, tc.status, tc.code)
+			require.Zero(t, g.count(`select count(*) from task.task`), "nothing half done")
+			continue
+		}
+		a.is(t, 202, "")
+		require.Equal(t, a.text("status_url"), a.Header.Get("Location"))
+		require.Equal(t, 1, g.count(`select count(*) from task.task where id = $1 and tenant_id is null and args::text like '%' || $2 || '%'`, a.text("task_id"), tc.code), tc.code)
+	}
+	list := g.do("GET", charges, esi, nil).is(t, 200, "").body["items"].([]any)
+	require.Equal(t, map[string]any{"code": "CARD", "name": "Card fee", "kind": "PERCENTAGE", "rate_bp": 195.0, "amount": nil, "applies_to": "SUBTOTAL", "provider": "stripe",
+		"effective_from": "2026-01-01", "effective_until": nil}, list[0])
+	g.do("GET", charges, s.access, nil).is(t, 403, "permission_missing")
+
+	// What is shown is what is charged. A fee on the payments of another provider is in neither.
+	price := g.do("GET", "/api/v1/subscription/pricing", s.access, nil).is(t, 200, "")
+	require.Equal(t, []string{"100.00", "20.00", "1.00", "121.00"}, []string{price.text("base_amount"), price.text("total_tax"), price.text("total_charges"), price.text("total_amount")})
+	require.Equal(t, []any{map[string]any{"code": "SMS", "name": "Messages", "rate_percent": "1.00", "amount": "1.00"}}, price.body["charges"])
+	require.Equal(t, price.body, g.do("GET", "/api/v1/subscription/pricing?provider=paystack&storefronts=1", s.access, nil).is(t, 200, "").body)
+	paid := g.do("POST", subscriptionPayments, s.access, fields{}).is(t, 201, "")
+	require.Equal(t, []any{price.body["charges"], "121.00", price.text("provider")}, []any{paid.body["charges"], paid.text("total_amount"), paid.text("provider")})
 }

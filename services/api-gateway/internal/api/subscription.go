@@ -135,7 +135,11 @@ func storefrontsOf(tx *gorm.DB, asked *int) (int, error) {
 
 // GetSubscriptionPricing says what a month costs today.
 func (s *Server) GetSubscriptionPricing(ctx context.Context, req gen.GetSubscriptionPricingRequestObject) (gen.GetSubscriptionPricingResponseObject, error) {
-	if p := req.Params.Provider; p != nil && s.Providers[string(*p)] == nil {
+	provider := s.ProviderNames[0] // with whom a payment is begun that names none
+	if p := req.Params.Provider; p != nil {
+		provider = string(*p)
+	}
+	if s.Providers[provider] == nil {
 		return nil, s.notConfigured(parameterProblem)
 	}
 	var q billing.SubscriptionQuote
@@ -148,14 +152,15 @@ func (s *Server) GetSubscriptionPricing(ctx context.Context, req gen.GetSubscrip
 			}
 		}
 		var err error
-		q, err = billing.PriceSubscription(tx, n, time.Now().UTC())
+		q, err = billing.PriceSubscription(tx, n, provider, time.Now().UTC())
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
 	return gen.GetSubscriptionPricing200JSONResponse{
-		Storefronts: q.Storefronts, Period: "month", BaseAmount: q.Base.Decimal(), Taxes: taxBodies(q.Taxes), TotalTax: q.Tax.Decimal(), TotalAmount: q.Total.Decimal(), Currency: string(q.Total.Currency),
+		Storefronts: q.Storefronts, Period: "month", Provider: provider, BaseAmount: q.Base.Decimal(), Taxes: taxBodies(q.Taxes), TotalTax: q.Tax.Decimal(),
+		Charges: chargeBodies(q.Charges), TotalCharges: q.Charged.Decimal(), TotalAmount: q.Total.Decimal(), Currency: string(q.Total.Currency),
 		Tier: gen.PricingTier{
 			MinStorefronts: q.Tier.MinStorefronts, MaxStorefronts: q.Tier.MaxStorefronts,
 			BasePrice: money.FromMinor(q.Tier.BaseMinor, q.Base.Currency).Decimal(), PricePerAdditional: money.FromMinor(q.Tier.AdditionalMinor, q.Base.Currency).Decimal(),
@@ -301,7 +306,7 @@ func subscriptionBody(s *billing.Subscription, usage []billing.ResourceUsage, no
 func subscriptionPaymentBody(p *billing.SubscriptionPayment) gen.SubscriptionPayment {
 	body := gen.SubscriptionPayment{
 		Reference: p.Reference, Status: gen.SubscriptionPaymentState(p.Status), Attempt: p.Attempt, Storefronts: p.Storefronts, BaseAmount: p.Base.Decimal(), Taxes: taxBodies(p.Taxes),
-		TotalTax: p.Tax.Decimal(), TotalAmount: p.Total.Decimal(), Currency: string(p.Total.Currency), Provider: p.Provider,
+		TotalTax: p.Tax.Decimal(), Charges: chargeBodies(p.Charges), TotalCharges: p.Charged.Decimal(), TotalAmount: p.Total.Decimal(), Currency: string(p.Total.Currency), Provider: p.Provider,
 		PeriodStart: utc(p.PeriodStart), PeriodEnd: utc(p.PeriodEnd), CreatedAt: p.CreatedAt.UTC(), CompletedAt: utc(p.CompletedAt),
 	}
 	if p.Status == billing.SubPaymentPending || p.Status == billing.SubPaymentFailed { // a failed one may still be paid on the same page

@@ -136,7 +136,9 @@ func (s *Server) ReplayWebhookDelivery(ctx context.Context, req gen.ReplayWebhoo
 	return gen.ReplayWebhookDelivery202JSONResponse{Body: body, Headers: gen.ReplayWebhookDelivery202ResponseHeaders{Location: &location, RetryAfter: &retrySeconds}}, nil
 }
 
-func deliveryURL(d gen.WebhookDeliveryDetail) string { return "/api/v1/webhook-deliveries/" + d.Delivery.ID.String() }
+func deliveryURL(d gen.WebhookDeliveryDetail) string {
+	return "/api/v1/webhook-deliveries/" + d.Delivery.ID.String()
+}
 
 // deliver begins a delivery, or finds the one that an earlier request with this key has begun.
 func (s *Server) deliver(ctx context.Context, begin func(tx *gorm.DB, who audit.Entry) (*webhooks.Delivery, error)) (body gen.WebhookDeliveryDetail, err error) {

@@ -55,5 +55,6 @@ func invoiceMessage(i *billing.Invoice, who billing.Addressee) message {
 	for _, t := range i.Taxes {
 		mail.Taxes = append(mail.Taxes, notifications.Tax{Name: t.Name, BasisPoints: t.BasisPoints, AmountMinor: t.Amount.Minor})
 	}
+	mail.Charges = chargesOf(i.Charges)
 	return message{notice: n, mail: notifications.Email{Tenant: i.Tenant, Key: key, To: who.Email, Content: mail}}
 }

@@ -553,6 +553,8 @@ func TestEveryTaskPassesTheTrial(t *testing.T) {
 				TierId: uuid.NewString(), MinStorefronts: 3, BasePrice: "190.00", PricePerAdditional: "0", Actor: "esi", Reason: "costs"}),
 			"subscriptions.set_tax": standing(`storefronts = 1`, &subscriptionspb.SetTaxArgs{
 				Code: "VAT", Name: "Value Added Tax", RateBp: 1600, CalculationOrder: 3, EffectiveFrom: time.Now().AddDate(0, 1, 0).Format(time.DateOnly), Actor: "esi", Reason: "the law"}),
+			"subscriptions.set_service_charge": standing(`storefronts = 1`, &subscriptionspb.SetServiceChargeArgs{
+				Code: "CARD", Name: "Card fee", Kind: "PERCENTAGE", RateBp: 195, OnTotal: true, EffectiveFrom: time.Now().AddDate(0, 1, 0).Format(time.DateOnly), Actor: "esi", Reason: "fees"}),
 			"subscriptions.send_cancellation_notice": func(t *testing.T, pg *postgrestest.Database) tasktest.Sample {
 				t.Helper()
 				sample := standing(`status = 'ACTIVE', is_trial = false, cancel_at_period_end = true`, nil)(t, pg)

@@ -27,6 +27,12 @@ func (s *Subscriptions) SetPricingTier(_ context.Context, tx *gorm.DB, args *sub
 	if err != nil {
 		return nil, task.Permanent(errors.New("tier_id is not a UUID"))
 	}
+	var replaces uuid.UUID
+	if args.GetReplaces() != "" {
+		if replaces, err = uuid.Parse(args.GetReplaces()); err != nil {
+			return nil, task.Permanent(errors.New("replaces is not a UUID"))
+		}
+	}
 	by, err := decidedBy(args.GetActor(), args.GetReason())
 	if err != nil {
 		return nil, err
@@ -43,9 +49,9 @@ func (s *Subscriptions) SetPricingTier(_ context.Context, tx *gorm.DB, args *sub
 		Tier:       billing.Tier{MinStorefronts: int(args.GetMinStorefronts()), MaxStorefronts: number(args.MaxStorefronts), BaseMinor: base.Minor, AdditionalMinor: additional.Minor},
 		MaxMembers: number(args.MaxMembers), MaxProducts: number(args.MaxProducts),
 	}
-	fresh, err := billing.SetTier(tx, id, t, by)
+	fresh, err := billing.SetTier(tx, id, replaces, t, by)
 	if err != nil {
-		return nil, final(err, billing.ErrTierRange, billing.ErrTierPrice)
+		return nil, final(err, billing.ErrTierRange, billing.ErrTierPrice, billing.ErrTierRetired, billing.ErrNoSuchTier)
 	}
 	if fresh {
 		return &subscriptionspb.SetPricingTierResult{Status: statusSet}, nil

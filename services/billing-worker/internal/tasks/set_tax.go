@@ -25,20 +25,33 @@ func (s *Subscriptions) SetTax(_ context.Context, tx *gorm.DB, args *subscriptio
 	if t.Code == "" || t.Name == "" {
 		return nil, task.Permanent(errors.New("code and name are required"))
 	}
-	if t.From, err = time.Parse(time.DateOnly, args.GetEffectiveFrom()); err != nil {
-		return nil, task.Permanent(errors.New("effective_from is not a date"))
-	}
-	if args.EffectiveUntil != nil {
-		if t.Until, err = time.Parse(time.DateOnly, args.GetEffectiveUntil()); err != nil {
-			return nil, task.Permanent(errors.New("effective_until is not a date"))
-		}
+	if t.From, t.Until, err = days(args.GetEffectiveFrom(), args.EffectiveUntil); err != nil {
+		return nil, err
 	}
 	fresh, err := billing.SetTax(tx, t, by, s.now())
 	if err != nil {
-		return nil, final(err, billing.ErrTaxDate, billing.ErrTaxRate, billing.ErrTaxOverlap)
+		return nil, final(err, append(datedFaults(), billing.ErrTaxRate)...)
 	}
 	if fresh {
 		return &subscriptionspb.SetTaxResult{Status: statusSet}, nil
 	}
 	return &subscriptionspb.SetTaxResult{Status: statusKnown}, nil
+}
+
+// days reads the first and the last day of something that is dated.
+func days(from string, until *string) (first, last time.Time, err error) {
+	if first, err = time.Parse(time.DateOnly, from); err != nil {
+		return first, last, task.Permanent(errors.New("effective_from is not a date"))
+	}
+	if until != nil {
+		if last, err = time.Parse(time.DateOnly, *until); err != nil {
+			return first, last, task.Permanent(errors.New("effective_until is not a date"))
+		}
+	}
+	return first, last, nil
+}
+
+// datedFaults are the errors of decisions about what is charged by the day.
+func datedFaults() []error {
+	return []error{billing.ErrDates, billing.ErrCharged, billing.ErrEnded, billing.ErrNextBegins}
 }

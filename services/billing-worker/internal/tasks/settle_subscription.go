@@ -193,5 +193,14 @@ func monthReceipt(r *billing.SubscriptionReceipt) notifications.SubscriptionActi
 	for _, t := range p.Taxes {
 		c.Taxes = append(c.Taxes, notifications.Tax{Name: t.Name, BasisPoints: t.BasisPoints, AmountMinor: t.Amount.Minor})
 	}
+	c.Charges = chargesOf(p.Charges)
 	return c
+}
+
+// chargesOf are service charges as mails list them: below the taxes, a fixed one without a rate.
+func chargesOf(lines []billing.ChargeLine) (list []notifications.Tax) {
+	for _, l := range lines {
+		list = append(list, notifications.Tax{Name: l.Name, BasisPoints: l.BasisPoints, AmountMinor: l.Amount.Minor})
+	}
+	return list
 }

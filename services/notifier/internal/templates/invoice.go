@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"makola/pkg/money"
 	"makola/pkg/notifications"
 )
 
@@ -41,12 +42,25 @@ func (s *Set) invoice(c notifications.Invoice) letter {
 	for _, tax := range c.Taxes {
 		g.Rows = append(g.Rows, row{Label: plain(tax.Name, maxWord) + " (" + percent(tax.BasisPoints) + ")", Value: amount(tax.AmountMinor, c.Currency)})
 	}
+	g.Rows = append(g.Rows, chargeRows(c.Charges, c.Currency)...)
 	g.Rows = append(g.Rows, row{"To pay", total, true})
 	if due != "" {
 		g.Rows = append(g.Rows, row{Label: "Due", Value: strings.TrimPrefix(due, " on ")})
 	}
 	l.Groups = []group{g}
 	return l
+}
+
+// chargeRows list service charges, a fixed one without a rate.
+func chargeRows(charges []notifications.Tax, currency money.Currency) (rows []row) {
+	for _, charge := range charges {
+		label := plain(charge.Name, maxWord)
+		if charge.BasisPoints > 0 {
+			label += " (" + percent(charge.BasisPoints) + ")"
+		}
+		rows = append(rows, row{Label: label, Value: amount(charge.AmountMinor, currency)})
+	}
+	return rows
 }
 
 // dueDay is " on" and a day, or nothing when there is none.

@@ -36,6 +36,7 @@ func (s *Set) subscriptionActivated(c notifications.SubscriptionActivated) lette
 	for _, tax := range c.Taxes {
 		paid.Rows = append(paid.Rows, row{Label: plain(tax.Name, maxWord) + " (" + percent(tax.BasisPoints) + ")", Value: amount(tax.AmountMinor, c.Currency)})
 	}
+	paid.Rows = append(paid.Rows, chargeRows(c.Charges, c.Currency)...)
 	paid.Rows = append(paid.Rows, row{"Paid", amount(c.PaidMinor, c.Currency), true})
 	if !c.PaidAt.IsZero() {
 		paid.Rows = append(paid.Rows, row{Label: "Paid on", Value: moment(c.PaidAt, c.Timezone)})

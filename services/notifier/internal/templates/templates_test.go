@@ -44,7 +44,7 @@ func subscribed() notifications.SubscriptionActivated {
 func invoiced(reminder int) notifications.Invoice {
 	return notifications.Invoice{
 		Name: "Ama Mensah", Business: "Ama's Provisions", Storefronts: 2, Number: "INV-202603-000017", PeriodStart: paidAt, PeriodEnd: paidAt.AddDate(0, 1, -1), Currency: money.GHS,
-		BaseMinor: 15000, TotalMinor: 18000, Taxes: []notifications.Tax{
+		BaseMinor: 15000, TotalMinor: 18501, Charges: []notifications.Tax{{Name: "Card fee", BasisPoints: 195, AmountMinor: 351}, {Name: "Messages", AmountMinor: 150}}, Taxes: []notifications.Tax{
 			{Name: "National Health Insurance Levy", BasisPoints: 250, AmountMinor: 375}, {Name: "GETFund Levy", BasisPoints: 250, AmountMinor: 375}, {Name: "Value Added Tax", BasisPoints: 1500, AmountMinor: 2250},
 		}, DueOn: "2026-03-31", Reminder: reminder, Timezone: "Africa/Accra",
 	}
@@ -256,7 +256,7 @@ func TestPeoplesWordsCannotBreakOut(t *testing.T) {
 			ByAction: []notifications.ActionCount{{Action: evil, Count: 1}}},
 		"webhook_disabled":      notifications.WebhookDisabled{Name: evil, Business: evil, Host: evil, Description: evil, Timezone: evil},
 		"subscription_reminder": notifications.SubscriptionReminder{Name: evil, Business: evil, Kind: evil, Currency: "GHS\r\n", EndsAt: paidAt, Timezone: evil},
-		"invoice":               notifications.Invoice{Name: evil, Business: evil, Number: evil, Currency: "GHS\r\n", Taxes: []notifications.Tax{{Name: evil}}, DueOn: evil, PeriodStart: paidAt, Timezone: evil},
+		"invoice":               notifications.Invoice{Name: evil, Business: evil, Number: evil, Currency: "GHS\r\n", Taxes: []notifications.Tax{{Name: evil}}, Charges: []notifications.Tax{{Name: evil}}, DueOn: evil, PeriodStart: paidAt, Timezone: evil},
 		"subscription_state":    notifications.SubscriptionState{Name: evil, Business: evil, State: evil, EndsAt: paidAt, Timezone: evil},
 	}
 	for name, content := range contents {

@@ -291,6 +291,42 @@ func (e ChargeStatus) Valid() bool {
 	}
 }
 
+// Defines values for ChargeBase.
+const (
+	SUBTOTAL ChargeBase = "SUBTOTAL"
+	TOTAL    ChargeBase = "TOTAL"
+)
+
+// Valid indicates whether the value is a known member of the ChargeBase enum.
+func (e ChargeBase) Valid() bool {
+	switch e {
+	case SUBTOTAL:
+		return true
+	case TOTAL:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ChargeKind.
+const (
+	FIXED      ChargeKind = "FIXED"
+	PERCENTAGE ChargeKind = "PERCENTAGE"
+)
+
+// Valid indicates whether the value is a known member of the ChargeKind enum.
+func (e ChargeKind) Valid() bool {
+	switch e {
+	case FIXED:
+		return true
+	case PERCENTAGE:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for CheckoutRequestPaymentType.
 const (
 	CheckoutRequestPaymentTypeCARD   CheckoutRequestPaymentType = "CARD"
@@ -1785,6 +1821,27 @@ func (e ScheduleRunStatus) Valid() bool {
 	}
 }
 
+// Defines values for ServiceChargeRequestProvider.
+const (
+	ServiceChargeRequestProviderFlutterwave ServiceChargeRequestProvider = "flutterwave"
+	ServiceChargeRequestProviderPaystack    ServiceChargeRequestProvider = "paystack"
+	ServiceChargeRequestProviderStripe      ServiceChargeRequestProvider = "stripe"
+)
+
+// Valid indicates whether the value is a known member of the ServiceChargeRequestProvider enum.
+func (e ServiceChargeRequestProvider) Valid() bool {
+	switch e {
+	case ServiceChargeRequestProviderFlutterwave:
+		return true
+	case ServiceChargeRequestProviderPaystack:
+		return true
+	case ServiceChargeRequestProviderStripe:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for SessionRole.
 const (
 	SessionRoleADMIN       SessionRole = "ADMIN"
@@ -2924,6 +2981,12 @@ type Charge struct {
 // ChargeStatus cancelled: the purchase that the credits came from was refunded.
 type ChargeStatus string
 
+// ChargeBase What a percentage is charged on - the price before tax, or the price and its taxes.
+type ChargeBase string
+
+// ChargeKind defines model for ChargeKind.
+type ChargeKind string
+
 // CheckoutRequest defines model for CheckoutRequest.
 type CheckoutRequest struct {
 	// CreditOverrideReason Why a manager overrides the rules of credit.
@@ -3593,12 +3656,13 @@ type Invoice struct {
 	// BaseAmount A decimal amount in the currency named beside it.
 	//
 	// Examples: 96.00
-	BaseAmount Money              `json:"base_amount"`
-	Currency   string             `json:"currency"`
-	Customer   InvoiceParty       `json:"customer"`
-	DueOn      openapi_types.Date `json:"due_on"`
-	ID         openapi_types.UUID `json:"id"`
-	IssuedOn   openapi_types.Date `json:"issued_on"`
+	BaseAmount Money               `json:"base_amount"`
+	Charges    []ServiceChargeLine `json:"charges"`
+	Currency   string              `json:"currency"`
+	Customer   InvoiceParty        `json:"customer"`
+	DueOn      openapi_types.Date  `json:"due_on"`
+	ID         openapi_types.UUID  `json:"id"`
+	IssuedOn   openapi_types.Date  `json:"issued_on"`
 
 	// Number Examples: INV-202611-000123
 	Number string     `json:"number"`
@@ -3621,6 +3685,11 @@ type Invoice struct {
 	//
 	// Examples: 96.00
 	TotalAmount Money `json:"total_amount"`
+
+	// TotalCharges A decimal amount in the currency named beside it.
+	//
+	// Examples: 96.00
+	TotalCharges Money `json:"total_charges"`
 
 	// TotalTax A decimal amount in the currency named beside it.
 	//
@@ -4126,6 +4195,20 @@ type PricingTier struct {
 	//
 	// Examples: 96.00
 	PricePerAdditional Money `json:"price_per_additional"`
+}
+
+// PricingTierChange defines model for PricingTierChange.
+type PricingTierChange struct {
+	// BasePrice Examples: 110.00
+	BasePrice *string `json:"base_price,omitempty"`
+
+	// MaxMembers Null for no limit.
+	MaxMembers json.RawMessage `json:"max_members,omitempty"`
+
+	// MaxProducts Null for no limit.
+	MaxProducts        json.RawMessage `json:"max_products,omitempty"`
+	PricePerAdditional *string         `json:"price_per_additional,omitempty"`
+	Reason             string          `json:"reason"`
 }
 
 // PricingTierList defines model for PricingTierList.
@@ -5179,6 +5262,92 @@ type ScheduleRunRequest struct {
 	Reason string `json:"reason"`
 }
 
+// ServiceCharge defines model for ServiceCharge.
+type ServiceCharge struct {
+	// Amount Of a fixed charge, in GHS.
+	Amount *string `json:"amount"`
+
+	// AppliesTo What a percentage is charged on - the price before tax, or the price and its taxes.
+	AppliesTo      ChargeBase          `json:"applies_to"`
+	Code           string              `json:"code"`
+	EffectiveFrom  openapi_types.Date  `json:"effective_from"`
+	EffectiveUntil *openapi_types.Date `json:"effective_until"`
+	Kind           ChargeKind          `json:"kind"`
+	Name           string              `json:"name"`
+
+	// Provider Whose payments are charged it; null: everybody's.
+	Provider *string `json:"provider"`
+
+	// RateBp Of a percentage, in basis points: 195 is 1.95 %.
+	RateBp *int `json:"rate_bp"`
+}
+
+// ServiceChargeChange defines model for ServiceChargeChange.
+type ServiceChargeChange struct {
+	// Amount In GHS.
+	Amount *string `json:"amount,omitempty"`
+
+	// AppliesTo What a percentage is charged on - the price before tax, or the price and its taxes.
+	AppliesTo *ChargeBase `json:"applies_to,omitempty"`
+
+	// EffectiveFrom The day from which on the change holds. Without it what has not begun is changed as a whole.
+	EffectiveFrom *openapi_types.Date `json:"effective_from,omitempty"`
+
+	// EffectiveUntil The last day; null for no end.
+	EffectiveUntil json.RawMessage `json:"effective_until,omitempty"`
+	Kind           *ChargeKind     `json:"kind,omitempty"`
+	Name           *string         `json:"name,omitempty"`
+
+	// Provider Null for everybody's.
+	Provider json.RawMessage `json:"provider,omitempty"`
+	RateBp   *int            `json:"rate_bp,omitempty"`
+	Reason   string          `json:"reason"`
+}
+
+// ServiceChargeLine A service charge. It comes on top of price and taxes, and is not taxed.
+type ServiceChargeLine struct {
+	// Amount A decimal amount in the currency named beside it.
+	//
+	// Examples: 96.00
+	Amount Money  `json:"amount"`
+	Code   string `json:"code"`
+	Name   string `json:"name"`
+
+	// RatePercent The rate in percent; null of a fixed amount.
+	//
+	// Examples: 1.95
+	RatePercent *string `json:"rate_percent"`
+}
+
+// ServiceChargeList defines model for ServiceChargeList.
+type ServiceChargeList struct {
+	Items []ServiceCharge `json:"items"`
+}
+
+// ServiceChargeRequest defines model for ServiceChargeRequest.
+type ServiceChargeRequest struct {
+	// Amount In GHS.
+	//
+	// Examples: 1.50
+	Amount *string `json:"amount,omitempty"`
+
+	// AppliesTo What a percentage is charged on - the price before tax, or the price and its taxes.
+	AppliesTo      *ChargeBase         `json:"applies_to,omitempty"`
+	Code           string              `json:"code"`
+	EffectiveFrom  openapi_types.Date  `json:"effective_from"`
+	EffectiveUntil *openapi_types.Date `json:"effective_until,omitempty"`
+	Kind           ChargeKind          `json:"kind"`
+	Name           string              `json:"name"`
+
+	// Provider Whose payments are charged it. Without it everybody's.
+	Provider *ServiceChargeRequestProvider `json:"provider,omitempty"`
+	RateBp   *int                          `json:"rate_bp,omitempty"`
+	Reason   string                        `json:"reason"`
+}
+
+// ServiceChargeRequestProvider Whose payments are charged it. Without it everybody's.
+type ServiceChargeRequestProvider string
+
 // Session defines model for Session.
 type Session struct {
 	AccessRole  *string `json:"access_role"`
@@ -5660,11 +5829,12 @@ type SubscriptionPayment struct {
 	// BaseAmount A decimal amount in the currency named beside it.
 	//
 	// Examples: 96.00
-	BaseAmount  Money      `json:"base_amount"`
-	CompletedAt *time.Time `json:"completed_at"`
-	CreatedAt   time.Time  `json:"created_at"`
-	Currency    string     `json:"currency"`
-	PeriodEnd   *time.Time `json:"period_end"`
+	BaseAmount  Money               `json:"base_amount"`
+	Charges     []ServiceChargeLine `json:"charges"`
+	CompletedAt *time.Time          `json:"completed_at"`
+	CreatedAt   time.Time           `json:"created_at"`
+	Currency    string              `json:"currency"`
+	PeriodEnd   *time.Time          `json:"period_end"`
 
 	// PeriodStart The month that it paid for, once it has.
 	PeriodStart *time.Time               `json:"period_start"`
@@ -5678,6 +5848,11 @@ type SubscriptionPayment struct {
 	//
 	// Examples: 96.00
 	TotalAmount Money `json:"total_amount"`
+
+	// TotalCharges A decimal amount in the currency named beside it.
+	//
+	// Examples: 96.00
+	TotalCharges Money `json:"total_charges"`
 
 	// TotalTax A decimal amount in the currency named beside it.
 	//
@@ -5714,17 +5889,26 @@ type SubscriptionPrice struct {
 	// BaseAmount A decimal amount in the currency named beside it.
 	//
 	// Examples: 96.00
-	BaseAmount  Money                   `json:"base_amount"`
-	Currency    string                  `json:"currency"`
-	Period      SubscriptionPricePeriod `json:"period"`
-	Storefronts int                     `json:"storefronts"`
-	Taxes       []Tax                   `json:"taxes"`
-	Tier        PricingTier             `json:"tier"`
+	BaseAmount Money                   `json:"base_amount"`
+	Charges    []ServiceChargeLine     `json:"charges"`
+	Currency   string                  `json:"currency"`
+	Period     SubscriptionPricePeriod `json:"period"`
+
+	// Provider Whose payments have this price.
+	Provider    string      `json:"provider"`
+	Storefronts int         `json:"storefronts"`
+	Taxes       []Tax       `json:"taxes"`
+	Tier        PricingTier `json:"tier"`
 
 	// TotalAmount A decimal amount in the currency named beside it.
 	//
 	// Examples: 96.00
 	TotalAmount Money `json:"total_amount"`
+
+	// TotalCharges A decimal amount in the currency named beside it.
+	//
+	// Examples: 96.00
+	TotalCharges Money `json:"total_charges"`
 
 	// TotalTax A decimal amount in the currency named beside it.
 	//
@@ -5843,6 +6027,21 @@ type Tax struct {
 	//
 	// Examples: 2.50
 	RatePercent string `json:"rate_percent"`
+}
+
+// TaxChange defines model for TaxChange.
+type TaxChange struct {
+	CalculationOrder *int  `json:"calculation_order,omitempty"`
+	Cumulative       *bool `json:"cumulative,omitempty"`
+
+	// EffectiveFrom The day from which on the change holds. Without it what has not begun is changed as a whole.
+	EffectiveFrom *openapi_types.Date `json:"effective_from,omitempty"`
+
+	// EffectiveUntil The last day; null for no end.
+	EffectiveUntil json.RawMessage `json:"effective_until,omitempty"`
+	Name           *string         `json:"name,omitempty"`
+	RateBp         *int            `json:"rate_bp,omitempty"`
+	Reason         string          `json:"reason"`
 }
 
 // TaxRequest defines model for TaxRequest.
@@ -6219,6 +6418,12 @@ type BusinessID = openapi_types.UUID
 // CategoryID defines model for CategoryId.
 type CategoryID = openapi_types.UUID
 
+// ChargeCode defines model for ChargeCode.
+type ChargeCode = string
+
+// ChargeFrom defines model for ChargeFrom.
+type ChargeFrom = openapi_types.Date
+
 // ChargeID defines model for ChargeId.
 type ChargeID = openapi_types.UUID
 
@@ -6266,6 +6471,9 @@ type MemberID = openapi_types.UUID
 
 // NotificationID defines model for NotificationId.
 type NotificationID = openapi_types.UUID
+
+// PricingTierID defines model for PricingTierId.
+type PricingTierID = openapi_types.UUID
 
 // ProductID defines model for ProductId.
 type ProductID = openapi_types.UUID
@@ -6992,7 +7200,7 @@ type GetSubscriptionPricingParams struct {
 	// Storefronts For how many storefronts. Without it, for as many as the subscription has.
 	Storefronts *int `form:"storefronts,omitempty" json:"storefronts,omitempty"`
 
-	// Provider Who would take the payment. The price is the same with every provider; one that is not configured is refused.
+	// Provider Who would take the payment, for service charges may differ. Without it the server's default. One that is not configured is refused.
 	Provider *GetSubscriptionPricingParamsProvider `form:"provider,omitempty" json:"provider,omitempty"`
 }
 
@@ -7203,6 +7411,15 @@ type RunScheduleJSONRequestBody = ScheduleRunRequest
 // SetPricingTierJSONRequestBody defines body for SetPricingTier for application/json ContentType.
 type SetPricingTierJSONRequestBody = PricingTierRequest
 
+// ChangePricingTierJSONRequestBody defines body for ChangePricingTier for application/json ContentType.
+type ChangePricingTierJSONRequestBody = PricingTierChange
+
+// SetServiceChargeJSONRequestBody defines body for SetServiceCharge for application/json ContentType.
+type SetServiceChargeJSONRequestBody = ServiceChargeRequest
+
+// ChangeServiceChargeJSONRequestBody defines body for ChangeServiceCharge for application/json ContentType.
+type ChangeServiceChargeJSONRequestBody = ServiceChargeChange
+
 // ActivateSubscriptionJSONRequestBody defines body for ActivateSubscription for application/json ContentType.
 type ActivateSubscriptionJSONRequestBody = DecisionRequest
 
@@ -7211,6 +7428,9 @@ type SuspendSubscriptionJSONRequestBody = DecisionRequest
 
 // SetTaxJSONRequestBody defines body for SetTax for application/json ContentType.
 type SetTaxJSONRequestBody = TaxRequest
+
+// ChangeTaxJSONRequestBody defines body for ChangeTax for application/json ContentType.
+type ChangeTaxJSONRequestBody = TaxChange
 
 // AddProductJSONRequestBody defines body for AddProduct for application/json ContentType.
 type AddProductJSONRequestBody = ProductRequest
@@ -7577,6 +7797,18 @@ type ServerInterface interface {
 	// SetPricingTier Put a tier into the price list
 	// (POST /api/v1/platform/pricing-tiers)
 	SetPricingTier(c *gin.Context)
+	// ChangePricingTier Change the price of a tier
+	// (PATCH /api/v1/platform/pricing-tiers/{id})
+	ChangePricingTier(c *gin.Context, id PricingTierID)
+	// ListServiceCharges The service charges, with their days
+	// (GET /api/v1/platform/service-charges)
+	ListServiceCharges(c *gin.Context)
+	// SetServiceCharge Have a service charge begin
+	// (POST /api/v1/platform/service-charges)
+	SetServiceCharge(c *gin.Context)
+	// ChangeServiceCharge Change a service charge
+	// (PATCH /api/v1/platform/service-charges/{code}/{from})
+	ChangeServiceCharge(c *gin.Context, code ChargeCode, from ChargeFrom)
 	// GetPlatformStats How the platform stands
 	// (GET /api/v1/platform/stats)
 	GetPlatformStats(c *gin.Context)
@@ -7598,6 +7830,9 @@ type ServerInterface interface {
 	// SetTax Have a tax begin
 	// (POST /api/v1/platform/taxes)
 	SetTax(c *gin.Context)
+	// ChangeTax Change a tax
+	// (PATCH /api/v1/platform/taxes/{code}/{from})
+	ChangeTax(c *gin.Context, code ChargeCode, from ChargeFrom)
 	// ListProducts Products and their stock, by name
 	// (GET /api/v1/products)
 	ListProducts(c *gin.Context, params ListProductsParams)
@@ -10293,6 +10528,91 @@ func (siw *ServerInterfaceWrapper) SetPricingTier(c *gin.Context) {
 	siw.Handler.SetPricingTier(c)
 }
 
+// ChangePricingTier operation middleware
+func (siw *ServerInterfaceWrapper) ChangePricingTier(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id PricingTierID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ChangePricingTier(c, id)
+}
+
+// ListServiceCharges operation middleware
+func (siw *ServerInterfaceWrapper) ListServiceCharges(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListServiceCharges(c)
+}
+
+// SetServiceCharge operation middleware
+func (siw *ServerInterfaceWrapper) SetServiceCharge(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.SetServiceCharge(c)
+}
+
+// ChangeServiceCharge operation middleware
+func (siw *ServerInterfaceWrapper) ChangeServiceCharge(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "code" -------------
+	var code ChargeCode
+
+	err = runtime.BindStyledParameterWithOptions("simple", "code", c.Param("code"), &code, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter code: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "from" -------------
+	var from ChargeFrom
+
+	err = runtime.BindStyledParameterWithOptions("simple", "from", c.Param("from"), &from, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "date", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter from: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ChangeServiceCharge(c, code, from)
+}
+
 // GetPlatformStats operation middleware
 func (siw *ServerInterfaceWrapper) GetPlatformStats(c *gin.Context) {
 
@@ -10454,6 +10774,40 @@ func (siw *ServerInterfaceWrapper) SetTax(c *gin.Context) {
 	}
 
 	siw.Handler.SetTax(c)
+}
+
+// ChangeTax operation middleware
+func (siw *ServerInterfaceWrapper) ChangeTax(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "code" -------------
+	var code ChargeCode
+
+	err = runtime.BindStyledParameterWithOptions("simple", "code", c.Param("code"), &code, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter code: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "from" -------------
+	var from ChargeFrom
+
+	err = runtime.BindStyledParameterWithOptions("simple", "from", c.Param("from"), &from, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "date", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter from: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ChangeTax(c, code, from)
 }
 
 // ListProducts operation middleware
@@ -14127,8 +14481,13 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/api/v1/platform/stats", wrapper.GetPlatformStats)
 	router.GET(options.BaseURL+"/api/v1/platform/pricing-tiers", wrapper.ListPricingTiers)
 	router.POST(options.BaseURL+"/api/v1/platform/pricing-tiers", wrapper.SetPricingTier)
+	router.PATCH(options.BaseURL+"/api/v1/platform/pricing-tiers/:id", wrapper.ChangePricingTier)
 	router.GET(options.BaseURL+"/api/v1/platform/taxes", wrapper.ListTaxes)
 	router.POST(options.BaseURL+"/api/v1/platform/taxes", wrapper.SetTax)
+	router.PATCH(options.BaseURL+"/api/v1/platform/taxes/:code/:from", wrapper.ChangeTax)
+	router.GET(options.BaseURL+"/api/v1/platform/service-charges", wrapper.ListServiceCharges)
+	router.POST(options.BaseURL+"/api/v1/platform/service-charges", wrapper.SetServiceCharge)
+	router.PATCH(options.BaseURL+"/api/v1/platform/service-charges/:code/:from", wrapper.ChangeServiceCharge)
 	router.GET(options.BaseURL+"/api/v1/platform/subscriptions/:id", wrapper.GetPlatformSubscription)
 	router.POST(options.BaseURL+"/api/v1/platform/subscriptions/:id/suspend", wrapper.SuspendSubscription)
 	router.POST(options.BaseURL+"/api/v1/platform/subscriptions/:id/activate", wrapper.ActivateSubscription)
@@ -28213,6 +28572,918 @@ func (response SetPricingTierdefaultApplicationProblemPlusJSONResponse) VisitSet
 	return err
 }
 
+type ChangePricingTierRequestObject struct {
+	ID   PricingTierID `json:"id"`
+	Body *ChangePricingTierJSONRequestBody
+}
+
+type ChangePricingTierResponseObject interface {
+	VisitChangePricingTierResponse(w http.ResponseWriter) error
+}
+
+type ChangePricingTier202ResponseHeaders struct {
+	Location   *string
+	RetryAfter *int
+}
+
+type ChangePricingTier202JSONResponse struct {
+	Body    AskedFor
+	Headers ChangePricingTier202ResponseHeaders
+}
+
+func (response ChangePricingTier202JSONResponse) VisitChangePricingTierResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Location != nil {
+		w.Header().Set("Location", fmt.Sprint(*response.Headers.Location))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePricingTier400ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ChangePricingTier400ApplicationProblemPlusJSONResponse) VisitChangePricingTierResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePricingTier401ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangePricingTier401ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangePricingTier401ResponseHeaders
+}
+
+func (response ChangePricingTier401ApplicationProblemPlusJSONResponse) VisitChangePricingTierResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePricingTier403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangePricingTier403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangePricingTier403ResponseHeaders
+}
+
+func (response ChangePricingTier403ApplicationProblemPlusJSONResponse) VisitChangePricingTierResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePricingTier404ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangePricingTier404ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangePricingTier404ResponseHeaders
+}
+
+func (response ChangePricingTier404ApplicationProblemPlusJSONResponse) VisitChangePricingTierResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePricingTier409ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangePricingTier409ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangePricingTier409ResponseHeaders
+}
+
+func (response ChangePricingTier409ApplicationProblemPlusJSONResponse) VisitChangePricingTierResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePricingTier413ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangePricingTier413ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangePricingTier413ResponseHeaders
+}
+
+func (response ChangePricingTier413ApplicationProblemPlusJSONResponse) VisitChangePricingTierResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePricingTier415ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangePricingTier415ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangePricingTier415ResponseHeaders
+}
+
+func (response ChangePricingTier415ApplicationProblemPlusJSONResponse) VisitChangePricingTierResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePricingTier422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangePricingTier422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangePricingTier422ResponseHeaders
+}
+
+func (response ChangePricingTier422ApplicationProblemPlusJSONResponse) VisitChangePricingTierResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePricingTier429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ChangePricingTier429ApplicationProblemPlusJSONResponse) VisitChangePricingTierResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePricingTierdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangePricingTierdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    ChangePricingTierdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response ChangePricingTierdefaultApplicationProblemPlusJSONResponse) VisitChangePricingTierResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListServiceChargesRequestObject struct {
+}
+
+type ListServiceChargesResponseObject interface {
+	VisitListServiceChargesResponse(w http.ResponseWriter) error
+}
+
+type ListServiceCharges200JSONResponse ServiceChargeList
+
+func (response ListServiceCharges200JSONResponse) VisitListServiceChargesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListServiceCharges401ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ListServiceCharges401ApplicationProblemPlusJSONResponse) VisitListServiceChargesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListServiceCharges403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListServiceCharges403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ListServiceCharges403ResponseHeaders
+}
+
+func (response ListServiceCharges403ApplicationProblemPlusJSONResponse) VisitListServiceChargesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListServiceCharges429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListServiceCharges429ApplicationProblemPlusJSONResponse) VisitListServiceChargesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListServiceChargesdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ListServiceChargesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    ListServiceChargesdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response ListServiceChargesdefaultApplicationProblemPlusJSONResponse) VisitListServiceChargesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetServiceChargeRequestObject struct {
+	Body *SetServiceChargeJSONRequestBody
+}
+
+type SetServiceChargeResponseObject interface {
+	VisitSetServiceChargeResponse(w http.ResponseWriter) error
+}
+
+type SetServiceCharge202ResponseHeaders struct {
+	Location   *string
+	RetryAfter *int
+}
+
+type SetServiceCharge202JSONResponse struct {
+	Body    AskedFor
+	Headers SetServiceCharge202ResponseHeaders
+}
+
+func (response SetServiceCharge202JSONResponse) VisitSetServiceChargeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Location != nil {
+		w.Header().Set("Location", fmt.Sprint(*response.Headers.Location))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetServiceCharge400ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response SetServiceCharge400ApplicationProblemPlusJSONResponse) VisitSetServiceChargeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetServiceCharge401ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type SetServiceCharge401ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers SetServiceCharge401ResponseHeaders
+}
+
+func (response SetServiceCharge401ApplicationProblemPlusJSONResponse) VisitSetServiceChargeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetServiceCharge403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type SetServiceCharge403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers SetServiceCharge403ResponseHeaders
+}
+
+func (response SetServiceCharge403ApplicationProblemPlusJSONResponse) VisitSetServiceChargeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetServiceCharge404ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type SetServiceCharge404ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers SetServiceCharge404ResponseHeaders
+}
+
+func (response SetServiceCharge404ApplicationProblemPlusJSONResponse) VisitSetServiceChargeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetServiceCharge409ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type SetServiceCharge409ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers SetServiceCharge409ResponseHeaders
+}
+
+func (response SetServiceCharge409ApplicationProblemPlusJSONResponse) VisitSetServiceChargeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetServiceCharge413ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type SetServiceCharge413ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers SetServiceCharge413ResponseHeaders
+}
+
+func (response SetServiceCharge413ApplicationProblemPlusJSONResponse) VisitSetServiceChargeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetServiceCharge415ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type SetServiceCharge415ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers SetServiceCharge415ResponseHeaders
+}
+
+func (response SetServiceCharge415ApplicationProblemPlusJSONResponse) VisitSetServiceChargeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetServiceCharge422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type SetServiceCharge422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers SetServiceCharge422ResponseHeaders
+}
+
+func (response SetServiceCharge422ApplicationProblemPlusJSONResponse) VisitSetServiceChargeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetServiceCharge429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response SetServiceCharge429ApplicationProblemPlusJSONResponse) VisitSetServiceChargeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetServiceChargedefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type SetServiceChargedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    SetServiceChargedefaultResponseHeaders
+	StatusCode int
+}
+
+func (response SetServiceChargedefaultApplicationProblemPlusJSONResponse) VisitSetServiceChargeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeServiceChargeRequestObject struct {
+	Code ChargeCode `json:"code"`
+	From ChargeFrom `json:"from"`
+	Body *ChangeServiceChargeJSONRequestBody
+}
+
+type ChangeServiceChargeResponseObject interface {
+	VisitChangeServiceChargeResponse(w http.ResponseWriter) error
+}
+
+type ChangeServiceCharge202ResponseHeaders struct {
+	Location   *string
+	RetryAfter *int
+}
+
+type ChangeServiceCharge202JSONResponse struct {
+	Body    AskedFor
+	Headers ChangeServiceCharge202ResponseHeaders
+}
+
+func (response ChangeServiceCharge202JSONResponse) VisitChangeServiceChargeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Location != nil {
+		w.Header().Set("Location", fmt.Sprint(*response.Headers.Location))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeServiceCharge400ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeServiceCharge400ApplicationProblemPlusJSONResponse) VisitChangeServiceChargeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeServiceCharge401ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeServiceCharge401ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangeServiceCharge401ResponseHeaders
+}
+
+func (response ChangeServiceCharge401ApplicationProblemPlusJSONResponse) VisitChangeServiceChargeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeServiceCharge403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeServiceCharge403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangeServiceCharge403ResponseHeaders
+}
+
+func (response ChangeServiceCharge403ApplicationProblemPlusJSONResponse) VisitChangeServiceChargeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeServiceCharge404ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeServiceCharge404ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangeServiceCharge404ResponseHeaders
+}
+
+func (response ChangeServiceCharge404ApplicationProblemPlusJSONResponse) VisitChangeServiceChargeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeServiceCharge409ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeServiceCharge409ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangeServiceCharge409ResponseHeaders
+}
+
+func (response ChangeServiceCharge409ApplicationProblemPlusJSONResponse) VisitChangeServiceChargeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeServiceCharge413ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeServiceCharge413ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangeServiceCharge413ResponseHeaders
+}
+
+func (response ChangeServiceCharge413ApplicationProblemPlusJSONResponse) VisitChangeServiceChargeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeServiceCharge415ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeServiceCharge415ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangeServiceCharge415ResponseHeaders
+}
+
+func (response ChangeServiceCharge415ApplicationProblemPlusJSONResponse) VisitChangeServiceChargeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeServiceCharge422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeServiceCharge422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangeServiceCharge422ResponseHeaders
+}
+
+func (response ChangeServiceCharge422ApplicationProblemPlusJSONResponse) VisitChangeServiceChargeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeServiceCharge429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeServiceCharge429ApplicationProblemPlusJSONResponse) VisitChangeServiceChargeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeServiceChargedefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeServiceChargedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    ChangeServiceChargedefaultResponseHeaders
+	StatusCode int
+}
+
+func (response ChangeServiceChargedefaultApplicationProblemPlusJSONResponse) VisitChangeServiceChargeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetPlatformStatsRequestObject struct {
 }
 
@@ -29555,6 +30826,275 @@ type SetTaxdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response SetTaxdefaultApplicationProblemPlusJSONResponse) VisitSetTaxResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeTaxRequestObject struct {
+	Code ChargeCode `json:"code"`
+	From ChargeFrom `json:"from"`
+	Body *ChangeTaxJSONRequestBody
+}
+
+type ChangeTaxResponseObject interface {
+	VisitChangeTaxResponse(w http.ResponseWriter) error
+}
+
+type ChangeTax202ResponseHeaders struct {
+	Location   *string
+	RetryAfter *int
+}
+
+type ChangeTax202JSONResponse struct {
+	Body    AskedFor
+	Headers ChangeTax202ResponseHeaders
+}
+
+func (response ChangeTax202JSONResponse) VisitChangeTaxResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Location != nil {
+		w.Header().Set("Location", fmt.Sprint(*response.Headers.Location))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeTax400ApplicationProblemPlusJSONResponse struct {
+	ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeTax400ApplicationProblemPlusJSONResponse) VisitChangeTaxResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeTax401ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeTax401ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangeTax401ResponseHeaders
+}
+
+func (response ChangeTax401ApplicationProblemPlusJSONResponse) VisitChangeTaxResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeTax403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeTax403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangeTax403ResponseHeaders
+}
+
+func (response ChangeTax403ApplicationProblemPlusJSONResponse) VisitChangeTaxResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeTax404ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeTax404ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangeTax404ResponseHeaders
+}
+
+func (response ChangeTax404ApplicationProblemPlusJSONResponse) VisitChangeTaxResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeTax409ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeTax409ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangeTax409ResponseHeaders
+}
+
+func (response ChangeTax409ApplicationProblemPlusJSONResponse) VisitChangeTaxResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeTax413ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeTax413ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangeTax413ResponseHeaders
+}
+
+func (response ChangeTax413ApplicationProblemPlusJSONResponse) VisitChangeTaxResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeTax415ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeTax415ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangeTax415ResponseHeaders
+}
+
+func (response ChangeTax415ApplicationProblemPlusJSONResponse) VisitChangeTaxResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeTax422ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeTax422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ChangeTax422ResponseHeaders
+}
+
+func (response ChangeTax422ApplicationProblemPlusJSONResponse) VisitChangeTaxResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeTax429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeTax429ApplicationProblemPlusJSONResponse) VisitChangeTaxResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("RateLimit", fmt.Sprint(response.Headers.RateLimit))
+	w.Header().Set("RateLimit-Policy", fmt.Sprint(response.Headers.RateLimitPolicy))
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeTaxdefaultResponseHeaders struct {
+	RetryAfter *int
+}
+
+type ChangeTaxdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    ChangeTaxdefaultResponseHeaders
+	StatusCode int
+}
+
+func (response ChangeTaxdefaultApplicationProblemPlusJSONResponse) VisitChangeTaxResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -47734,6 +49274,18 @@ type StrictServerInterface interface {
 	// SetPricingTier Put a tier into the price list
 	// (POST /api/v1/platform/pricing-tiers)
 	SetPricingTier(ctx context.Context, request SetPricingTierRequestObject) (SetPricingTierResponseObject, error)
+	// ChangePricingTier Change the price of a tier
+	// (PATCH /api/v1/platform/pricing-tiers/{id})
+	ChangePricingTier(ctx context.Context, request ChangePricingTierRequestObject) (ChangePricingTierResponseObject, error)
+	// ListServiceCharges The service charges, with their days
+	// (GET /api/v1/platform/service-charges)
+	ListServiceCharges(ctx context.Context, request ListServiceChargesRequestObject) (ListServiceChargesResponseObject, error)
+	// SetServiceCharge Have a service charge begin
+	// (POST /api/v1/platform/service-charges)
+	SetServiceCharge(ctx context.Context, request SetServiceChargeRequestObject) (SetServiceChargeResponseObject, error)
+	// ChangeServiceCharge Change a service charge
+	// (PATCH /api/v1/platform/service-charges/{code}/{from})
+	ChangeServiceCharge(ctx context.Context, request ChangeServiceChargeRequestObject) (ChangeServiceChargeResponseObject, error)
 	// GetPlatformStats How the platform stands
 	// (GET /api/v1/platform/stats)
 	GetPlatformStats(ctx context.Context, request GetPlatformStatsRequestObject) (GetPlatformStatsResponseObject, error)
@@ -47755,6 +49307,9 @@ type StrictServerInterface interface {
 	// SetTax Have a tax begin
 	// (POST /api/v1/platform/taxes)
 	SetTax(ctx context.Context, request SetTaxRequestObject) (SetTaxResponseObject, error)
+	// ChangeTax Change a tax
+	// (PATCH /api/v1/platform/taxes/{code}/{from})
+	ChangeTax(ctx context.Context, request ChangeTaxRequestObject) (ChangeTaxResponseObject, error)
 	// ListProducts Products and their stock, by name
 	// (GET /api/v1/products)
 	ListProducts(ctx context.Context, request ListProductsRequestObject) (ListProductsResponseObject, error)
@@ -50855,6 +52410,161 @@ func (sh *strictHandler) SetPricingTier(ctx *gin.Context) {
 	}
 }
 
+// ChangePricingTier operation middleware
+func (sh *strictHandler) ChangePricingTier(ctx *gin.Context, id PricingTierID) {
+	var request ChangePricingTierRequestObject
+
+	request.ID = id
+
+	var body ChangePricingTierJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ChangePricingTier(ctx.Request.Context(), request.(ChangePricingTierRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ChangePricingTier")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ChangePricingTierResponseObject); ok {
+		if err := validResponse.VisitChangePricingTierResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListServiceCharges operation middleware
+func (sh *strictHandler) ListServiceCharges(ctx *gin.Context) {
+	var request ListServiceChargesRequestObject
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListServiceCharges(ctx.Request.Context(), request.(ListServiceChargesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListServiceCharges")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListServiceChargesResponseObject); ok {
+		if err := validResponse.VisitListServiceChargesResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// SetServiceCharge operation middleware
+func (sh *strictHandler) SetServiceCharge(ctx *gin.Context) {
+	var request SetServiceChargeRequestObject
+
+	var body SetServiceChargeJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.SetServiceCharge(ctx.Request.Context(), request.(SetServiceChargeRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SetServiceCharge")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(SetServiceChargeResponseObject); ok {
+		if err := validResponse.VisitSetServiceChargeResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ChangeServiceCharge operation middleware
+func (sh *strictHandler) ChangeServiceCharge(ctx *gin.Context, code ChargeCode, from ChargeFrom) {
+	var request ChangeServiceChargeRequestObject
+
+	request.Code = code
+	request.From = from
+
+	var body ChangeServiceChargeJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ChangeServiceCharge(ctx.Request.Context(), request.(ChangeServiceChargeRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ChangeServiceCharge")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ChangeServiceChargeResponseObject); ok {
+		if err := validResponse.VisitChangeServiceChargeResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // GetPlatformStats operation middleware
 func (sh *strictHandler) GetPlatformStats(ctx *gin.Context) {
 	var request GetPlatformStatsRequestObject
@@ -51079,6 +52789,51 @@ func (sh *strictHandler) SetTax(ctx *gin.Context) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(SetTaxResponseObject); ok {
 		if err := validResponse.VisitSetTaxResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ChangeTax operation middleware
+func (sh *strictHandler) ChangeTax(ctx *gin.Context, code ChargeCode, from ChargeFrom) {
+	var request ChangeTaxRequestObject
+
+	request.Code = code
+	request.From = from
+
+	var body ChangeTaxJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ChangeTax(ctx.Request.Context(), request.(ChangeTaxRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ChangeTax")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ChangeTaxResponseObject); ok {
+		if err := validResponse.VisitChangeTaxResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
