@@ -66,6 +66,9 @@ func run(m *testing.M) (code int, err error) {
 			return 1, err
 		}
 		shared.pgURL, shared.mqURL, shared.apiURL = pg.URL(), mq.URL(), mq.APIURL()
+		if err := os.Setenv("MAKOLA_TEST_PG", shared.pgURL); err != nil { // for postgrestest
+			return 1, fmt.Errorf("name the database: %w", err)
+		}
 	}
 	if err := g.Wait(); err != nil {
 		return 1, err
