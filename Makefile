@@ -7,6 +7,8 @@ SHELL := /bin/bash
 
 modules = $(shell go list -m -f '{{.Dir}}')
 packages = $(addsuffix /...,$(modules))
+# Those that take longest begin first, so that none of them is left to run alone at the end. go test lists each package once.
+slowest = ./test/fault ./services/api-gateway/internal/api ./test/e2e ./services/billing-worker/internal/tasks ./test/wire
 # Two packages at a time: each uses the servers hard, and the timings they wait for assume some processor left.
 # Never from the cache: the system tests build the programs they run, which go test does not know.
 gotest = .local/bin/servers -- go test -count=1 -p 2 -timeout 30m
@@ -40,7 +42,7 @@ migrate: ## bring the database of `make up` to the newest schema
 ##@ Test
 .PHONY: test test-unit e2e fault bench
 test: ready ## everything, with the race detector, on private servers
-	@$(gotest) -race $(packages)
+	@$(gotest) -race $(slowest) $(packages)
 test-unit: ready ## all but the system tests
 	@$(gotest) -race $(filter-out %/test/...,$(packages)) ./test/servers/...
 e2e: ready ## built binaries, and real Celery clients and workers against ours
