@@ -102,9 +102,9 @@ func (w *world) program(source string) string {
 	return target
 }
 
-// build compiles a command with the crash points in it.
+// build compiles a command with the crash points in it, and without what only a debugger reads, which takes half the time of linking.
 func build(ctx context.Context, target, pkg string) error {
-	out, err := exec.CommandContext(ctx, "go", "build", "-tags", "faults", "-o", target, pkg).CombinedOutput()
+	out, err := exec.CommandContext(ctx, "go", "build", "-ldflags=-s -w", "-tags", "faults", "-o", target, pkg).CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("build %s: %w: %s", pkg, err, out)
 	}
