@@ -2,8 +2,10 @@ package postgres
 
 import (
 	"context"
+	"crypto/sha256"
 	"database/sql"
 	"embed"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -28,6 +30,23 @@ func SchemaVersion() int64 {
 		panic(err)
 	}
 	return v
+}
+
+// SchemaSum tells the migrations of this build from those of any other.
+func SchemaSum() string {
+	files, err := fs.Glob(migrations, "migrations/*.sql")
+	if err != nil {
+		panic("the migrations are not part of this build")
+	}
+	sum := sha256.New()
+	for _, name := range files {
+		text, err := fs.ReadFile(migrations, name)
+		if err != nil {
+			panic(err)
+		}
+		fmt.Fprintf(sum, "%s %d\n%s", name, len(text), text)
+	}
+	return hex.EncodeToString(sum.Sum(nil)[:12])
 }
 
 // ErrSchemaTooOld means that the database lacks migrations this build needs.

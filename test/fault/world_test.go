@@ -23,6 +23,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"makola/pkg/postgres"
+	"makola/pkg/postgres/postgrestest"
 	"makola/pkg/task"
 	"makola/proto/makola/selftest/v1"
 	"makola/test/servers/server"
@@ -66,7 +67,7 @@ func newWorld(t *testing.T) *world {
 	require.NoError(t, err)
 	u.Path = "/" + vhost
 	w.amqp = u.String()
-	w.prepare(shared.pgURL)
+	w.prepare()
 	return w
 }
 
@@ -74,6 +75,10 @@ func newWorld(t *testing.T) *world {
 func newOwnWorld(t *testing.T) *world {
 	t.Helper()
 	w := begin(t)
+	var err error
+	w.dir, err = server.MkdirTemp()
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, os.RemoveAll(w.dir)) })
 	ctx := t.Context()
 	var wg sync.WaitGroup
 	var pgErr, mqErr error
@@ -91,7 +96,7 @@ func newOwnWorld(t *testing.T) *world {
 	require.NoError(t, pgErr)
 	require.NoError(t, mqErr)
 	w.amqp = w.mq.URL()
-	w.prepare(w.pg.URL())
+	w.prepare()
 	return w
 }
 
@@ -109,39 +114,31 @@ func begin(t *testing.T) *world {
 }
 
 // prepare makes the migrated database, the tables of the checker, and this process's own way in.
-func (w *world) prepare(admin string) {
+func (w *world) prepare() {
 	t, ctx := w.t, w.t.Context()
 	t.Helper()
-	name := "fault_" + strings.ReplaceAll(uuid.NewString(), "-", "")
-	u, err := url.Parse(admin)
-	require.NoError(t, err)
 	exec := func(sql string) {
 		t.Helper()
-		c, err := pgx.Connect(ctx, u.String())
+		c, err := pgx.Connect(ctx, w.base)
 		require.NoError(t, err)
 		defer c.Close(ctx)
 		_, err = c.Exec(ctx, sql)
 		require.NoError(t, err)
 	}
-	exec(roles)
-	exec("create database " + name + " owner makola_owner")
 	if w.pg == nil {
-		t.Cleanup(func() {
-			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
-			defer cancel()
-			if c, err := pgx.Connect(ctx, admin); err == nil {
-				_, _ = c.Exec(ctx, "drop database if exists "+name+" with (force)")
-				_ = c.Close(ctx)
-			}
-		})
+		w.base = postgrestest.New(t).URL("")
+	} else {
+		w.base = w.pg.URL()
+		exec(roles)
+		exec("create database fault owner makola_owner")
+		w.base = strings.Replace(w.base, "/postgres?", "/fault?", 1)
+		exec("alter schema public owner to makola_owner")
+		_, err := postgres.Migrate(ctx, w.url("makola_owner"))
+		require.NoError(t, err)
 	}
-	u.Path = "/" + name
-	w.base = u.String()
-	exec("alter schema public owner to makola_owner")
-	_, err = postgres.Migrate(ctx, w.url("makola_owner"))
-	require.NoError(t, err)
 	exec(witness)
 
+	var err error
 	w.look, err = pgxpool.New(ctx, w.base)
 	require.NoError(t, err)
 	t.Cleanup(w.look.Close)

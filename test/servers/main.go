@@ -4,7 +4,8 @@
 //	go run ./test/servers -- go test ./pkg/task/...
 //
 // The command finds MAKOLA_TEST_PG (a superuser's postgres:// address), MAKOLA_TEST_AMQP and MAKOLA_TEST_AMQP_API (the
-// addresses of an administrator) and MAKOLA_TEST_SERVERS (the folder with the servers' logs, gone afterwards).
+// addresses of an administrator) and MAKOLA_TEST_SERVERS (the folder with the servers' data and logs, gone afterwards). That folder is in memory where
+// there is plenty of it; MAKOLA_TEST_DATA names another place, for measurements with a real disk.
 package main
 
 import (
@@ -14,9 +15,6 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
-	"path/filepath"
-	"strconv"
-	"strings"
 	"syscall"
 	"time"
 
@@ -48,10 +46,10 @@ func main() {
 func run(ctx context.Context, args []string) (code int, err error) {
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	sweep()
-	dir, err := os.MkdirTemp("", prefix+strconv.Itoa(os.Getpid())+"-")
+	server.RemoveStale()
+	dir, err := server.MkdirTemp()
 	if err != nil {
-		return exitTrouble, fmt.Errorf("create folder: %w", err)
+		return exitTrouble, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 
@@ -133,21 +131,6 @@ func command(ctx context.Context, args, env []string, signals <-chan os.Signal) 
 				return exitTrouble, fmt.Errorf("wait for command: %w", err)
 			}
 			return 0, nil
-		}
-	}
-}
-
-// prefix begins the name of each temporary folder; the number of the process that made it follows.
-const prefix = "makola-servers-"
-
-// sweep removes the folders of earlier runs that were killed before they could clean up. What it cannot remove stays.
-func sweep() {
-	dirs, _ := filepath.Glob(filepath.Join(os.TempDir(), prefix+"*")) // the pattern is well-formed
-	for _, dir := range dirs {
-		number, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(dir), prefix), "-")
-		pid, err := strconv.Atoi(number)
-		if err == nil && errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
-			_ = os.RemoveAll(dir)
 		}
 	}
 }

@@ -86,36 +86,37 @@ func adminURL(t testing.TB) *url.URL {
 	return u
 }
 
-// makeTemplate builds one migrated database per test process; tests clone it, which takes some 50 ms.
+// makeTemplate returns the migrated database that tests clone, which takes some 50 ms. The first test process of a server makes it, and the others wait for that.
 func makeTemplate(t testing.TB, admin *url.URL) string {
 	t.Helper()
-	name := "tpl_" + strings.ReplaceAll(uuid.NewString(), "-", "")
+	name := "tpl_" + postgres.SchemaSum()
 	withConn(t, admin, func(c *pgx.Conn) {
 		ctx := context.Background()
-		_, err := c.Exec(ctx, "select pg_advisory_lock(7261001)") // roles are shared by all test processes of the cluster
-		require.NoError(t, err)
-		for _, r := range roles {
-			_, err := c.Exec(ctx, fmt.Sprintf("do $$ begin if not exists (select from pg_roles where rolname = '%s') then create role %s login nosuperuser nobypassrls password '%s'; else alter role %s password '%s'; end if; end $$", r, r, r, r, r))
+		do := func(statement string) {
+			t.Helper()
+			_, err := c.Exec(ctx, statement)
 			require.NoError(t, err)
 		}
-		_, err = c.Exec(ctx, "do $$ begin if not exists (select from pg_roles where rolname = 'makola_search') then create role makola_search nologin nosuperuser nobypassrls; end if; end $$")
+		do("select pg_advisory_lock(7261001)") // roles and template are shared by all test processes of the cluster; the connection's end unlocks
+		for _, r := range roles {
+			do(fmt.Sprintf("do $$ begin if not exists (select from pg_roles where rolname = '%s') then create role %s login nosuperuser nobypassrls password '%s'; else alter role %s password '%s'; end if; end $$", r, r, r, r, r))
+		}
+		do("do $$ begin if not exists (select from pg_roles where rolname = 'makola_search') then create role makola_search nologin nosuperuser nobypassrls; end if; end $$")
+		do("grant makola_search to makola_owner")
+		var made bool
+		require.NoError(t, c.QueryRow(ctx, "select exists (select from pg_database where datname = $1)", name).Scan(&made))
+		if made {
+			return
+		}
+		u, unfinished := *admin, "new_"+strings.ReplaceAll(uuid.NewString(), "-", "")
+		u.Path = "/" + unfinished
+		do("create database " + unfinished + " owner makola_owner")
+		exec(t, &u, "alter schema public owner to makola_owner")
+		u.User = url.UserPassword("makola_owner", "makola_owner")
+		_, err := postgres.Migrate(ctx, u.String())
 		require.NoError(t, err)
-		_, err = c.Exec(ctx, "grant makola_search to makola_owner")
-		require.NoError(t, err)
-		_, err = c.Exec(ctx, "select pg_advisory_unlock(7261001)")
-		require.NoError(t, err)
-		_, err = c.Exec(ctx, "create database "+name+" owner makola_owner")
-		require.NoError(t, err)
+		do("alter database " + unfinished + " rename to " + name)
 	})
-	u := *admin
-	u.Path = "/" + name
-	withConn(t, &u, func(c *pgx.Conn) {
-		_, err := c.Exec(context.Background(), "alter schema public owner to makola_owner")
-		require.NoError(t, err)
-	})
-	u.User = url.UserPassword("makola_owner", "makola_owner")
-	_, err := postgres.Migrate(context.Background(), u.String())
-	require.NoError(t, err)
 	return name
 }
 

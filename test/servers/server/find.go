@@ -119,7 +119,7 @@ func unprivileged() (*syscall.Credential, error) {
 	return nil, errors.New("PostgreSQL does not run as root, and there is neither a user postgres nor a user nobody")
 }
 
-// handOver gives a folder to an account and makes the folders above it passable, as far as they belong to the temporary folder.
+// handOver gives a folder to an account and makes the folders above it passable, as far as they belong to the temporary folder or that of the data.
 // (A test's folder is made for its owner alone, so another account could not reach what is inside.)
 func handOver(dir string, account *syscall.Credential) error {
 	if account == nil {
@@ -128,8 +128,10 @@ func handOver(dir string, account *syscall.Credential) error {
 	if err := os.Chown(dir, int(account.Uid), int(account.Gid)); err != nil {
 		return fmt.Errorf("hand over %s: %w", dir, err)
 	}
-	temp := filepath.Clean(os.TempDir()) + string(filepath.Separator)
-	for up := filepath.Dir(dir); strings.HasPrefix(up, temp); up = filepath.Dir(up) {
+	within := func(up, top string) bool {
+		return strings.HasPrefix(up, filepath.Clean(top)+string(filepath.Separator))
+	}
+	for up := filepath.Dir(dir); within(up, os.TempDir()) || within(up, DataFolder()); up = filepath.Dir(up) {
 		info, err := os.Stat(up)
 		if err != nil {
 			return fmt.Errorf("open the way to %s: %w", dir, err)

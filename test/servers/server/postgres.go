@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -59,6 +60,14 @@ func StartPostgres(ctx context.Context, dir string) (*Postgres, error) {
 	return p, nil
 }
 
+// mostLog is how large the write-ahead log may grow: on a disk there are few checkpoints then in the middle of a measurement; in memory, which others need as well, a checkpoint costs little.
+func (p *Postgres) mostLog() string {
+	if strings.HasPrefix(p.dir, memory+"/") {
+		return "512MB"
+	}
+	return "2GB"
+}
+
 // URL is the address of the database postgres, as superuser postgres.
 func (p *Postgres) URL() string {
 	return "postgres://postgres@" + address(p.port) + "/postgres?sslmode=disable"
@@ -96,7 +105,7 @@ func (p *Postgres) Restart(ctx context.Context) error {
 		"-c", "fsync=on",
 		"-c", "max_connections=1000", // several test packages at once, a test per processor in each, and each with its own pools
 		"-c", "shared_buffers=256MB",
-		"-c", "max_wal_size=2GB", // fewer checkpoints in the middle of a measurement
+		"-c", "max_wal_size=" + p.mostLog(),
 	}
 	proc, err := start(ctx, spec{
 		name: filepath.Join(p.bin, "postgres"), args: settings, env: os.Environ(), dir: p.dir, log: p.log, user: p.user,
