@@ -212,7 +212,8 @@ func TestPeriodsThatAreOverAreWrittenDown(t *testing.T) {
 		want   string
 	}{
 		{"TRIAL", -day, false, "TRIAL"}, {"TRIAL", day, false, "INACTIVE"}, {"ACTIVE", -day, false, "ACTIVE"}, {"ACTIVE", day, false, "PAST_DUE"},
-		{"ACTIVE", 30 * day, false, "EXPIRED"}, {"ACTIVE", day, true, "CANCELLED"}, {"PAST_DUE", 3 * day, false, "PAST_DUE"}, {"PAST_DUE", 10 * day, false, "EXPIRED"},
+		{"ACTIVE", 30 * day, false, "EXPIRED"}, {"ACTIVE", day, true, "CANCELLED"}, {"PAST_DUE", 3 * day, false, "PAST_DUE"},
+		{"PAST_DUE", 8 * day, false, "EXPIRED"}, {"PAST_DUE", 10 * day, false, "EXPIRED"},
 		{"EXPIRED", 30 * day, false, "EXPIRED"}, {"SUSPENDED", 30 * day, false, "SUSPENDED"},
 	} {
 		id := h.subscriber(t, "Africa/Accra", day2026)

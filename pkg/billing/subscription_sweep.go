@@ -86,10 +86,13 @@ type Ended struct {
 func EndPeriods(tx *gorm.DB, now time.Time, trials bool, limit int) (ended []Ended, more bool, err error) {
 	tenants := []uuid.UUID{}
 	err = query(tx, "find ended periods", `
-		select tenant_id from billing.subscription
-		 where (status = 'TRIAL' or status = 'ACTIVE' and not $3) and period_end <= $2
-		    or not $3 and status = 'PAST_DUE' and period_end <= $2 - (grace_period_days + 2) * interval '1 day' -- in any zone that is over
-		 order by tenant_id limit $1`,
+		select s.tenant_id from billing.subscription s
+		  left join accounts.v_active_business a on a.id = s.tenant_id -- a closed one's zone makes no haste
+		 cross join lateral (select coalesce(a.timezone, 'UTC') as zone) z
+		 where (s.status = 'TRIAL' or s.status = 'ACTIVE' and not $3) and s.period_end <= $2
+		    or not $3 and s.status = 'PAST_DUE' and s.period_end <= $2
+		       and ($2::timestamptz at time zone z.zone)::date > (s.period_end at time zone z.zone)::date + s.grace_period_days
+		 order by s.tenant_id limit $1`,
 		func(rows pgx.Rows) error {
 			var id uuid.UUID
 			err := rows.Scan(&id)
