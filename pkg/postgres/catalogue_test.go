@@ -81,6 +81,8 @@ var widePolicies = map[string]string{
 	"billing.subscription/subscription_remind":                "owners of all businesses are reminded before a period ends",
 	"billing.subscription_payment/subscription_payment_match": "a provider names a reference, not a tenant",
 	"inventory.product/product_search":                        "the search function asks for the tenant itself",
+	"inventory.category/category_search":                      "the functions that look names up ask for the tenant themselves",
+	"inventory.supplier/supplier_search":                      "the functions that look names up ask for the tenant themselves",
 	"sales.customer/customer_search":                          "the search function asks for the tenant itself",
 	"sales.reservation/reservation_sweep":                     "reservations expire in all businesses",
 	"sales.sale/sale_sweep":                                   "abandoned carts end in all businesses",
