@@ -357,6 +357,10 @@ func TestRolesCannotDoWhatTheyNeedNot(t *testing.T) {
 		{"makola_gateway", "select count(*) from accounts.v_active_business"},
 		{"makola_operator", "select count(*) from accounts.v_active_business"},
 		{"makola_reports", "insert into billing.tax_rate values ('X', 'X', 1, 'SUBTOTAL', 1, now(), null)"},
+		{"makola_gateway", "select inventory.products_by_sku(array['x'])"},
+		{"makola_reports", "select inventory.suppliers_by_name(array['x'])"},
+		{"makola_inventory", "select inventory.products_after(gen_random_uuid(), 1)"},
+		{"makola_cron", "select inventory.categories_by_name(array['x'])"},
 		{"makola_cron", "select count(*) from billing.ledger_account"},
 		{"makola_cron", "select count(*) from accounts.user"},
 		{"makola_cron", "select body from gateway.idempotent_request"},
@@ -551,7 +555,16 @@ func TestASearchByPartOfAWordUsesItsIndexAndStaysBehindTheWall(t *testing.T) {
 	var mine int
 	require.NoError(t, admin.QueryRow(t.Context(), `select count(*) from inventory.product where tenant_id = md5('b1')::uuid and search like '%sku-1234%'`).Scan(&mine))
 	require.Equal(t, mine, found)
+	require.NoError(t, tx.QueryRow(t.Context(), `select count(*) from inventory.products_after((select id from inventory.product order by lower(name), id limit 1), 20000)`).Scan(&found))
+	require.Equal(t, 9_999, found, "its own, but for the first")
 	require.NoError(t, tx.Rollback(t.Context()))
+	worker, err := pgx.Connect(t.Context(), d.URL("makola_inventory"))
+	require.NoError(t, err)
+	defer worker.Close(t.Context())
+	_, err = worker.Exec(t.Context(), `select set_config('app.tenants', array[md5('b1')::uuid]::text, false)`)
+	require.NoError(t, err)
+	require.NoError(t, worker.QueryRow(t.Context(), `select count(id) from inventory.products_by_sku(array['sku-2', 'SKU-3', 'Sku-4', 'sku-x'])`).Scan(&found))
+	require.Equal(t, 2, found, "SKU-3 is the other business's")
 
 	_, err = admin.Exec(t.Context(), `set role makola_search; set enable_seqscan = off`)
 	require.NoError(t, err)
