@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 	"gorm.io/gorm"
 
 	"makola/pkg/tabular"
@@ -58,35 +57,22 @@ func (p *ProductImport) Read(row tabular.Row) (r ProductRow, faults []*tabular.E
 
 // Check finds SKUs that are in the file twice, or taken.
 func (p *ProductImport) Check(tx *gorm.DB, rows []ProductRow) (faults []*tabular.Error, err error) {
-	owner, err := owner(tx)
-	if err != nil {
-		return nil, err
-	}
 	if p.lines == nil {
 		p.lines = map[string]int{}
 	}
 	// The database says what is the same in another case; its index does.
-	err = queryHashed(tx, "look up imported products", `
-		select u.n, lower(u.sku), p.id is not null from unnest($2::text[]) with ordinality as u (sku, n) left join inventory.product p on p.tenant_id = $1 and lower(p.sku) = lower(u.sku) order by u.n`,
-		func(found pgx.Rows) error {
-			var n int
-			var key string
-			var taken bool
-			if err := found.Scan(&n, &key, &taken); err != nil {
-				return err
-			}
-			r := &rows[n-1]
-			first, twice := p.lines[key]
-			switch {
-			case twice:
-				faults = append(faults, r.at.Fault("line %d has this SKU too", first))
-				return nil
-			case taken && !p.Update:
-				faults = append(faults, r.at.Fault("another product has this SKU"))
-			}
-			p.lines[key] = r.at.Line
-			return nil
-		}, owner, column(rows, func(r ProductRow) string { return r.sku }))
+	err = lookUp(tx, productsBySKU, column(rows, func(r ProductRow) *string { return &r.sku }), func(n int, key string, taken uuid.UUID) {
+		r := &rows[n]
+		first, twice := p.lines[key]
+		switch {
+		case twice:
+			faults = append(faults, r.at.Fault("line %d has this SKU too", first))
+			return
+		case taken != uuid.Nil && !p.Update:
+			faults = append(faults, r.at.Fault("another product has this SKU"))
+		}
+		p.lines[key] = r.at.Line
+	})
 	return faults, err
 }
 
@@ -102,35 +88,45 @@ func (p *ProductImport) Write(tx *gorm.DB, rows []ProductRow) (created, updated 
 	if err != nil {
 		return 0, 0, err
 	}
-	if err := makeNamed(tx, owner, "category", column(rows, func(r ProductRow) string { return r.category })); err != nil {
+	categories, err := makeNamed(tx, owner, categoriesByName, column(rows, func(r ProductRow) string { return r.category }))
+	if err != nil {
 		return 0, 0, err
+	}
+	there := make([]uuid.UUID, len(rows))
+	if p.Update {
+		err := lookUp(tx, productsBySKU, column(rows, func(r ProductRow) *string { return &r.sku }), func(n int, _ string, id uuid.UUID) { there[n] = id })
+		if err != nil {
+			return 0, 0, err
+		}
 	}
 	ids := make([]uuid.UUID, len(rows))
 	for i := range ids {
+		if ids[i] = there[i]; ids[i] != uuid.Nil {
+			continue
+		}
 		if ids[i], err = uuid.NewV7(); err != nil {
 			return 0, 0, fmt.Errorf("make product id: %w", err)
 		}
 	}
-	const given = `unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bigint[]) as u (id, name, sku, barcode, unit, category, level)
-		  left join inventory.category c on c.tenant_id = $1 and lower(c.name) = lower(u.category)`
+	const given = `unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::uuid[], $8::bigint[]) as u (id, name, sku, barcode, unit, category, level)`
 	args := []any{
 		owner, ids, column(rows, func(r ProductRow) string { return r.name }), column(rows, func(r ProductRow) string { return r.sku }),
 		column(rows, func(r ProductRow) *string { return nullable(r.barcode) }), column(rows, func(r ProductRow) *string { return nullable(r.unit) }),
-		column(rows, func(r ProductRow) *string { return nullable(r.category) }), column(rows, func(r ProductRow) *int64 { return r.reorderLevel }),
+		column(rows, func(r ProductRow) *uuid.UUID { return optionalID(categories[r.category]) }), column(rows, func(r ProductRow) *int64 { return r.reorderLevel }),
 	}
 	if p.Update {
 		updated, err = exec(tx, "change imported products", `
-			update inventory.product p set name = u.name, barcode = coalesce(u.barcode, p.barcode), unit = coalesce(u.unit, p.unit), category_id = coalesce(c.id, p.category_id),
+			update inventory.product p set name = u.name, barcode = coalesce(u.barcode, p.barcode), unit = coalesce(u.unit, p.unit), category_id = coalesce(u.category, p.category_id),
 			       reorder_level = coalesce(u.level, p.reorder_level), updated_at = now()
 			  from `+given+`
-			 where p.tenant_id = $1 and lower(p.sku) = lower(u.sku)`, args...)
+			 where p.tenant_id = $1 and p.id = u.id and lower(p.sku) = lower(u.sku)`, args...)
 		if err != nil {
 			return 0, 0, err
 		}
 	}
 	created, err = exec(tx, "insert imported products", `
 		insert into inventory.product (id, tenant_id, name, sku, barcode, unit, category_id, reorder_level)
-		select u.id, $1, u.name, u.sku, u.barcode, coalesce(u.unit, 'pcs'), c.id, u.level from `+given+`
+		select u.id, $1, u.name, u.sku, u.barcode, coalesce(u.unit, 'pcs'), u.category, u.level from `+given+`
 		    on conflict (tenant_id, lower(sku)) do nothing`, args...)
 	if err == nil && created+updated != int64(len(rows)) {
 		err = errImportChanged
@@ -138,16 +134,14 @@ func (p *ProductImport) Write(tx *gorm.DB, rows []ProductRow) (created, updated 
 	return created, updated, err
 }
 
-// named are the statements that make what has only a name, where there is none of it yet.
-var named = map[string]string{
-	"category": `insert into inventory.category (id, tenant_id, name) select u.id, $1, u.name from unnest($2::uuid[], $3::text[]) as u (id, name)
-		 where not exists (select from inventory.category c where c.tenant_id = $1 and lower(c.name) = lower(u.name)) on conflict do nothing`,
-	"supplier": `insert into inventory.supplier (id, tenant_id, name) select u.id, $1, u.name from unnest($2::uuid[], $3::text[]) as u (id, name)
-		 where not exists (select from inventory.supplier s where s.tenant_id = $1 and lower(s.name) = lower(u.name)) on conflict do nothing`,
+// makes are the statements that make what has only a name, where there is none of it yet.
+var makes = map[named]string{
+	categoriesByName: `insert into inventory.category (id, tenant_id, name) select u.id, $1, u.name from unnest($2::uuid[], $3::text[]) as u (id, name) on conflict do nothing`,
+	suppliersByName:  `insert into inventory.supplier (id, tenant_id, name) select u.id, $1, u.name from unnest($2::uuid[], $3::text[]) as u (id, name) on conflict do nothing`,
 }
 
-// makeNamed makes the categories or suppliers of these names that the business has not; empty names are none. Of a name in several cases one is made.
-func makeNamed(tx *gorm.DB, owner uuid.UUID, entity string, names []string) error {
+// makeNamed makes the categories or suppliers of these names that the business has not, and returns the id of each name; empty names are none. Of a name in several cases one is made.
+func makeNamed(tx *gorm.DB, owner uuid.UUID, of named, names []string) (map[string]uuid.UUID, error) {
 	names = slices.Clone(names)
 	// In one order, so that two who make the same wait for each other and in no circle.
 	slices.SortFunc(names, func(a, b string) int {
@@ -157,17 +151,32 @@ func makeNamed(tx *gorm.DB, owner uuid.UUID, entity string, names []string) erro
 	if len(names) > 0 && names[0] == "" {
 		names = names[1:]
 	}
+	found := make(map[string]uuid.UUID, len(names))
 	if len(names) == 0 {
-		return nil
+		return found, nil
 	}
-	ids := make([]uuid.UUID, len(names))
+	var missing []string
+	look := func(names []string) error {
+		missing = nil
+		return lookUp(tx, of, column(names, func(name string) *string { return &name }), func(n int, _ string, id uuid.UUID) {
+			if found[names[n]] = id; id == uuid.Nil {
+				missing = append(missing, names[n])
+			}
+		})
+	}
+	if err := look(names); err != nil || len(missing) == 0 {
+		return found, err
+	}
+	ids := make([]uuid.UUID, len(missing))
 	for i := range ids {
 		id, err := uuid.NewV7()
 		if err != nil {
-			return fmt.Errorf("make %s id: %w", entity, err)
+			return nil, fmt.Errorf("make id of %s: %w", of, err)
 		}
 		ids[i] = id
 	}
-	_, err := exec(tx, "make what an import names: "+entity, named[entity], owner, ids, names)
-	return err
+	if _, err := exec(tx, "make what an import names", makes[of], owner, ids, missing); err != nil {
+		return nil, err
+	}
+	return found, look(missing)
 }

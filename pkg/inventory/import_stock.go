@@ -30,6 +30,8 @@ type StockImport struct {
 	lines  map[stockKey]int
 	prices map[uuid.UUID]stockPrice // of each product, those of its last line
 	batch  uuid.UUID
+
+	written int // items
 }
 
 // stockKey is what two items of one delivery at one place may not have in common.
@@ -193,16 +195,18 @@ type foundStock struct {
 // findStock looks up what the rows name, in the order of the rows.
 func findStock(tx *gorm.DB, owner uuid.UUID, rows []StockRow) ([]foundStock, error) {
 	found := make([]foundStock, len(rows))
-	skus, barcodes := make([]*string, len(rows)), make([]*string, len(rows))
+	skus := make([]*string, len(rows))
+	var lines []int
+	var barcodes []string // of the rows without an SKU
 	for i, r := range rows {
 		if skus[i] = nullable(r.sku); skus[i] == nil {
-			barcodes[i] = nullable(r.barcode)
+			lines, barcodes = append(lines, i+1), append(barcodes, r.barcode)
 		}
 	}
-	err := queryHashed(tx, "look up imported items' products", `
-		select u.n, p.id, p.is_active from unnest($2::text[]) with ordinality as u (sku, n) join inventory.product p on p.tenant_id = $1 and lower(p.sku) = lower(u.sku)
+	err := query(tx, "look up imported items' products", `
+		select u.n, p.id, p.is_active from inventory.products_by_sku($2) as u join inventory.product p on p.tenant_id = $1 and p.id = u.id
 		union all
-		select u.n, p.id, p.is_active from unnest($3::text[]) with ordinality as u (barcode, n) join inventory.product p on p.tenant_id = $1 and p.barcode = u.barcode`,
+		select u.n, p.id, p.is_active from unnest($3::bigint[], $4::text[]) as u (n, barcode) join inventory.product p on p.tenant_id = $1 and p.barcode = u.barcode`,
 		func(r pgx.Rows) error {
 			var n int
 			var f foundStock
@@ -212,13 +216,12 @@ func findStock(tx *gorm.DB, owner uuid.UUID, rows []StockRow) ([]foundStock, err
 			f.products = found[n-1].products + 1
 			found[n-1] = f
 			return nil
-		}, owner, skus, barcodes)
+		}, owner, skus, lines, barcodes)
 	if err != nil {
 		return nil, err
 	}
-	err = queryHashed(tx, "look up imported items' suppliers", `
-		select u.n, lower(u.name), s.id, coalesce(not s.is_active, false) from unnest($2::text[]) with ordinality as u (name, n)
-		  left join inventory.supplier s on s.tenant_id = $1 and lower(s.name) = lower(u.name) where u.name is not null`,
+	err = query(tx, "look up imported items' suppliers", `
+		select u.n, u.key, u.id, coalesce(not s.is_active, false) from inventory.suppliers_by_name($2) as u left join inventory.supplier s on s.tenant_id = $1 and s.id = u.id`,
 		func(r pgx.Rows) error {
 			var n int
 			var key string
@@ -237,10 +240,17 @@ func findStock(tx *gorm.DB, owner uuid.UUID, rows []StockRow) ([]foundStock, err
 // chunk is how many prices one statement sets.
 const chunk = 5_000
 
+// putOff has the rows that the import writes, and the ledger's trigger writes again, checked once: at the end, as they are then.
+const putOff = `set constraints inventory.stock_item_batch_fkey, inventory.stock_item_location_fkey, inventory.stock_item_product_fkey, inventory.stock_item_supplier_fkey,
+	inventory.stock_level_location_fkey, inventory.stock_level_product_fkey deferred`
+
 // Begin locks what the file brings to, in the order that everybody else locks in, sets the prices, and makes the delivery.
 func (s *StockImport) Begin(tx *gorm.DB) error {
 	owner, err := owner(tx)
 	if err != nil {
+		return err
+	}
+	if _, err := exec(tx, "put checks off", putOff); err != nil {
 		return err
 	}
 	for part := range slices.Chunk(s.products(), chunk) {
@@ -281,7 +291,7 @@ func (s *StockImport) Write(tx *gorm.DB, rows []StockRow) (created, updated int6
 	if err != nil {
 		return 0, 0, err
 	}
-	if err := makeNamed(tx, owner, "supplier", column(rows, func(r StockRow) string { return r.supplier })); err != nil {
+	if _, err := makeNamed(tx, owner, suppliersByName, column(rows, func(r StockRow) string { return r.supplier })); err != nil {
 		return 0, 0, err
 	}
 	found, err := findStock(tx, owner, rows)
@@ -300,19 +310,29 @@ func (s *StockImport) Write(tx *gorm.DB, rows []StockRow) (created, updated int6
 			Product: f.product, Location: s.Place, Supplier: f.supplier, Expiry: r.expiry, Quantity: r.quantity, Cost: r.cost, Tax: zero, Additional: zero, Retail: r.retail, Wholesale: r.wholesale,
 		}
 	}
-	moves, err := d.insertItems(tx, owner, s.batch, s.Rules.Currency)
-	if err != nil {
+	if _, err := d.insertItems(tx, owner, s.batch, s.Rules.Currency); err != nil {
 		return 0, 0, err
 	}
-	return int64(len(rows)), 0, enter(tx, owner, cause{kind: Intake, sourceType: sourceBatch, user: s.User, at: s.Now}, moves)
+	s.written += len(rows)
+	return int64(len(rows)), 0, nil
 }
 
-// End opens and ends the alerts of what the file brought.
+// End posts what the items brought, all at once: the ledger's trigger adds up the whole business for each statement. Then it opens and ends the alerts.
 func (s *StockImport) End(tx *gorm.DB) error {
+	owner, err := owner(tx)
+	if err != nil {
+		return err
+	}
+	if err := postBatch(tx, owner, cause{kind: Intake, sourceType: sourceBatch, user: s.User, at: s.Now}, s.batch, s.written); err != nil {
+		return err
+	}
+	if _, err := exec(tx, "check what the items refer to", `set constraints all immediate`); err != nil {
+		return err
+	}
 	places := make([]Pair, 0, len(s.prices))
 	for _, id := range s.products() {
 		places = append(places, Pair{id, s.Place})
 	}
-	_, _, err := RefreshAlerts(tx, places)
+	_, _, err = refreshAlerts(tx, owner, places)
 	return err
 }

@@ -42,29 +42,14 @@ type cause struct {
 // post writes movements, and with them changes stock; it is the only way to. Alerts follow, for what has crossed its threshold. The levels must be locked. A movement is dated as the cause says, but never after
 // the database's clock nor before what the ledger has of the same product and place: the order of dates is the order in which stock changed.
 func post(tx *gorm.DB, owner uuid.UUID, c cause, list []movement) error {
-	if err := enter(tx, owner, c, list); err != nil {
-		return err
-	}
-	touched := column(list, func(m movement) Pair { return m.pair })
-	slices.SortFunc(touched, comparePairs)
-	_, _, err := refreshAlerts(tx, owner, slices.Compact(touched))
-	return err
-}
-
-// enter is post without the alerts, for an import, which looks after them once at its end.
-func enter(tx *gorm.DB, owner uuid.UUID, c cause, list []movement) error {
 	if len(list) == 0 {
 		return nil
 	}
-	ids := make([]uuid.UUID, len(list))
-	for i := range ids {
-		id, err := uuid.NewV7()
-		if err != nil {
-			return fmt.Errorf("make movement id: %w", err)
-		}
-		ids[i] = id
+	ids, err := movementIDs(len(list))
+	if err != nil {
+		return err
 	}
-	_, err := exec(tx, "post movements", `
+	_, err = exec(tx, "post movements", `
 		insert into inventory.movement (id, tenant_id, product_id, location_id, stock_item_id, delta, kind, source_type, source_id, reason, user_id, at)
 		select m.id, $1, m.product, m.place, m.item, m.delta, $2, $3, m.source, $4, $5, greatest(least($6, clock_timestamp()), l.updated_at + interval '1 microsecond')
 		  from unnest($7::uuid[], $8::uuid[], $9::uuid[], $10::uuid[], $11::bigint[], $12::uuid[]) as m (id, product, place, item, delta, source)
@@ -73,6 +58,43 @@ func enter(tx *gorm.DB, owner uuid.UUID, c cause, list []movement) error {
 		column(list, func(m movement) uuid.UUID { return m.pair.ProductID }), column(list, func(m movement) uuid.UUID { return m.pair.LocationID }),
 		column(list, func(m movement) uuid.UUID { return m.item }), column(list, func(m movement) int64 { return m.delta }),
 		column(list, func(m movement) uuid.UUID { return m.source }))
+	if err != nil {
+		return err
+	}
+	touched := column(list, func(m movement) Pair { return m.pair })
+	slices.SortFunc(touched, comparePairs)
+	_, _, err = refreshAlerts(tx, owner, slices.Compact(touched))
+	return err
+}
+
+func movementIDs(n int) ([]uuid.UUID, error) {
+	ids := make([]uuid.UUID, n)
+	for i := range ids {
+		id, err := uuid.NewV7()
+		if err != nil {
+			return nil, fmt.Errorf("make movement id: %w", err)
+		}
+		ids[i] = id
+	}
+	return ids, nil
+}
+
+// postBatch is post without the alerts, for all n items of a delivery of which nothing is posted yet: what each received. It is for an import, which looks after the alerts once at its end.
+func postBatch(tx *gorm.DB, owner uuid.UUID, c cause, batch uuid.UUID, n int) error {
+	ids, err := movementIDs(n)
+	if err != nil {
+		return err
+	}
+	entered, err := exec(tx, "post movements of delivery", `
+		insert into inventory.movement (id, tenant_id, product_id, location_id, stock_item_id, delta, kind, source_type, source_id, reason, user_id, at)
+		select m.id, $1, i.product_id, i.location_id, i.id, i.quantity_received, $2, $3, $4, $5, $6, greatest(least($7, clock_timestamp()), l.updated_at + interval '1 microsecond')
+		  from (select i.*, row_number() over (order by i.id) as n from inventory.stock_item i where i.tenant_id = $1 and i.batch_id = $4) i
+		  join unnest($8::uuid[]) with ordinality as m (id, n) on m.n = i.n
+		  left join inventory.stock_level l on l.tenant_id = $1 and l.location_id = i.location_id and l.product_id = i.product_id`,
+		owner, c.kind, c.sourceType, batch, c.reason, optionalID(c.user), c.at, ids)
+	if err == nil && entered != int64(n) {
+		err = fmt.Errorf("post movements of delivery %s: it has %d items of %d", batch, entered, n)
+	}
 	return err
 }
 

@@ -1,7 +1,9 @@
 package inventory
 
 import (
+	"bytes"
 	"fmt"
+	"slices"
 	"unicode/utf8"
 
 	"github.com/google/uuid"
@@ -53,10 +55,94 @@ func Products(tx *gorm.DB, rules Rules, f ProductFilter, after uuid.UUID, limit 
 		return nil, uuid.Nil, fmt.Errorf("list products: %w", err)
 	}
 	limit = clamp(limit)
+	among, few, err := among(tx, owner, rules, f)
+	if err != nil {
+		return nil, uuid.Nil, err
+	}
+	for most := limit + 1; ; most *= 10 {
+		more := false
+		if !few && after != uuid.Nil && f.Barcode == "" && utf8.RuneCountInString(f.Query) < trigram {
+			if among, err = productsAfter(tx, after, most); err != nil {
+				return nil, uuid.Nil, err
+			}
+			more = len(among) == most
+		}
+		part, err := products(tx, owner, rules, f, among, after, limit+1-len(list))
+		if err != nil {
+			return nil, uuid.Nil, err
+		}
+		if list = append(list, part...); len(list) > limit || !more {
+			break
+		}
+		after = among[len(among)-1]
+	}
+	list, next = page(list, limit, func(s Stocked) uuid.UUID { return s.ID })
+	return list, next, nil
+}
+
+// productsAfter returns those that follow by name, at most so many. Row security comes before a condition on lower(name): without this a page walks past all pages before it.
+func productsAfter(tx *gorm.DB, after uuid.UUID, most int) (all []uuid.UUID, err error) {
+	all = []uuid.UUID{}
+	err = query(tx, "find the next products", `select inventory.products_after($1, $2)`, func(rows pgx.Rows) error {
+		var id uuid.UUID
+		err := rows.Scan(&id)
+		all = append(all, id)
+		return err
+	}, after, most)
+	return all, err
+}
+
+// maxFew is how many products are few: so many are read by their ids and sorted sooner than all are walked through by name.
+const maxFew = 2_000
+
+// highLevels is how many products' own thresholds are looked at one by one; those below them say how much stock may be low.
+const highLevels = 100
+
+// among returns the products that may have stock that is low, if low is asked for and they are few. Who has more finds a page of them by a walk.
+func among(tx *gorm.DB, owner uuid.UUID, rules Rules, f ProductFilter) (all []uuid.UUID, few bool, err error) {
+	if f.Status != LowStock || f.ID != uuid.Nil || f.Barcode != "" {
+		return nil, false, nil
+	}
+	all = []uuid.UUID{}
+	err = query(tx, "find low stock", `
+		with bound as materialized (
+			select greatest($2, (select p.reorder_level from inventory.product p where p.tenant_id = $1 and p.reorder_level is not null order by p.reorder_level desc offset $4 limit 1)) as most
+		), place as materialized (
+			select o.id from inventory.location o where o.tenant_id = $1 and ($3::uuid is null or o.id = $3)
+		), likely as (
+			(select l.id from place cross join lateral ( -- with a limit of its own it is one range of the index, whatever the planner takes a place for
+				select l.product_id as id from inventory.stock_level l where l.tenant_id = $1 and l.location_id = place.id and l.on_hand > 0 and l.on_hand <= (select most from bound) limit $5) l limit $5)
+			union all
+			(select p.id from inventory.product p where p.tenant_id = $1 and p.reorder_level > (select most from bound) limit $5)
+			union all
+			(select l.product_id from inventory.stock_level l where l.tenant_id = $1 and l.reorder_level > (select most from bound) limit $5)
+		)
+		select id from likely`,
+		func(rows pgx.Rows) error {
+			var id uuid.UUID
+			err := rows.Scan(&id)
+			all = append(all, id)
+			return err
+		}, owner, rules.ReorderLevel, optionalID(f.Location), highLevels, maxFew+1)
+	if err != nil || len(all) > maxFew {
+		return nil, false, err
+	}
+	slices.SortFunc(all, func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) })
+	return slices.Compact(all), true, nil
+}
+
+// products reads one page; among, unless it is nil, are the ids that it is chosen from.
+func products(tx *gorm.DB, owner uuid.UUID, rules Rules, f ProductFilter, among []uuid.UUID, after uuid.UUID, limit int) (list []Stocked, err error) {
 	var w filter
 	tenant, threshold := w.arg(owner), w.arg(rules.ReorderLevel)
 	with, from := ``, ` from inventory.product p`
 	switch letters := utf8.RuneCountInString(f.Query); {
+	case among != nil:
+		with = `with found as materialized (select p.* from unnest(` + w.arg(among) + `::uuid[]) as hit (id) join inventory.product p on p.tenant_id = ` + tenant + ` and p.id = hit.id)`
+		from = ` from found p`
+		if letters > 0 {
+			w.and(`p.search like ?`, contains(f.Query))
+		}
 	case letters >= trigram:
 		// Materialized: the planner does not know how few the index finds, and would rather walk all products by name.
 		with = `with found as materialized (select p.* from inventory.matching_products(` + w.arg(contains(f.Query)) + `) as hit (id) join inventory.product p on p.tenant_id = ` + tenant + ` and p.id = hit.id)`
@@ -64,10 +150,11 @@ func Products(tx *gorm.DB, rules Rules, f ProductFilter, after uuid.UUID, limit 
 	case letters > 0: // too short for the index, and so common that a walk by name soon has a page of them
 		w.and(`p.search like ?`, contains(f.Query))
 	}
+	// Stock is looked up for each product on its own. A plan that is kept for all businesses takes a place's levels for few, and would compare every product with every level.
 	if f.Location != uuid.Nil {
 		place := w.arg(f.Location)
 		from += ` join inventory.location o on o.tenant_id = ` + tenant + ` and o.id = ` + place + `
-			left join inventory.stock_level s on s.tenant_id = p.tenant_id and s.product_id = p.id and s.location_id = ` + place
+			left join lateral (select l.* from inventory.stock_level l where l.tenant_id = p.tenant_id and l.product_id = p.id and l.location_id = ` + place + ` limit 1) s on true`
 	} else {
 		from += ` left join lateral (select sum(l.on_hand)::bigint as on_hand, null::bigint as reorder_level, null::char(3) as currency, null::bigint as retail_price_minor, null::bigint as wholesale_price_minor
 			from inventory.stock_level l where l.tenant_id = p.tenant_id and l.product_id = p.id) s on true`
@@ -99,7 +186,7 @@ func Products(tx *gorm.DB, rules Rules, f ProductFilter, after uuid.UUID, limit 
 	}
 	err = query(tx, "list products", with+`
 		select `+productColumns+`, coalesce(s.on_hand, 0), coalesce(s.reorder_level, p.reorder_level, `+threshold+`), coalesce(s.currency, ''), s.retail_price_minor, s.wholesale_price_minor`+from+`
-		 where p.tenant_id = `+tenant+w.where.String()+` order by lower(p.name), p.id limit `+w.arg(limit+1),
+		 where p.tenant_id = `+tenant+w.where.String()+` order by lower(p.name), p.id limit `+w.arg(limit),
 		func(rows pgx.Rows) error {
 			var s Stocked
 			var currency money.Currency
@@ -109,8 +196,7 @@ func Products(tx *gorm.DB, rules Rules, f ProductFilter, after uuid.UUID, limit 
 			list = append(list, s)
 			return err
 		}, w.args...)
-	list, next = page(list, limit, func(s Stocked) uuid.UUID { return s.ID })
-	return list, next, err
+	return list, err
 }
 
 // ProductByID returns a product with its stock over all places, or ErrProductNotFound.

@@ -81,6 +81,8 @@ var widePolicies = map[string]string{
 	"billing.subscription/subscription_remind":                "owners of all businesses are reminded before a period ends",
 	"billing.subscription_payment/subscription_payment_match": "a provider names a reference, not a tenant",
 	"inventory.product/product_search":                        "the search function asks for the tenant itself",
+	"inventory.category/category_search":                      "the functions that look names up ask for the tenant themselves",
+	"inventory.supplier/supplier_search":                      "the functions that look names up ask for the tenant themselves",
 	"sales.customer/customer_search":                          "the search function asks for the tenant itself",
 	"sales.reservation/reservation_sweep":                     "reservations expire in all businesses",
 	"sales.sale/sale_sweep":                                   "abandoned carts end in all businesses",
@@ -185,7 +187,16 @@ func TestASearchByPartOfAWordUsesItsIndexAndStaysBehindTheWall(t *testing.T) {
 	var mine int
 	require.NoError(t, admin.QueryRow(t.Context(), `select count(*) from inventory.product where tenant_id = md5('b1')::uuid and search like '%sku-1234%'`).Scan(&mine))
 	require.Equal(t, mine, found)
+	require.NoError(t, tx.QueryRow(t.Context(), `select count(*) from inventory.products_after((select id from inventory.product order by lower(name), id limit 1), 20000)`).Scan(&found))
+	require.Equal(t, 9_999, found, "its own, but for the first")
 	require.NoError(t, tx.Rollback(t.Context()))
+	worker, err := pgx.Connect(t.Context(), d.URL("makola_inventory"))
+	require.NoError(t, err)
+	defer worker.Close(t.Context())
+	_, err = worker.Exec(t.Context(), `select set_config('app.tenants', array[md5('b1')::uuid]::text, false)`)
+	require.NoError(t, err)
+	require.NoError(t, worker.QueryRow(t.Context(), `select count(id) from inventory.products_by_sku(array['sku-2', 'SKU-3', 'Sku-4', 'sku-x'])`).Scan(&found))
+	require.Equal(t, 2, found, "SKU-3 is the other business's")
 
 	_, err = admin.Exec(t.Context(), `set role makola_search; set enable_seqscan = off`)
 	require.NoError(t, err)
