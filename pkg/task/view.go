@@ -17,13 +17,15 @@ import (
 type View struct {
 	ID       uuid.UUID
 	TenantID *uuid.UUID
-	Name     string
-	Queue    string
-	State    State
-	Attempts int
-	Args     json.RawMessage
-	Result   json.RawMessage
-	Error    string
+	// CreatedBy is who asked for it; nil when nobody did.
+	CreatedBy *uuid.UUID
+	Name      string
+	Queue     string
+	State     State
+	Attempts  int
+	Args      json.RawMessage
+	Result    json.RawMessage
+	Error     string
 	// ErrorKind is one of the Kind constants, or empty.
 	ErrorKind     string
 	Progress      *Progress
@@ -77,14 +79,14 @@ func (v *View) Percent() int {
 	return v.Progress.Percent()
 }
 
-const viewColumns = `id, tenant_id, name, queue, state, attempt, args, result, coalesce(error, ''), coalesce(error_kind, ''), progress,
+const viewColumns = `id, tenant_id, created_by, name, queue, state, attempt, args, result, coalesce(error, ''), coalesce(error_kind, ''), progress,
 	created_at, published_at, started_at, finished_at, case when state = 'pending' then available_at end, history`
 
 // scanView reads viewColumns, and what stands behind them into more.
 func scanView(rows pgx.Rows, more ...any) (*View, error) {
 	v := &View{}
 	var progress, history []byte
-	err := rows.Scan(append([]any{&v.ID, &v.TenantID, &v.Name, &v.Queue, &v.State, &v.Attempts, &v.Args, &v.Result, &v.Error, &v.ErrorKind, &progress,
+	err := rows.Scan(append([]any{&v.ID, &v.TenantID, &v.CreatedBy, &v.Name, &v.Queue, &v.State, &v.Attempts, &v.Args, &v.Result, &v.Error, &v.ErrorKind, &progress,
 		&v.CreatedAt, &v.PublishedAt, &v.StartedAt, &v.FinishedAt, &v.NextAttemptAt, &history}, more...)...)
 	if err != nil {
 		return nil, fmt.Errorf("read task: %w", err)

@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 	"gorm.io/gorm"
 
+	"makola/pkg/accounts"
 	"makola/pkg/problem"
 	"makola/pkg/task"
 	"makola/services/api-gateway/internal/api/gen"
@@ -174,13 +175,21 @@ func states(s gen.TaskState) []task.State {
 
 // CancelTask stops a task, or asks it to stop.
 func (s *Server) CancelTask(ctx context.Context, req gen.CancelTaskRequestObject) (gen.CancelTaskResponseObject, error) {
+	who := auth.From(ctx)
 	var result task.CancelResult
-	err := s.DB.InTenant(ctx, func(tx *gorm.DB) (err error) {
-		result, err = task.Cancel(tx, req.ID, "user "+auth.From(ctx).User.String())
+	err := s.DB.InTenant(ctx, func(tx *gorm.DB) error {
+		v, err := task.Get(tx, req.ID)
+		if err != nil {
+			return err
+		}
+		if mine := v.CreatedBy != nil && *v.CreatedBy == who.User; !mine && !who.May(accounts.ManageSettings) {
+			return errPermission
+		}
+		result, err = task.Cancel(tx, req.ID, "user "+who.User.String())
 		return err
 	})
 	if err == nil && result == task.CancelDone && s.Queue != nil { // a running one ends at its worker, who tells
-		s.Queue.Announce(task.Event{ID: req.ID, Tenant: auth.From(ctx).Tenant, State: task.Cancelled})
+		s.Queue.Announce(task.Event{ID: req.ID, Tenant: who.Tenant, State: task.Cancelled})
 	}
 	switch {
 	case err != nil:

@@ -3,11 +3,13 @@ package api_test
 import (
 	"encoding/json"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 	"gorm.io/gorm"
 
+	"makola/pkg/accounts"
 	"makola/pkg/task"
 	"makola/pkg/tenant"
 	selftest "makola/proto/makola/selftest/v1"
@@ -107,6 +109,15 @@ func TestCancelTask(t *testing.T) {
 	g.do("DELETE", "/api/v1/tasks/"+running, s.access, nil).is(t, 202, "")
 	require.Equal(t, 1, g.count(`select count(*) from task.task where id = $1 and cancel_requested`, running))
 	g.do("DELETE", "/api/v1/tasks/"+uuid.NewString(), s.access, nil).is(t, 404, "not_found")
+
+	theirs := g.enqueue(s)
+	for role, status := range map[accounts.Role]int{accounts.Staff: 403, accounts.Manager: 403, accounts.Admin: 202} {
+		g.exec(`update task.task set state = 'running' where id = $1`, theirs)
+		g.do("DELETE", "/api/v1/tasks/"+theirs, g.token(s, role, time.Now()), nil).is(t, status, "")
+	}
+	cashier := g.staff(s, accounts.Staff, g.floor(s).storefront)
+	g.exec(`update task.task set state = 'running', created_by = $2 where id = $1`, theirs, cashier.user)
+	g.do("DELETE", "/api/v1/tasks/"+theirs, cashier.access, nil).is(t, 202, "")
 }
 
 func TestListTasks(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -27,11 +28,39 @@ const (
 	failTime = 5 * time.Second
 )
 
-// Lanes bound how many requests one process has its model work on. Make them with NewLanes.
-type Lanes chan struct{}
+// Lanes bound how many requests one process has its model work on, and how many of them are one business's: all but one, so that whoever asks again and again of a slow model keeps nobody
+// else waiting. Make them with NewLanes. Safe for concurrent use.
+type Lanes struct {
+	all int
+
+	mu     sync.Mutex
+	inside map[uuid.UUID]int
+	total  int
+}
 
 // NewLanes makes the lanes of a process that runs long tasks of a queue at once: all but one of them, so that a payment to be verified never waits for a model.
-func NewLanes(long int) Lanes { return make(Lanes, max(1, long-1)) }
+func NewLanes(long int) *Lanes {
+	return &Lanes{all: max(1, long-1), inside: map[uuid.UUID]int{}}
+}
+
+// Enter takes a lane for a business, and leave gives it back; without one, ok is false.
+func (l *Lanes) Enter(business uuid.UUID) (leave func(), ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.total >= l.all || l.inside[business] >= max(1, l.all-1) {
+		return nil, false
+	}
+	l.total++
+	l.inside[business]++
+	return func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.total--
+		if l.inside[business]--; l.inside[business] == 0 {
+			delete(l.inside, business)
+		}
+	}, true
+}
 
 // answered is what both tasks answer with.
 type answered struct{ request, credits string }
@@ -60,12 +89,11 @@ func (a *AIFeatures) answer(ctx context.Context, run contract.Run, id string, fe
 		a.giveUp(ctx, r, assist.TooLate, spending{}, billing.ErrHoldEnded)
 		return nil, task.Permanent(fmt.Errorf("request %s: %w", request, billing.ErrHoldEnded))
 	}
-	select {
-	case a.Lanes <- struct{}{}:
-		defer func() { <-a.Lanes }()
-	default:
+	leave, ok := a.Lanes.Enter(run.Tenant)
+	if !ok {
 		return nil, task.Throttled(laneWait)
 	}
+	defer leave()
 	begun := time.Now()
 	got, used, err := a.Assist.Answer(ctx, r, begun, run.Progress)
 	spent := spending{tokens: used.Total(), cost: a.Assist.Prices.Cost(used), took: time.Since(begun)}

@@ -391,14 +391,36 @@ func TestARequestWaitsForALaneWithoutSpendingAnAttempt(t *testing.T) {
 	t.Parallel()
 	m := newMarket(t)
 	m.impl.Lanes = tasks.NewLanes(1)
-	m.impl.Lanes <- struct{}{}
+	leave, ok := m.impl.Lanes.Enter(theirs)
+	require.True(t, ok)
 	r := m.ask(ours, "How much do customers owe?")
 	for range 5 {
 		m.h.Drain(t.Context())
 		m.h.Advance(t.Context(), time.Minute)
 	}
 	require.Empty(t, m.model.Requests())
-	<-m.impl.Lanes
+	leave()
 	m.settle()
 	require.Equal(t, assist.Answered, m.read(ours, r).Status)
+}
+
+func TestOneBusinessLeavesALaneToTheOthers(t *testing.T) {
+	t.Parallel()
+	lanes := tasks.NewLanes(4) // one of the four is for payments
+	first, ok := lanes.Enter(ours)
+	require.True(t, ok)
+	_, ok = lanes.Enter(ours)
+	require.True(t, ok)
+	_, ok = lanes.Enter(ours)
+	require.False(t, ok, "the last lane is another's")
+	leave, ok := lanes.Enter(theirs)
+	require.True(t, ok)
+	_, ok = lanes.Enter(id("12"))
+	require.False(t, ok, "there is no lane left")
+	leave()
+	_, ok = lanes.Enter(ours)
+	require.False(t, ok)
+	first()
+	_, ok = lanes.Enter(ours)
+	require.True(t, ok)
 }

@@ -37,7 +37,7 @@ type AIFeatures struct {
 	PlatformEmail string
 	// Assist answers questions and describes products, on Lanes.
 	Assist *assist.Model
-	Lanes  Lanes
+	Lanes  *Lanes
 }
 
 // Subscriptions runs the tasks of the queue subscriptions. It is safe for concurrent use.

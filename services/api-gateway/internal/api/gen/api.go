@@ -44823,6 +44823,30 @@ func (response CancelTask401ApplicationProblemPlusJSONResponse) VisitCancelTaskR
 	return err
 }
 
+type CancelTask403ResponseHeaders struct {
+	RetryAfter *int
+}
+
+type CancelTask403ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CancelTask403ResponseHeaders
+}
+
+func (response CancelTask403ApplicationProblemPlusJSONResponse) VisitCancelTaskResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CancelTask404ResponseHeaders struct {
 	RetryAfter *int
 }
