@@ -151,7 +151,7 @@ func TestTheWatchOverAShopFloor(t *testing.T) {
 	require.Contains(t, low.Text, "on hand: 4 pcs, level: 5, days left: 7, value: GHS 8.00", "16 were sold in 28 days")
 	expiring := h.letter(ama.Email, "expires soon")
 	require.Contains(t, expiring.Text, "Milk")
-	require.Regexp(t, `\((10|9) days\)`, expiring.Text) // midnight may come between
+	require.Regexp(t, `\(in (10|9) days\)`, expiring.Text) // midnight may come between
 	require.Contains(t, expiring.Text, "GHS 40.00")
 	week := h.letter(ama.Email, "Your week in stock")
 	require.Contains(t, week.Subject, "GHS 51.00")

@@ -48,6 +48,10 @@ func TestDeadListShowsTasksAndMessages(t *testing.T) {
 	shown := r.ok("dead", "show", letter.String())
 	require.Contains(t, shown, "{oops")
 	require.Contains(t, shown, "5 bytes, 5 kept")
+	foreign := r.bury("sales", `{}`, "{\x1b]0;mine\a\u009b2J", 14)
+	shown = r.ok("dead", "show", foreign.String())
+	require.NotContains(t, shown, "\x1b", "a stranger's message does not speak to the terminal")
+	require.Contains(t, shown, "]0;mine")
 	code, _, _ := r.run("dead", "show", uuid.NewString())
 	require.Equal(t, exitNotFound, code)
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode"
 )
 
 // print writes value as JSON where --output json was given, and the table otherwise. The table may be nil when there is nothing to show but
@@ -22,9 +23,23 @@ func (e *env) print(value any, header []string, rows [][]string) error {
 		_, _ = fmt.Fprintln(w, strings.Join(header, "\t"))
 	}
 	for _, r := range rows {
-		_, _ = fmt.Fprintln(w, strings.Join(r, "\t"))
+		cells := make([]string, len(r))
+		for i, c := range r {
+			cells[i] = printable(c)
+		}
+		_, _ = fmt.Fprintln(w, strings.Join(cells, "\t"))
 	}
 	return w.Flush()
+}
+
+// printable replaces what would move the cursor, or tell the terminal something: much of what is printed came from others. JSON escapes it by itself.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) {
+			return ' '
+		}
+		return r
+	}, s)
 }
 
 // clock writes an instant in UTC to the millisecond; nothing for none.
