@@ -58,4 +58,7 @@ func TestAScheduleMailsItsReport(t *testing.T) {
 	})
 	stack.Eventually(t, "and is mailed", func() bool { return len(h.letters("accountant@example.com", "Our customers")) == 2 })
 	require.Equal(t, 1, h.count(`select count(*) from reporting.export_schedule where id = $1 and next_run_at > now()`, schedule))
+
+	// The same programs tell whoever watches a report how long it still takes.
+	ama.seesTimeLeft(t)
 }
