@@ -298,14 +298,16 @@ func subscriptionBody(s *billing.Subscription, usage []billing.ResourceUsage, no
 	case billing.SubPastDue:
 		end := s.GraceEnds()
 		body.NextBillingAt, body.GraceEndsAt = &body.PeriodEnd, utc(&end)
-	case billing.SubInactive, billing.SubExpired, billing.SubSuspended, billing.SubCancelled:
+	case billing.SubCancelled:
+		body.DaysRemaining = 0 // what was left when it was cancelled at once is not to be had
+	case billing.SubInactive, billing.SubExpired, billing.SubSuspended:
 	}
 	return body
 }
 
 func subscriptionPaymentBody(p *billing.SubscriptionPayment) gen.SubscriptionPayment {
 	body := gen.SubscriptionPayment{
-		Reference: p.Reference, Status: gen.SubscriptionPaymentState(p.Status), Attempt: p.Attempt, Storefronts: p.Storefronts, BaseAmount: p.Base.Decimal(), Taxes: taxBodies(p.Taxes),
+		PaymentID: p.ID, Reference: p.Reference, Status: gen.SubscriptionPaymentState(p.Status), Attempt: p.Attempt, Storefronts: p.Storefronts, BaseAmount: p.Base.Decimal(), Taxes: taxBodies(p.Taxes),
 		TotalTax: p.Tax.Decimal(), Charges: chargeBodies(p.Charges), TotalCharges: p.Charged.Decimal(), TotalAmount: p.Total.Decimal(), Currency: string(p.Total.Currency), Provider: p.Provider,
 		PeriodStart: utc(p.PeriodStart), PeriodEnd: utc(p.PeriodEnd), CreatedAt: p.CreatedAt.UTC(), CompletedAt: utc(p.CompletedAt),
 	}

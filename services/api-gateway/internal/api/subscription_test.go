@@ -249,6 +249,7 @@ func TestTheOwnerAloneCancels(t *testing.T) {
 	require.Nil(t, a.body["next_billing_at"])
 	pending := g.do("POST", subscriptionPayments, s.access, map[string]any{}).is(t, 201, "").text("reference")
 	a = g.do("POST", cancel, s.access, map[string]any{"immediately": true}).is(t, 200, "")
+	require.Zero(t, a.body["days_remaining"])
 	require.Equal(t, "CANCELLED", a.text("status"))
 	require.Equal(t, "CANCELLED", g.do("GET", subscriptionPayments+"/"+pending, s.access, nil).is(t, 200, "").text("status"))
 	g.do("POST", cancel, s.access, map[string]any{"immediately": true}).is(t, 200, "")

@@ -5834,6 +5834,7 @@ type SubscriptionPayment struct {
 	CompletedAt *time.Time          `json:"completed_at"`
 	CreatedAt   time.Time           `json:"created_at"`
 	Currency    string              `json:"currency"`
+	PaymentID   openapi_types.UUID  `json:"payment_id"`
 	PeriodEnd   *time.Time          `json:"period_end"`
 
 	// PeriodStart The month that it paid for, once it has.
