@@ -53,10 +53,23 @@ func (s *Server) task(ctx context.Context, id uuid.UUID, ifNoneMatch *string) (t
 		v, err = task.Get(tx, id)
 		return err
 	})
+	if err == nil && !sees(auth.From(ctx), v) {
+		err = task.ErrNotFound
+	}
 	if err != nil {
 		return taskAnswer{}, taskError(err)
 	}
 	return answerTask(v, ifNoneMatch)
+}
+
+// sees tells whether somebody may see a task of their business: staff what they asked for, and who runs the shop everything.
+func sees(who accounts.Principal, v *task.View) bool {
+	return who.Role != accounts.Staff || asked(who, v)
+}
+
+// asked tells whether a task is somebody's own.
+func asked(who accounts.Principal, v *task.View) bool {
+	return v.CreatedBy != nil && *v.CreatedBy == who.User
 }
 
 func answerTask(v *task.View, ifNoneMatch *string) (taskAnswer, error) {
@@ -134,6 +147,9 @@ func (s *Server) ListTasks(ctx context.Context, req gen.ListTasksRequestObject) 
 		return nil, err
 	}
 	f := task.Filter{Before: before, Limit: pageSize(req.Params.Limit)}
+	if who := auth.From(ctx); who.Role == accounts.Staff {
+		f.CreatedBy = who.User
+	}
 	if req.Params.Status != nil {
 		f.States = states(*req.Params.Status)
 	}
@@ -182,7 +198,10 @@ func (s *Server) CancelTask(ctx context.Context, req gen.CancelTaskRequestObject
 		if err != nil {
 			return err
 		}
-		if mine := v.CreatedBy != nil && *v.CreatedBy == who.User; !mine && !who.May(accounts.ManageSettings) {
+		switch {
+		case !sees(who, v):
+			return task.ErrNotFound
+		case !asked(who, v) && !who.May(accounts.ManageSettings):
 			return errPermission
 		}
 		result, err = task.Cancel(tx, req.ID, "user "+who.User.String())

@@ -2,6 +2,8 @@ package api_test
 
 import (
 	"encoding/json"
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -111,7 +113,7 @@ func TestCancelTask(t *testing.T) {
 	g.do("DELETE", "/api/v1/tasks/"+uuid.NewString(), s.access, nil).is(t, 404, "not_found")
 
 	theirs := g.enqueue(s)
-	for role, status := range map[accounts.Role]int{accounts.Staff: 403, accounts.Manager: 403, accounts.Admin: 202} {
+	for role, status := range map[accounts.Role]int{accounts.Staff: 404, accounts.Manager: 403, accounts.Admin: 202} {
 		g.exec(`update task.task set state = 'running' where id = $1`, theirs)
 		g.do("DELETE", "/api/v1/tasks/"+theirs, g.token(s, role, time.Now()), nil).is(t, status, "")
 	}
@@ -147,6 +149,26 @@ func TestListTasks(t *testing.T) {
 	first, next := list("?limit=3")
 	rest, _ := list("?limit=3&cursor=" + next)
 	require.Equal(t, all, append(first, rest...))
+}
+
+func TestStaffSeeTheTasksThatTheyAskedFor(t *testing.T) {
+	t.Parallel()
+	g := open(t)
+	s := g.register("ama")
+	theirs, own := g.enqueue(s), g.enqueue(s)
+	cashier := g.staff(s, accounts.Staff, g.floor(s).storefront)
+	g.exec(`update task.task set created_by = $2 where id = $1`, own, cashier.user)
+	page := g.do("GET", "/api/v1/tasks", cashier.access, nil).is(t, 200, "")
+	require.Len(t, page.body["items"], 1)
+	require.Equal(t, own, page.body["items"].([]any)[0].(map[string]any)["task_id"])
+	manager := g.token(s, accounts.Manager, time.Now())
+	for _, address := range []string{"/api/v1/tasks/%s", "/api/v1/tasks/%s/status", "/api/tasks/%s/status/", "/api/v1/tasks/%s/events"} {
+		g.do("GET", fmt.Sprintf(address, theirs), cashier.access, nil).is(t, 404, "not_found")
+		if !strings.HasSuffix(address, "events") { // it would go on
+			g.do("GET", fmt.Sprintf(address, own), cashier.access, nil).is(t, 200, "")
+			g.do("GET", fmt.Sprintf(address, theirs), manager, nil).is(t, 200, "")
+		}
+	}
 }
 
 // Whatever has an id answers another business with 404, exactly as for an id that does not exist, and changes nothing.
