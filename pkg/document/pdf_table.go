@@ -2,6 +2,7 @@ package document
 
 import (
 	"fmt"
+	"strings"
 )
 
 // placed is a column on a page.
@@ -162,8 +163,20 @@ func (p *pages) layOut(columns []placed, row []Cell, f *face) {
 			p.lines[i] = append(p.lines[i][:0], string(p.text))
 			continue
 		}
-		p.lines[i] = f.wrap(p.lines[i], f.printable(cell.text), bodySize*pointsToMM, c.width-2*cellPad, maxLines)
+		text := cell.text
+		if c.Codes {
+			text = spoken(text)
+		}
+		p.lines[i] = f.wrap(p.lines[i], f.printable(text), bodySize*pointsToMM, c.width-2*cellPad, maxLines)
 	}
+}
+
+// spoken is a code as people say it: IN_STOCK is "In stock". What is no code stays as it is.
+func spoken(code string) string {
+	if code == "" || strings.ContainsFunc(code, func(r rune) bool { return (r < 'A' || r > 'Z') && r != '_' }) {
+		return code
+	}
+	return code[:1] + strings.ReplaceAll(strings.ToLower(code[1:]), "_", " ")
 }
 
 // setRow draws the cells of p.lines, a number that is too wide for its column in smaller type.

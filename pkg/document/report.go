@@ -31,6 +31,7 @@ type Column struct {
 	Width float64 // In characters: the column of a sheet, and its share of a page. 0: usual for the kind.
 	Align Align
 	Total bool // Sum the column; integers and money only.
+	Codes bool // The texts are codes, such as IN_STOCK. A PDF says "In stock"; the other formats keep what programs compare.
 }
 
 // Figure is one line of a summary: "Net sales" and its value.

@@ -99,7 +99,7 @@ func (s *source) byLocation() (document.Table, []document.Picture, error) {
 var stockColumns = []document.Column{
 	{Title: "Product ID", Width: 36}, {Title: "Product Name", Width: 30}, {Title: "SKU", Width: 16}, {Title: "Barcode", Width: 16}, {Title: "Location"},
 	{Title: "Quantity in Stock", Kind: document.KindInteger, Total: true}, {Title: "Reserved", Kind: document.KindInteger, Total: true}, {Title: "Available", Kind: document.KindInteger, Total: true},
-	{Title: "Reorder Level", Kind: document.KindInteger}, {Title: "Unit", Width: 8}, {Title: "Stock Status", Width: 14}, {Title: "Unit Cost", Kind: document.KindMoney},
+	{Title: "Reorder Level", Kind: document.KindInteger}, {Title: "Unit", Width: 8}, {Title: "Stock Status", Width: 14, Codes: true}, {Title: "Unit Cost", Kind: document.KindMoney},
 	{Title: "Selling Price", Kind: document.KindMoney}, {Title: "Total Value", Kind: document.KindMoney, Total: true}, {Title: "Profit per Unit", Kind: document.KindMoney},
 	{Title: "Margin %", Kind: document.KindPercent}, {Title: "Nearest Expiry", Kind: document.KindDate}, {Title: "Last Updated", Kind: document.KindInstant},
 }

@@ -132,10 +132,10 @@ func statusIs(cancelled bool) string {
 
 var salesColumns = []document.Column{
 	{Title: "Receipt Number", Width: 20}, {Title: "Date", Kind: document.KindDate}, {Title: "Time", Kind: document.KindTime}, {Title: "Storefront"}, {Title: "Cashier"},
-	{Title: "Customer Name", Width: 24}, {Title: "Customer Type", Width: 12}, {Title: "Sale Type", Width: 12}, {Title: "Status", Width: 12},
+	{Title: "Customer Name", Width: 24}, {Title: "Customer Type", Width: 12, Codes: true}, {Title: "Sale Type", Width: 12, Codes: true}, {Title: "Status", Width: 12, Codes: true},
 	{Title: "Subtotal", Kind: document.KindMoney, Total: true}, {Title: "Discount", Kind: document.KindMoney, Total: true}, {Title: "Tax", Kind: document.KindMoney, Total: true},
 	{Title: "Total", Kind: document.KindMoney, Total: true}, {Title: "Amount Paid", Kind: document.KindMoney, Total: true}, {Title: "Amount Refunded", Kind: document.KindMoney, Total: true},
-	{Title: "Amount Due", Kind: document.KindMoney, Total: true}, {Title: "Payment Type", Width: 14}, {Title: "Notes", Width: 30},
+	{Title: "Amount Due", Kind: document.KindMoney, Total: true}, {Title: "Payment Type", Width: 14, Codes: true}, {Title: "Notes", Width: 30},
 }
 
 func (s *source) fullSales(name string, cancelled bool) document.Table {
@@ -165,7 +165,7 @@ func (s *source) fullSales(name string, cancelled bool) document.Table {
 
 // shortColumns fit a page held upright, as refundColumns do.
 var shortColumns = []document.Column{
-	{Title: "Receipt", Width: 18}, {Title: "Date", Kind: document.KindDate}, {Title: "Customer", Width: 20}, {Title: "Type", Width: 11}, {Title: "Status", Width: 11},
+	{Title: "Receipt", Width: 18}, {Title: "Date", Kind: document.KindDate}, {Title: "Customer", Width: 20}, {Title: "Type", Width: 11, Codes: true}, {Title: "Status", Width: 11, Codes: true},
 	{Title: "Total", Kind: document.KindMoney, Total: true, Width: 12}, {Title: "Paid", Kind: document.KindMoney, Total: true, Width: 12}, {Title: "Due", Kind: document.KindMoney, Total: true, Width: 10},
 }
 
@@ -231,8 +231,9 @@ func (s *source) refunds() document.Table {
 }
 
 // grouped is a table of a name, a count and an amount.
-func (s *source) grouped(name, of, counted, statement string) document.Table {
-	columns := []document.Column{{Title: of, Width: 30}, {Title: counted, Kind: document.KindInteger, Total: true}, {Title: "Total", Kind: document.KindMoney, Total: true}}
+func (s *source) grouped(name string, of document.Column, counted, statement string) document.Table {
+	of.Width = 30
+	columns := []document.Column{of, {Title: counted, Kind: document.KindInteger, Total: true}, {Title: "Total", Kind: document.KindMoney, Total: true}}
 	return document.Table{Name: name, Columns: columns, Rows: s.rows(strings.ToLower(name), len(columns), func(rows pgx.Rows, row []document.Cell) error {
 		var label string
 		var n, minor int64
@@ -245,11 +246,11 @@ func (s *source) grouped(name, of, counted, statement string) document.Table {
 }
 
 func (s *source) byPaymentType() document.Table {
-	return s.grouped("By Payment Type", "Payment Type", "Sales", `select coalesce(s.payment_type, ''), count(*), sum(s.total_minor)::bigint from sales.sale s where`+soldWhere+statusIs(false)+` group by 1 order by 3 desc, 1`)
+	return s.grouped("By Payment Type", document.Column{Title: "Payment Type", Codes: true}, "Sales", `select coalesce(s.payment_type, ''), count(*), sum(s.total_minor)::bigint from sales.sale s where`+soldWhere+statusIs(false)+` group by 1 order by 3 desc, 1`)
 }
 
 func (s *source) byStorefront() document.Table {
-	return s.grouped("By Storefront", "Storefront", "Sales", `select l.name, count(*), sum(s.total_minor)::bigint from sales.sale s join inventory.location l on l.tenant_id = s.tenant_id and l.id = s.storefront_id where`+
+	return s.grouped("By Storefront", document.Column{Title: "Storefront"}, "Sales", `select l.name, count(*), sum(s.total_minor)::bigint from sales.sale s join inventory.location l on l.tenant_id = s.tenant_id and l.id = s.storefront_id where`+
 		soldWhere+statusIs(false)+` group by l.id, l.name order by 3 desc, 1`)
 }
 

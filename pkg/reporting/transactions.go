@@ -91,7 +91,7 @@ func (s *source) soldList() document.Table {
 func (s *source) paymentList() document.Table {
 	columns := []document.Column{
 		{Title: "Date", Kind: document.KindInstant}, {Title: "Reference", Width: 20}, {Title: "Customer", Width: 26}, {Title: "Amount", Kind: document.KindMoney, Total: true},
-		{Title: "Method", Width: 16}, {Title: "Status", Width: 14},
+		{Title: "Method", Width: 16, Codes: true}, {Title: "Status", Width: 14, Codes: true},
 	}
 	return document.Table{Name: "Payments", Columns: columns, Rows: s.rows("payments", len(columns), func(rows pgx.Rows, row []document.Cell) error {
 		var at time.Time
@@ -111,7 +111,7 @@ func (s *source) paymentList() document.Table {
 func (s *source) refundList() document.Table {
 	columns := []document.Column{
 		{Title: "Date", Kind: document.KindInstant}, {Title: "Reference", Width: 20}, {Title: "Customer", Width: 26}, {Title: "Worth", Kind: document.KindMoney, Total: true},
-		{Title: "Paid Back", Kind: document.KindMoney, Total: true}, {Title: "Method", Width: 16}, {Title: "Reason", Width: 26},
+		{Title: "Paid Back", Kind: document.KindMoney, Total: true}, {Title: "Method", Width: 16, Codes: true}, {Title: "Reason", Width: 26},
 	}
 	return document.Table{Name: "Refunds", Columns: columns, Rows: s.rows("refunds", len(columns), func(rows pgx.Rows, row []document.Cell) error {
 		var at time.Time
