@@ -1,7 +1,6 @@
 package accounts
 
 import (
-	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -64,7 +63,7 @@ func RecordActivity(tx *gorm.DB, business uuid.UUID, from, to time.Time) (a Acti
 		insert into accounts.activity_report (id, tenant_id, week_start, logins, logouts, people, actions, by_action)
 		select $8, $4, $9::date, `+countSQL+` from e
 		    on conflict (tenant_id, week_start) do nothing`,
-		audit.Login, audit.Logout, mostActionKinds, business, idAt(from), from, to, id, week)
+		audit.Login, audit.Logout, mostActionKinds, business, postgres.FirstID(from.Add(-idSlack)), from, to, id, week)
 	if err != nil {
 		return a, false, fmt.Errorf("record activity of week %s: %w", week, err)
 	}
@@ -158,7 +157,7 @@ func MostActive(tx *gorm.DB, business uuid.UUID, from, to time.Time, limit int) 
 		  from (select user_id, count(*) filter (where action = $5) as logins, count(*) as actions from audit.entry
 		         where tenant_id = $1 and id >= $2 and at >= $3 and at < $4 and user_id is not null group by user_id) e
 		  join accounts.user u on u.id = e.user_id
-		 order by e.actions desc, u.id limit $6`, business, idAt(from), from, to, audit.Login, limit)
+		 order by e.actions desc, u.id limit $6`, business, postgres.FirstID(from.Add(-idSlack)), from, to, audit.Login, limit)
 	if err != nil {
 		return nil, fmt.Errorf("read who was active: %w", err)
 	}
@@ -197,10 +196,4 @@ func ActivityReaderOf(tx *gorm.DB, business uuid.UUID) (r ActivityReader, err er
 		return r, ErrNotMember
 	}
 	return r, nil
-}
-
-// idAt returns the least id that an entry of the audit log may have whose time is at: ids are UUIDs of version 7, which begin with the milliseconds of their making.
-func idAt(at time.Time) (id uuid.UUID) {
-	binary.BigEndian.PutUint64(id[:8], uint64(max(at.Add(-idSlack).UnixMilli(), 0))<<16)
-	return id
 }

@@ -6,6 +6,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"gorm.io/gorm"
+
+	"makola/pkg/postgres"
 )
 
 // How long an event is kept: its body until it has been finished for EmptyEventsAfter, its key and the hash of its body for KeepEventKeys.
@@ -34,7 +36,7 @@ func EmptyEvents(tx *gorm.DB, now time.Time, after uuid.UUID, limit int) (emptie
 				next = id
 			}
 			return err
-		}, after, firstID(cut), cut, limit)
+		}, after, postgres.FirstID(cut), cut, limit)
 	if emptied < limit {
 		next = uuid.Nil
 	}
@@ -46,15 +48,5 @@ func DeleteEvents(tx *gorm.DB, now time.Time, limit int) (deleted int64, err err
 	cut := now.Add(-KeepEventKeys)
 	return exec(tx, "delete old events", `
 		delete from billing.webhook_event where id in (select id from billing.webhook_event where id < $1 and emptied_at is not null and received_at < $2 order by id limit $3)`,
-		firstID(cut), cut, limit)
-}
-
-// firstID is the smallest version 7 UUID of an instant. Events are named by such ids, which are in the order of their times.
-func firstID(t time.Time) (id uuid.UUID) {
-	ms := uint64(t.UnixMilli())
-	for i := range 6 {
-		id[i] = byte(ms >> (40 - 8*i))
-	}
-	id[6] = 0x70
-	return id
+		postgres.FirstID(cut), cut, limit)
 }

@@ -215,6 +215,17 @@ func ValidMark(mark string) bool {
 	return true
 }
 
+// PruneEmails deletes up to limit mails that are older than before and came to an end, of all tenants, with their keys: what a mail told of is over by then. Those that wait, and those whose
+// task failed, are kept. tx is a platform transaction of cron.
+func PruneEmails(tx *gorm.DB, before time.Time, limit int) (int64, error) {
+	n, err := postgres.Exec(tx, `delete from notifications.email where id in
+		(select id from notifications.email where id < $1 and state in ('sent', 'refused', 'suppressed') order by id limit $2)`, postgres.FirstID(before), limit)
+	if err != nil {
+		return 0, fmt.Errorf("prune mails: %w", err)
+	}
+	return n, nil
+}
+
 // PruneNotices deletes up to limit notices that are older than before, of all tenants, and with them what people did with them. tx is a platform transaction of cron.
 func PruneNotices(tx *gorm.DB, before time.Time, limit int) (int64, error) {
 	n, err := postgres.Exec(tx, `delete from notifications.notice where (tenant_id, id) in

@@ -71,6 +71,7 @@ var widePolicies = map[string]string{
 	"billing.credit_hold_lot/credit_hold_lot_sweep":           "expiry and the ledger check read all tenants",
 	"billing.usage_transaction/usage_transaction_sweep":       "retention finds old calls of all tenants",
 	"billing.usage_alert/usage_alert_sweep":                   "the alert check reads all tenants",
+	"notifications.email/email_prune":                         "housekeeping deletes what is 180 days old, of all tenants",
 	"notifications.notice/notice_prune":                       "housekeeping deletes what is 180 days old, of all tenants",
 	"billing.subscription/subscription_sweep":                 "periods end for all businesses",
 	"billing.subscription/subscription_stats":                 "sums over all businesses, through views that name none",

@@ -189,6 +189,8 @@ func TestRolesCannotDoWhatTheyNeedNot(t *testing.T) {
 		{"makola_inventory", "select data from notifications.email"},
 		{"makola_notifier", "delete from notifications.notice"},
 		{"makola_cron", "select title from notifications.notice"},
+		{"makola_cron", "select recipient from notifications.email"},
+		{"makola_cron", "update notifications.email set state = 'queued'"},
 		{"makola_webhook", "select count(*) from notifications.notice"},
 		{"makola_gateway", "delete from accounts.business_settings"},
 		{"makola_billing", "update accounts.business_settings set sales_tax_bp = 0"},

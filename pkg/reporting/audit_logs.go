@@ -1,16 +1,15 @@
 package reporting
 
 import (
-	"encoding/binary"
 	"encoding/json"
 	"strings"
 	"time"
 	"unicode"
 
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"makola/pkg/document"
+	"makola/pkg/postgres"
 )
 
 // mostTop is how many of the most frequent events and people the summary names.
@@ -24,16 +23,7 @@ const logged = ` audit.v_entry e where e.tenant_id = $1 and e.at >= $2 and e.at 
 const idSlack = 24 * time.Hour
 
 func (s *source) logged() []any {
-	return []any{s.shop.id, s.from, s.to, idAt(s.from.Add(-idSlack)), idAt(s.to.Add(idSlack))}
-}
-
-// idAt is the least UUIDv7 of an instant.
-func idAt(at time.Time) (id uuid.UUID) {
-	var ms [8]byte
-	binary.BigEndian.PutUint64(ms[:], uint64(max(at.UnixMilli(), 0)))
-	copy(id[:6], ms[2:])
-	id[6], id[8] = 0x70, 0x80
-	return id
+	return []any{s.shop.id, s.from, s.to, postgres.FirstID(s.from.Add(-idSlack)), postgres.FirstID(s.to.Add(idSlack))}
 }
 
 var auditColumns = []document.Column{

@@ -11,6 +11,7 @@ import (
 	"gorm.io/gorm"
 
 	"makola/pkg/mail"
+	"makola/pkg/postgres"
 )
 
 // ExportSettings is who is told of a business's exports, and as whom.
@@ -143,7 +144,7 @@ func StatisticsOf(tx *gorm.DB, who Reader, from, to time.Time) (s Statistics, er
 			s.Records, s.Bytes, s.TookMS = s.Records+k.Records, s.Bytes+k.Bytes, s.TookMS+took
 			s.ByKind = append(s.ByKind, k)
 			return nil
-		}, id, who.only(), from, to, idAt(from.Add(-idSlack)))
+		}, id, who.only(), from, to, postgres.FirstID(from.Add(-idSlack)))
 	return s, err
 }
 

@@ -1,5 +1,5 @@
 // Package housekeeping deletes what nobody needs any more: ended tasks, worker processes of the past, old runs of the schedule, what the gateway remembers of requests,
-// tokens that have ended, invitations that came to nothing, notices that are half a year old, and events that webhooks told of a month ago.
+// tokens that have ended, invitations that came to nothing, notices and mails that are half a year old, and events that webhooks told of a month ago.
 // Failed tasks are kept: they wait for a person's decision.
 package housekeeping
 
@@ -42,6 +42,8 @@ const (
 	keepBuckets = 10 * time.Minute
 	// keepNotices is how long a notice is shown: who has not looked for half a year does not miss one.
 	keepNotices = 180 * 24 * time.Hour
+	// keepEmails is how long a mail is kept that was sent or refused, with the address that it went to.
+	keepEmails = 180 * 24 * time.Hour
 	// keepTokens is how long a token is kept after its end, so that whoever comes late is told that it has ended and not that it never was.
 	keepTokens = 7 * 24 * time.Hour
 	// keepInvitations is how long an invitation that expired or was revoked is listed and can be sent again. It holds the address of somebody who never came.
@@ -105,7 +107,7 @@ func (h *Housekeeper) Stop(context.Context) error {
 }
 
 // Deleted counts what one turn deleted.
-type Deleted struct{ Tasks, Workers, Runs, Requests, Buckets, Notices, Tokens, Invitations, Webhooks int64 }
+type Deleted struct{ Tasks, Workers, Runs, Requests, Buckets, Notices, Emails, Tokens, Invitations, Webhooks int64 }
 
 // Turn deletes everything that is old by the database's clock, up to some hundred thousand rows of each kind.
 func (h *Housekeeper) Turn(ctx context.Context) (d Deleted, err error) {
@@ -137,6 +139,9 @@ func (h *Housekeeper) Turn(ctx context.Context) (d Deleted, err error) {
 	if d.Notices, err = h.repeat(ctx, func(tx *gorm.DB) (int64, error) { return notifications.PruneNotices(tx, now.Add(-keepNotices), batch) }); err != nil {
 		return d, err
 	}
+	if d.Emails, err = h.repeat(ctx, func(tx *gorm.DB) (int64, error) { return notifications.PruneEmails(tx, now.Add(-keepEmails), batch) }); err != nil {
+		return d, err
+	}
 	for _, statement := range tokenStatements() {
 		n, err := h.repeat(ctx, func(tx *gorm.DB) (int64, error) { return pruneTokens(tx, statement, now.Add(-keepTokens)) })
 		if d.Tokens += n; err != nil {
@@ -150,7 +155,7 @@ func (h *Housekeeper) Turn(ctx context.Context) (d Deleted, err error) {
 		return d, err
 	}
 	if d != (Deleted{}) {
-		slog.InfoContext(ctx, "old rows deleted", "tasks", d.Tasks, "workers", d.Workers, "runs", d.Runs, "requests", d.Requests, "buckets", d.Buckets, "notices", d.Notices, "tokens", d.Tokens,
+		slog.InfoContext(ctx, "old rows deleted", "tasks", d.Tasks, "workers", d.Workers, "runs", d.Runs, "requests", d.Requests, "buckets", d.Buckets, "notices", d.Notices, "mails", d.Emails, "tokens", d.Tokens,
 			"invitations", d.Invitations, "webhook_events", d.Webhooks)
 	}
 	return d, nil

@@ -40,6 +40,11 @@ func TestTurnDeletesWhatIsOldAndKeepsWhatMatters(t *testing.T) {
 		`insert into notifications.notice (tenant_id, id, kind, priority, title, dedupe_key, created_at)
 			select '00000000-0000-7000-8000-000000000001', gen_random_uuid(), 'STOCK_LOW', 'LOW', 't', i::text, now() - case when i <= 2100 then interval '181 days' else interval '179 days' end from generate_series(1, 2102) i`,
 		`insert into notifications.notice_state select tenant_id, id, gen_random_uuid(), now(), null from notifications.notice where dedupe_key in ('1', '2101')`,
+		// Mails: 1,100 that went out more than half a year ago in two batches; an older one that still waits, and a younger one.
+		`insert into notifications.email (id, tenant_id, key, recipient, template, state)
+			select (lpad(to_hex((extract(epoch from now() - a) * 1000)::bigint), 12, '0') || '7000' || '8000' || lpad(to_hex(i), 12, '0'))::uuid, '00000000-0000-7000-8000-000000000001', i::text, 'ama@example.com', 'welcome', s
+			  from (select i, interval '181 days', case i % 2 when 0 then 'sent' else 'refused' end from generate_series(1, 1100) i
+			        union all values (1101, interval '200 days', 'queued'), (1102, interval '179 days', 'sent')) v(i, a, s)`,
 		// Tokens: 1,200 mailed ones that ended long ago in two batches, and two that ended lately; a session whose last token is good keeps its old ones, one that is over does not.
 		`insert into accounts.user (id, email, name, password_hash) values ('0190a000-0000-7000-8000-000000000001', 'ama@example.com', 'Ama', 'x')`,
 		`insert into accounts.password_reset_token (id, user_id, token_hash, expires_at)
@@ -75,7 +80,7 @@ func TestTurnDeletesWhatIsOldAndKeepsWhatMatters(t *testing.T) {
 	h := New(pg.Open("makola_cron"), cfg)
 	deleted, err := h.Turn(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, Deleted{Tasks: 2500, Workers: 2, Runs: 21 + 4, Requests: 1500, Buckets: 1, Notices: 2100, Tokens: 1200 + 1 + 3, Invitations: 1100, Webhooks: 1200}, deleted)
+	require.Equal(t, Deleted{Tasks: 2500, Workers: 2, Runs: 21 + 4, Requests: 1500, Buckets: 1, Notices: 2100, Emails: 1100, Tokens: 1200 + 1 + 3, Invitations: 1100, Webhooks: 1200}, deleted)
 	count := func(q string) (n int) {
 		require.NoError(t, look.QueryRow(t.Context(), q).Scan(&n))
 		return n
@@ -89,6 +94,7 @@ func TestTurnDeletesWhatIsOldAndKeepsWhatMatters(t *testing.T) {
 	require.Equal(t, 1, count(`select count(*) from gateway.rate_bucket where key = 'busy'`))
 	require.Equal(t, 2, count(`select count(*) from notifications.notice`))
 	require.Equal(t, 1, count(`select count(*) from notifications.notice_state`))
+	require.Equal(t, 2, count(`select count(*) from notifications.email where key in ('1101', '1102')`))
 	require.Equal(t, 1, count(`select count(*) from accounts.password_reset_token`))
 	require.Equal(t, 1, count(`select count(*) from accounts.email_verification_token`))
 	require.Equal(t, 3, count(`select count(*) from accounts.refresh_token where token_hash in ('used', 'good', 'revoked')`))

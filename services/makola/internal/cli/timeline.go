@@ -2,7 +2,6 @@ package cli
 
 import (
 	"database/sql"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -162,17 +161,11 @@ func family(tx *gorm.DB, id uuid.UUID) (list []taskLine, err error) {
 		        union select id from task.task where id >= $3 and id < $4 and root_id = $2
 		        union select id from task.task where id >= $5 and root_id = $2) f
 		  join task.task t on t.id = f.id
-		 order by t.created_at, t.id limit 500`, id, root, idAt(from.Add(-idSlack)), idAt(from.Add(familyAge+idSlack)), idAt(now.Add(idSlack)))
+		 order by t.created_at, t.id limit 500`, id, root, postgres.FirstID(from.Add(-idSlack)), postgres.FirstID(from.Add(familyAge+idSlack)), postgres.FirstID(now.Add(idSlack)))
 	if err != nil {
 		return nil, fmt.Errorf("read the tasks around %s: %w", id, err)
 	}
 	return list, nil
-}
-
-// idAt returns the least id of version 7 that is made at an instant or later.
-func idAt(at time.Time) (id uuid.UUID) {
-	binary.BigEndian.PutUint64(id[:8], uint64(max(at.UnixMilli(), 0))<<16)
-	return id
 }
 
 func (e *env) printStory(s *story) error {
