@@ -1,6 +1,7 @@
 package document
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"time"
@@ -53,8 +54,9 @@ func newCanvas(width, height float64, title, author string, at time.Time) (*canv
 	f.SetAuthor(pair[0].printable(author), true)
 	f.SetAutoPageBreak(false, 0)
 	f.SetMargins(0, 0, 0)
-	f.AddUTF8FontFromBytes(family, "", regularTTF)
-	f.AddUTF8FontFromBytes(family, "B", boldTTF)
+	// Copies: gofpdf rounds the tables of a font up to whole words in place, and others may be doing so.
+	f.AddUTF8FontFromBytes(family, "", bytes.Clone(regularTTF))
+	f.AddUTF8FontFromBytes(family, "B", bytes.Clone(boldTTF))
 	return &canvas{f: f, regular: pair[0], bold: pair[1], width: width, height: height}, nil
 }
 

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -196,4 +197,21 @@ func TestAReceiptInTwoCurrenciesIsRefused(t *testing.T) {
 	if err == nil || err.Error() != `cell does not fit its column: an amount in "GHS" on a receipt in "NGN"` {
 		t.Errorf("got %v", err)
 	}
+}
+
+func TestPDFsAreMadeSideBySide(t *testing.T) {
+	t.Parallel()
+	var work sync.WaitGroup
+	begin := make(chan struct{})
+	for range 4 {
+		r := sample(3)
+		work.Go(func() {
+			<-begin
+			if err := document.WritePDF(io.Discard, r); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	close(begin)
+	work.Wait()
 }
