@@ -104,13 +104,6 @@ func newRow(ctx context.Context, d *contract.Descriptor, o contract.Options, arg
 // pgUUID is id as pgx encodes it fastest; the zero id is NULL.
 func pgUUID(id uuid.UUID) pgtype.UUID { return pgtype.UUID{Bytes: id, Valid: id != uuid.Nil} }
 
-func nonZero(id uuid.UUID) *uuid.UUID {
-	if id == uuid.Nil {
-		return nil
-	}
-	return &id
-}
-
 const insertSQL = `insert into task.task (id, tenant_id, created_by, parent_id, root_id, name, queue, args, unique_key, available_at, expires_at)
 select v.id, v.tenant, v.created_by, v.parent, v.root, v.name, v.queue, v.args::jsonb, v.unique_key, coalesce(v.run_at, now() + v.delay_ms * interval '1 ms'), v.expires_at
 from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::text[], $7::text[], $8::text[], $9::text[], $10::bigint[], $11::timestamptz[], $12::timestamptz[])
