@@ -8,9 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"os"
-	"strconv"
 	"strings"
 	"time"
 
@@ -109,7 +107,7 @@ func (c *Client) ask(ctx context.Context, payload []byte, wantCalls bool) (Reply
 func (c *Client) post(ctx context.Context, payload []byte) (*answer, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.address, bytes.NewReader(payload))
 	if err != nil {
-		return nil, withoutURL(err)
+		return nil, outbound.WithoutURL(err)
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Accept", "application/json")
@@ -118,7 +116,7 @@ func (c *Client) post(ctx context.Context, payload []byte) (*answer, error) {
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return nil, withoutURL(err)
+		return nil, outbound.WithoutURL(err)
 	}
 	body, err := io.ReadAll(resp.Body)
 	if closeErr := resp.Body.Close(); err == nil {
@@ -127,7 +125,7 @@ func (c *Client) post(ctx context.Context, payload []byte) (*answer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read answer: %w", err)
 	}
-	return &answer{status: resp.StatusCode, body: body, retryAfter: retryAfter(resp.Header)}, nil
+	return &answer{status: resp.StatusCode, body: body, retryAfter: outbound.RetryAfter(resp.Header, maxRetryAfter)}, nil
 }
 
 // atFault decides what counts against the endpoint: no answer, or a 5xx. A caller that went away does not, and neither does an answer that is too long.
@@ -136,23 +134,6 @@ func atFault(a *answer, err error) bool {
 		return !errors.Is(err, context.Canceled) && !errors.Is(err, outbound.ErrResponseTooLarge)
 	}
 	return a.status >= http.StatusInternalServerError
-}
-
-// retryAfter reads the header as seconds, which is how endpoints of models write it; zero when it is absent or unreadable.
-func retryAfter(header http.Header) time.Duration {
-	seconds, err := strconv.Atoi(header.Get("Retry-After"))
-	if err != nil {
-		return 0
-	}
-	return time.Duration(min(max(seconds, 0), int(maxRetryAfter/time.Second))) * time.Second
-}
-
-// withoutURL drops the request's address from an error, which net/http puts there.
-func withoutURL(err error) error {
-	if u, ok := errors.AsType[*url.Error](err); ok {
-		return u.Err
-	}
-	return err
 }
 
 // codeOf is an error body's code or type, if it is a plain word: the rest of it may repeat the request.

@@ -139,7 +139,7 @@ func TestFailuresAreToldApart(t *testing.T) {
 		codeText string
 	}{
 		{status: 500}, {status: 502}, {status: 503, header: "7", wait: 7 * time.Second}, {status: 408},
-		{status: 429, header: "2", wait: 2 * time.Second}, {status: 429, header: "86400", wait: 10 * time.Minute}, {status: 429, header: "-5"}, {status: 429, header: "soon"},
+		{status: 429, header: "2", wait: 2 * time.Second}, {status: 429, header: "86400", wait: 10 * time.Minute}, {status: 429, header: "-5"}, {status: 429, header: "soon"}, {status: 429, header: "Fri, 01 Jan 2100 00:00:00 GMT", wait: 10 * time.Minute},
 		{status: 400, refused: true, codeText: "context_length_exceeded"}, {status: 401, refused: true, codeText: "invalid_api_key"}, {status: 404, refused: true}, {status: 302, refused: true},
 	} {
 		t.Run(fmt.Sprintf("%d %s", tc.status, tc.header), func(t *testing.T) {

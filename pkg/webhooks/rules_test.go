@@ -187,16 +187,6 @@ func TestAnAnswerIsKeptWithoutWhatLooksSecret(t *testing.T) {
 	require.Len(t, []rune(redact([]byte(strings.Repeat("ɛ ", 1000)))), maxAnswer)
 }
 
-func TestARetryAfterIsSecondsOrATime(t *testing.T) {
-	t.Parallel()
-	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	for text, want := range map[string]time.Duration{
-		"": 0, "120": 2 * time.Minute, "-5": 0, "soon": 0, "99999999999": 0, "Sun, 01 Mar 2026 12:01:00 GMT": time.Minute, "Sun, 01 Mar 2026 11:00:00 GMT": 0,
-	} {
-		require.Equal(t, want, retryAfter(text, now), text)
-	}
-}
-
 func TestOneEndpointTakesTwoPlaces(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) { // its clock stands still, however busy the machine is

@@ -153,7 +153,7 @@ func (s *Sender) Send(ctx context.Context, a *Attempt, now time.Time) (Answer, e
 		return Answer{}, context.Cause(ctx)
 	}
 	// The status is the answer: what became of the text beneath it does not matter.
-	return Answer{Status: resp.StatusCode, Text: redact(raw), RetryAfter: retryAfter(resp.Header.Get("Retry-After"), now), Took: time.Since(began)}, nil
+	return Answer{Status: resp.StatusCode, Text: redact(raw), RetryAfter: outbound.RetryAfter(resp.Header, maxRetryAfter), Took: time.Since(began)}, nil
 }
 
 // request is the event as the Standard Webhooks convention has it.
@@ -202,15 +202,4 @@ func reason(err error) string {
 	default:
 		return "connection failed"
 	}
-}
-
-// retryAfter reads the header of that name: seconds, or a time.
-func retryAfter(text string, now time.Time) time.Duration {
-	if n, err := strconv.ParseUint(text, 10, 32); err == nil {
-		return time.Duration(n) * time.Second
-	}
-	if at, err := http.ParseTime(text); err == nil {
-		return max(0, at.Sub(now))
-	}
-	return 0
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stripe/stripe-go/v85"
 
+	"makola/pkg/outbound"
 	"makola/pkg/payments"
 	"makola/pkg/payments/internal/exchange"
 )
@@ -38,7 +39,7 @@ func (r *recorder) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	resp, err := r.next.RoundTrip(out)
 	if noted, ok := req.Context().Value(seenKey{}).(*seen); ok && err == nil {
-		noted.Status, noted.RetryAfter = resp.StatusCode, exchange.RetryAfter(resp.Header)
+		noted.Status, noted.RetryAfter = resp.StatusCode, outbound.RetryAfter(resp.Header, exchange.MaxRetryAfter)
 		resp.Body = &watchedBody{ReadCloser: resp.Body, seen: noted}
 	}
 	return resp, err
@@ -82,7 +83,7 @@ func (c *Client) calling(ctx context.Context, policies func(context.Context, exc
 		case failure == nil:
 			return &noted.Answer, nil
 		case noted.Status == 0: // No answer at all.
-			return nil, exchange.WithoutURL(failure)
+			return nil, outbound.WithoutURL(failure)
 		case noted.broken != nil: // Half an answer.
 			return nil, fmt.Errorf("read answer: %w", noted.broken)
 		}

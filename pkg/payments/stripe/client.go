@@ -45,7 +45,7 @@ func New(cfg Config) (*Client, error) {
 	}
 	base, err := url.Parse(strings.TrimRight(cfg.BaseURL, "/"))
 	if err != nil {
-		return nil, fmt.Errorf("configure stripe: %w", exchange.WithoutURL(err)) // Cannot happen: Validate has parsed it.
+		return nil, fmt.Errorf("configure stripe: %w", outbound.WithoutURL(err)) // Cannot happen: Validate has parsed it.
 	}
 	guarded := outbound.New(cfg.Outbound)
 	guarded.Transport = &recorder{next: guarded.Transport, prefix: base.Path}

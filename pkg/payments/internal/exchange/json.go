@@ -4,15 +4,13 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
+	"makola/pkg/outbound"
 	"makola/pkg/payments"
 )
 
@@ -46,7 +44,7 @@ func (j *JSON) Post(ctx context.Context, path string, in any) (*Answer, error) {
 func (j *JSON) attempt(ctx context.Context, method, path string, payload []byte) (*Answer, error) {
 	req, err := http.NewRequestWithContext(ctx, method, j.BaseURL+path, bytes.NewReader(payload))
 	if err != nil {
-		return nil, WithoutURL(err)
+		return nil, outbound.WithoutURL(err)
 	}
 	req.Header.Set("Authorization", "Bearer "+string(j.Key))
 	req.Header.Set("Accept", "application/json")
@@ -55,7 +53,7 @@ func (j *JSON) attempt(ctx context.Context, method, path string, payload []byte)
 	}
 	resp, err := j.HTTP.Do(req)
 	if err != nil {
-		return nil, WithoutURL(err)
+		return nil, outbound.WithoutURL(err)
 	}
 	body, err := io.ReadAll(resp.Body)
 	if closeErr := resp.Body.Close(); err == nil {
@@ -64,36 +62,11 @@ func (j *JSON) attempt(ctx context.Context, method, path string, payload []byte)
 	if err != nil {
 		return nil, fmt.Errorf("read answer: %w", err)
 	}
-	return &Answer{Status: resp.StatusCode, Body: body, RetryAfter: RetryAfter(resp.Header)}, nil
+	return &Answer{Status: resp.StatusCode, Body: body, RetryAfter: outbound.RetryAfter(resp.Header, MaxRetryAfter)}, nil
 }
 
-// maxRetryAfter is the most of a provider's Retry-After that is believed.
-const maxRetryAfter = time.Hour
-
-// RetryAfter reads the header in either of its forms, seconds or a date; zero when it is absent, past or unreadable.
-func RetryAfter(header http.Header) time.Duration {
-	text := header.Get("Retry-After")
-	if seconds, err := strconv.Atoi(text); err == nil {
-		return time.Duration(min(max(seconds, 0), int(maxRetryAfter/time.Second))) * time.Second
-	}
-	at, err := http.ParseTime(text)
-	if err != nil {
-		return 0
-	}
-	now := time.Now()
-	if sent, err := http.ParseTime(header.Get("Date")); err == nil {
-		now = sent // The provider's clock is the one it counts by.
-	}
-	return min(max(at.Sub(now), 0), maxRetryAfter)
-}
-
-// WithoutURL drops the request's address from an error, which net/http puts there with path and query.
-func WithoutURL(err error) error {
-	if u, ok := errors.AsType[*url.Error](err); ok {
-		return u.Err
-	}
-	return err
-}
+// MaxRetryAfter is the most of a provider's Retry-After that is believed.
+const MaxRetryAfter = time.Hour
 
 // Redact removes words that look like an e-mail address or a key from a provider's message, and bounds its length.
 func Redact(message string) string {
